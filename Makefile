@@ -1,0 +1,83 @@
+# Every target does its own set-up: `make demo` and `make test` work on a fresh machine with Python 3.11-3.13.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+# The first that runs and fits: a version manager's shim can be on the PATH and lead nowhere.
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
+	$$each -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && { echo $$each; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The lock's own uv does the installing.
+UV_VERSION = $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements-dev.lock)
+
+##@ Use
+.PHONY: demo
+demo: setup ## Make a sample month, close it, report what was found (COUNTERFOIL_HOME or ./.counterfoil)
+	$(BIN)/counterfoil demo
+
+.PHONY: down
+down: setup ## Stop what the demo started
+	$(BIN)/counterfoil down
+
+.PHONY: verifier
+verifier: setup ## Build dist/counterfoil-verify.pyz, the auditor's single file
+	mkdir -p dist && $(BIN)/python -m ledger_core.log.build_verifier dist/counterfoil-verify.pyz
+
+##@ Set up
+.PHONY: setup
+setup: $(VENV)/.ready ## A virtual environment with locked dependencies
+
+$(VENV)/.ready: requirements-dev.lock pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "Counterfoil needs Python 3.11 to 3.13; set PYTHON=/path/to/python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+.PHONY: setup-full
+setup-full: setup ## Also what needs system packages: Chromium and Node (Debian, as root)
+	@command -v chromium >/dev/null && command -v node >/dev/null || \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium nodejs >/dev/null; }
+
+.PHONY: lock
+lock: setup ## Resolve the lock files again
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --quiet --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --group dev --constraint requirements.lock --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file requirements-dev.lock
+
+##@ Check
+.PHONY: test
+test: setup lint types contracts ## Every check and every test
+	$(BIN)/python -m pytest
+
+.PHONY: unit
+unit: setup ## The tests without I/O
+	$(BIN)/python -m pytest tests/unit
+
+.PHONY: lint
+lint: setup ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: setup ## mypy, strict on the rooms that hold money
+	$(BIN)/mypy
+
+.PHONY: contracts
+contracts: setup ## Who may import whom
+	$(BIN)/lint-imports
+
+.PHONY: bench
+bench: setup ## Every benchmark at full size, each against a baseline of the same run
+	for name in posting http_api ingest reconciliation verify; do $(BIN)/python -m bench.$$name || exit 1; done
+
+.PHONY: format
+format: setup ## Let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+##@ Help
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
