@@ -1,0 +1,249 @@
+"""Every error that Counterfoil raises on purpose.
+
+```
+CounterfoilError                 code, message, remedy, where (file, line, pointer), context
+├─ InvalidInput                  malformed: a file, a body, an argument                      HTTP 400/422  exit 2
+│  ├─ NotCanonical               outside the profile cf-jcs/1, or other bytes than its one form
+│  └─ UnknownSchema              well-formed, of a kind or version that this software does not know
+│  └─ InvalidAmount              not an exact, positive whole number of minor units
+├─ Refused                       well-formed, but the books forbid it                        HTTP 422      exit 1
+│  ├─ UnbalancedEntry · UnknownAccount · CurrencyMismatch · AccountNotOpen
+│  ├─ InsufficientFunds · KeyReused · ReferenceNotFound
+│  └─ Conflict                   somebody was there first                                    HTTP 409
+│     ├─ DuplicateExternalId     entry_id, identical
+│     ├─ AlreadyReversed
+│     ├─ PreconditionFailed      the version named by If-Match is not the current one      HTTP 412
+│     └─ InFlight                retry_after_seconds
+├─ NotFound                      asked for by name, not there                                HTTP 404      exit 2
+├─ NotAllowed                    who is calling may not do that                              HTTP 403      exit 2
+│  └─ Unauthenticated            nobody vouches for who is calling                           HTTP 401
+├─ IntegrityError                the stored truth contradicts itself: page someone           HTTP 500      exit 1
+│  └─ SignerRefused              the signing proxy will not sign: a fork, a foreign origin, a retired key
+└─ CannotRun                     nothing is wrong with the question                                        exit 2
+   ├─ ConfigurationError
+   ├─ TooManyRequests            retry_after_seconds                                         HTTP 429
+   └─ DependencyError            retryable, retry_after_seconds                              HTTP 503
+      ├─ SignatureLate           durable and not yet signed: the same key asks again
+      └─ SignerMovedOn           latest: the proxy signed a size that the consistency proof does not start from
+```
+
+An error carries typed attributes, never only a message. Edges map it: `api/problems.py` to HTTP, `cli/errors.py` to an
+exit status, `orchestration` to a retry policy. Nothing else catches `Exception`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class CounterfoilError(Exception):
+    """Say what was wrong, where, and what to do about it.
+
+    `file` and `line` (one-based) name a place in a file, `pointer` (RFC 6901) a place in a JSON document.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str | None = None,
+        file: str | None = None,
+        line: int | None = None,
+        pointer: str | None = None,
+        **context: Any,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.file = file
+        self.line = line
+        self.pointer = pointer
+        self.context = context
+
+    @property
+    def where(self) -> str:
+        """Return `file:line pointer` with whatever of it is known."""
+        place = self.file or ""
+        if self.line is not None:
+            place = f"{place}:{self.line}" if place else f"line {self.line}"
+        return " ".join(part for part in (place, self.pointer) if part)
+
+    def located(self, *, file: str | None = None, line: int | None = None) -> CounterfoilError:
+        """Return this error with `file` and `line` filled in where it did not know them."""
+        self.file = self.file or file
+        self.line = self.line if self.line is not None else line
+        return self
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text} {self.remedy}" if self.remedy else text
+
+
+class InvalidInput(CounterfoilError):
+    """The input cannot be read as what it claims to be."""
+
+    code = "invalid_input"
+
+
+class InvalidAmount(InvalidInput):
+    """An amount or a currency cannot be read exactly."""
+
+    code = "invalid_amount"
+
+
+class NotCanonical(InvalidInput):
+    """The value lies outside profile cf-jcs/1, or the bytes are not the one form the profile allows."""
+
+    code = "not_canonical"
+
+
+class UnknownSchema(InvalidInput):
+    """A record of a kind or a version that this software cannot judge."""
+
+    code = "unknown_schema"
+
+
+class Refused(CounterfoilError):
+    """The input is well-formed and the books forbid it."""
+
+    code = "refused"
+
+
+class UnbalancedEntry(Refused):
+    code = "unbalanced_entry"
+
+
+class UnknownAccount(Refused):
+    code = "unknown_account"
+
+
+class CurrencyMismatch(Refused):
+    code = "currency_mismatch"
+
+
+class AccountNotOpen(Refused):
+    code = "account_not_open"
+
+
+class InsufficientFunds(Refused):
+    code = "insufficient_funds"
+
+
+class KeyReused(Refused):
+    """The idempotency key was used before, with another body."""
+
+    code = "idempotency_key_reused"
+
+
+class ReferenceNotFound(Refused):
+    """`reverses` or `corrects` names an entry that the book does not hold."""
+
+    code = "reference_not_found"
+
+
+class Conflict(Refused):
+    code = "conflict"
+
+
+class DuplicateExternalId(Conflict):
+    """The `external_id` is taken for ever; `entry_id` holds it, `identical` says whether it says the same."""
+
+    code = "duplicate_external_id"
+
+    def __init__(self, message: str, *, entry_id: str, identical: bool, **rest: Any) -> None:
+        super().__init__(message, **rest)
+        self.entry_id = entry_id
+        self.identical = identical
+
+
+class AlreadyReversed(Conflict):
+    code = "already_reversed"
+
+
+class PreconditionFailed(Conflict):
+    """The caller changed a version that is no longer the current one; `current` names that."""
+
+    code = "precondition_failed"
+
+
+class InFlight(Conflict):
+    """The first request with this key is still running."""
+
+    code = "in_flight"
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1, **rest: Any) -> None:
+        super().__init__(message, **rest)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NotFound(CounterfoilError):
+    code = "not_found"
+
+
+class NotAllowed(CounterfoilError):
+    code = "not_allowed"
+
+
+class Unauthenticated(NotAllowed):
+    """No credential, or one that does not hold."""
+
+    code = "unauthenticated"
+
+
+class IntegrityError(CounterfoilError):
+    """Stored truth contradicts itself; `seq` names the first record concerned where one is known."""
+
+    code = "integrity"
+
+
+class SignerRefused(IntegrityError):
+    """The signing proxy refuses for good: what was asked contradicts what it signed, or is none of its business."""
+
+    code = "signer_refused"
+
+
+class CannotRun(CounterfoilError):
+    code = "cannot_run"
+
+
+class ConfigurationError(CannotRun):
+    code = "configuration"
+
+
+class TooManyRequests(CannotRun):
+    """More is waiting than this process takes; nothing of this request was kept."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1, **rest: Any) -> None:
+        super().__init__(message, **rest)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class DependencyError(CannotRun):
+    """Something this process needs did not answer."""
+
+    code = "dependency_unavailable"
+
+    def __init__(self, message: str, *, retryable: bool = True, retry_after_seconds: int = 1, **rest: Any) -> None:
+        super().__init__(message, **rest)
+        self.retryable = retryable
+        self.retry_after_seconds = retry_after_seconds
+
+
+class SignatureLate(DependencyError):
+    """The record is durable and its signature has not arrived; the same request, sent again, waits for it."""
+
+    code = "signature_late"
+
+
+class SignerMovedOn(DependencyError):
+    """The proxy has signed another size meanwhile; `latest` is that checkpoint, the size to prove consistency from."""
+
+    code = "signer_moved_on"
+
+    def __init__(self, message: str, *, latest: str | None, **rest: Any) -> None:
+        super().__init__(message, **rest)
+        self.latest = latest

@@ -1,0 +1,149 @@
+"""What a verification found: typed failures, and the report that sums them up.
+
+The verdicts keep apart what an auditor must not confuse: bytes that were altered, records that are gone, two
+histories, a signature that is none, a signed record that breaks the rules, and what this software cannot judge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+VERIFIED = "verified"
+EDITED = "edited"
+"""Bytes differ from those that were signed."""
+MISSING = "missing"
+"""Records, segments or files that the rest proves to have existed are not there."""
+REORDERED = "reordered"
+FORKED = "forked"
+"""Two histories claim one place: two roots for one size, two records for one seq, a tree without the older one."""
+TRUNCATED = "truncated"
+"""The end is missing: fewer records than were signed."""
+BAD_SIGNATURE = "bad_signature"
+KEY_NOT_VALID_AT_SIZE = "key_not_valid_at_size"
+UNBALANCED = "unbalanced"
+"""A signed entry whose debits and credits differ, or totals that are not those of the records."""
+NOT_CANONICAL = "not_canonical"
+"""A signed record whose bytes are not the one canonical form, or whose members are malformed."""
+UNKNOWN_SCHEMA = "unknown_schema"
+UNSIGNED_PENDING = "unsigned_pending"
+"""The record is durable and no checkpoint covers it yet."""
+UNVERIFIABLE = "unverifiable"
+"""Nothing is pinned, or there is nothing here that this software can judge."""
+
+CANNOT_TELL = frozenset({UNKNOWN_SCHEMA, UNSIGNED_PENDING, UNVERIFIABLE})
+MAX_FAILURES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One thing that is wrong: `seq` is the first record concerned where one is known, `where` the file."""
+
+    verdict: str
+    seq: int | None
+    where: str
+    detail: str
+
+    def __str__(self) -> str:
+        place = self.where if self.seq is None else f"{self.where} seq {self.seq}"
+        return f"{self.verdict}: {place}: {self.detail}"
+
+
+@dataclass(slots=True, kw_only=True)
+class VerificationReport:
+    """What was verified and what came of it. Amounts are minor units; `totals` maps a currency to (debits, credits)."""
+
+    path: str
+    failures: list[Failure] = field(default_factory=list)
+    suppressed: int = 0
+    """Failures beyond the first hundred, counted and not kept."""
+    origins: list[str] = field(default_factory=list)
+    segments: int = 0
+    proofs: int = 0
+    records: int = 0
+    entries: int = 0
+    accounts: int = 0
+    first_seq: int | None = None
+    size: int | None = None
+    root: str | None = None
+    totals: dict[str, tuple[int, int]] = field(default_factory=dict)
+    assurance: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What a reader should know although nothing is wrong."""
+
+    def add(self, failure: Failure) -> None:
+        """Keep `failure`, or count it when there are too many already."""
+        if len(self.failures) < MAX_FAILURES:
+            self.failures.append(failure)
+        else:
+            self.suppressed += 1
+
+    @property
+    def verdict(self) -> str:
+        """The first failure's verdict; real failures come before those that say "cannot tell"."""
+        for failure in self.failures:
+            if failure.verdict not in CANNOT_TELL:
+                return failure.verdict
+        return self.failures[0].verdict if self.failures else VERIFIED
+
+    @property
+    def exit_status(self) -> int:
+        """0 verified, 1 failed, 2 cannot tell."""
+        if not self.failures:
+            return 0
+        return 2 if self.verdict in CANNOT_TELL else 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report in JSON; amounts are digit strings."""
+        return {
+            "schema": "cf-report/1",
+            "path": self.path,
+            "verdict": self.verdict,
+            "origins": self.origins,
+            "segments": self.segments,
+            "proofs": self.proofs,
+            "records": self.records,
+            "entries": self.entries,
+            "accounts": self.accounts,
+            "first_seq": self.first_seq,
+            "size": self.size,
+            "root": self.root,
+            "totals": [
+                {"currency": currency, "debits": str(debits), "credits": str(credits)}
+                for currency, (debits, credits) in sorted(self.totals.items())
+            ],
+            "assurance": self.assurance,
+            "keys": self.keys,
+            "notes": self.notes,
+            "failures": [asdict(failure) for failure in self.failures],
+            "failures_not_listed": self.suppressed,
+        }
+
+    def as_lines(self) -> list[str]:
+        """Return the report as lines for people."""
+        lines = [f"{self.verdict.upper()}: {self.path}"]
+        if self.segments:
+            lines.append(
+                f"  {self.segments} segment{'s' * (self.segments != 1)}, {self.records:,} records "
+                f"(from seq {self.first_seq}), {self.entries:,} journal entries over {self.accounts:,} accounts"
+            )
+        if self.proofs:
+            lines.append(f"  {self.proofs} records proved")
+        if self.size is not None:
+            lines.append(f"  checkpoint {', '.join(self.origins)} size {self.size} root {self.root}")
+        if self.assurance:
+            lines.append(
+                f"  signed by {', '.join(key[:16] for key in self.keys)} (assurance: {', '.join(self.assurance)})"
+            )
+        lines += [
+            f"  {currency}: debits {debits:,} = credits {credits:,} minor units"
+            if debits == credits
+            else f"  {currency}: debits {debits:,}, credits {credits:,} minor units: they differ"
+            for currency, (debits, credits) in sorted(self.totals.items())
+        ]
+        lines += [f"  note: {text}" for text in self.notes]
+        lines += [f"  {failure}" for failure in self.failures]
+        if self.suppressed:
+            lines.append(f"  and {self.suppressed} more failures")
+        return lines

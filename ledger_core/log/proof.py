@@ -1,0 +1,195 @@
+"""Proofs of single records: the C2SP tlog-proof text, and the JSON bundle that carries bytes, keys and paths together.
+
+Both say: these bytes are the leaf at this position of a tree that this note commits to. Position, size and root are
+taken from the path and the verified note; whatever else a bundle says is for people. Keys in a bundle are hints until
+the pinned roots vouch for them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ledger_core.errors import InvalidInput
+from ledger_core.log.dsse import Envelope, parse_envelope
+from ledger_core.log.merkle import leaf_hash
+from ledger_core.log.note import decode_base64, decode_hash, encode_base64
+
+SCHEMA = "cf-proof/1"
+TLOG_HEADER = "c2sp.org/tlog-proof@v1"
+MAX_PATH = 63
+MAX_RECORDS = 100_000
+MAX_BUNDLE_BYTES = 256 * 1024 * 1024
+
+_INDEX = re.compile(r"index (0|[1-9][0-9]{0,18})\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvedRecord:
+    """A record's bytes, its position, and the audit path from its leaf to the root."""
+
+    seq: int
+    canonical: bytes
+    inclusion: tuple[bytes, ...]
+
+    @property
+    def leaf_hash(self) -> bytes:
+        """The leaf hash of the bytes."""
+        return leaf_hash(self.canonical)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consistency:
+    """The proof that the tree of an older checkpoint, which somebody kept, is a prefix of this one."""
+
+    checkpoint: str
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofBundle:
+    """Records proved under one checkpoint; `keys` is the key registry, oldest version first."""
+
+    origin: str
+    checkpoint: str
+    records: tuple[ProvedRecord, ...]
+    keys: tuple[Envelope, ...]
+    consistency: tuple[Consistency, ...] = ()
+    assurance: str = ""
+    extra: Mapping[str, Any] | None = None
+    """More members for people (`verdict`, `checked_at`, `failures`, ...); no verifier reads them."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the bundle as JSON, the payload of DSSE type `PROOF_TYPE`."""
+        return {
+            **(self.extra or {}),
+            "schema": SCHEMA,
+            "origin": self.origin,
+            "checkpoint": self.checkpoint,
+            "assurance": self.assurance,
+            "records": [
+                {
+                    "seq": item.seq,
+                    "canonical": encode_base64(item.canonical),
+                    "leaf_hash": item.leaf_hash.hex(),
+                    "inclusion": [encode_base64(part) for part in item.inclusion],
+                }
+                for item in self.records
+            ],
+            "consistency": [
+                {"checkpoint": item.checkpoint, "path": [encode_base64(part) for part in item.path]}
+                for item in self.consistency
+            ],
+            "keys": [envelope.as_json() for envelope in self.keys],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlogProof:
+    """A C2SP tlog-proof; ours carries the record's bytes as `extra`, so that it needs nothing beside it."""
+
+    index: int
+    path: tuple[bytes, ...]
+    checkpoint: str
+    extra: bytes | None = None
+
+    def __str__(self) -> str:
+        lines = [TLOG_HEADER]
+        if self.extra is not None:
+            lines.append(f"extra {encode_base64(self.extra)}")
+        lines += [f"index {self.index}", *(encode_base64(item) for item in self.path), ""]
+        return "\n".join(lines) + "\n" + self.checkpoint
+
+
+def parse_tlog_proof(text: str) -> TlogProof:
+    """Return the proof in `text` (C2SP tlog-proof). Raises `InvalidInput`."""
+    head, found, checkpoint = text.partition("\n\n")
+    lines = head.split("\n")
+    if not found or lines[0] != TLOG_HEADER:
+        raise InvalidInput(f"a proof starts with {TLOG_HEADER} and ends with a checkpoint.", remedy=_REMEDY)
+    del lines[0]
+    extra = None
+    if lines and lines[0].startswith("extra "):
+        extra = decode_base64(lines.pop(0).removeprefix("extra "))
+    index = _INDEX.match(lines[0]) if lines else None
+    if index is None or len(lines) - 1 > MAX_PATH:
+        raise InvalidInput(f"a proof names its index and at most {MAX_PATH} hashes.", remedy=_REMEDY)
+    path = tuple(decode_hash(line) for line in lines[1:])
+    return TlogProof(index=int(index[1]), path=path, checkpoint=checkpoint, extra=extra)
+
+
+def parse_bundle(value: Any) -> ProofBundle:
+    """Return the bundle in `value` (JSON already parsed). Raises `InvalidInput`."""
+    try:
+        if value["schema"] != SCHEMA:
+            raise InvalidInput(f"the proof is not of schema {SCHEMA}.", pointer="/schema", remedy=_REMEDY)
+        records, consistency, keys = value["records"], value.get("consistency", []), value["keys"]
+        if len(records) > MAX_RECORDS:
+            raise InvalidInput(f"more than {MAX_RECORDS} records.", pointer="/records", remedy=_REMEDY)
+        return ProofBundle(
+            origin=_text(value["origin"]),
+            checkpoint=_text(value["checkpoint"]),
+            records=tuple(_parse_record(item) for item in records),
+            keys=tuple(parse_envelope(_object(item)) for item in keys),
+            consistency=tuple(
+                Consistency(checkpoint=_text(item["checkpoint"]), path=_parse_path(item["path"]))
+                for item in consistency
+            ),
+            assurance=_text(value.get("assurance", "")),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidInput(f"the proof is malformed: {error}.", remedy=_REMEDY) from error
+
+
+def parse_bundle_bytes(data: bytes) -> tuple[ProofBundle, Envelope | None]:
+    """Return the bundle in `data`, and the DSSE envelope around it if there is one. Raises `InvalidInput`."""
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise InvalidInput(f"a proof has at most {MAX_BUNDLE_BYTES} bytes.", remedy=_REMEDY)
+    value = _json(data)
+    if "payloadType" not in value:
+        return parse_bundle(value), None
+    envelope = parse_envelope(value)
+    return parse_bundle(_json(envelope.payload)), envelope
+
+
+_REMEDY = "See docs/formats/proof.md."
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"the proof is not JSON: {error}.", remedy=_REMEDY) from error
+    if not isinstance(value, dict):
+        raise InvalidInput("the proof is not a JSON object.", remedy=_REMEDY)
+    return value
+
+
+def _parse_record(item: Mapping[str, Any]) -> ProvedRecord:
+    seq = item["seq"]
+    if type(seq) is not int or not 0 <= seq < 2**63:
+        raise TypeError("seq is not a position in a log")
+    return ProvedRecord(
+        seq=seq, canonical=decode_base64(_text(item["canonical"])), inclusion=_parse_path(item["inclusion"])
+    )
+
+
+def _parse_path(items: Sequence[Any]) -> tuple[bytes, ...]:
+    if len(items) > MAX_PATH:
+        raise TypeError(f"a path has at most {MAX_PATH} hashes")
+    return tuple(decode_hash(_text(item)) for item in items)
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise TypeError(f"{value!r:.40} is not text")
+    return value
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if type(value) is not dict:
+        raise TypeError("an object is expected")
+    return value

@@ -1,0 +1,157 @@
+"""What the body of a record must hold, by kind (schema `cf/1`), and the accounting every journal entry must satisfy.
+
+A kind that is not listed here is not wrong, it is unknown: a verifier that cannot judge says so and never says
+"verified". The rules are those that bytes alone can show; whether an account existed or had funds is for the checker
+of the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from ledger_core.errors import InvalidInput, UnbalancedEntry, UnknownSchema
+from ledger_core.log.record import Record, parse_time
+
+JOURNAL_ENTRY = "journal_entry"
+DEBIT = "debit"
+CREDIT = "credit"
+MAX_AMOUNT_MINOR = 2**63 - 1
+MAX_POSTINGS = 500
+
+POSTING_MEMBERS = ("account", "amount", "currency", "direction")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """The members of a body; `open` bodies may hold more than those named."""
+
+    required: frozenset[str]
+    optional: frozenset[str] = frozenset()
+    open: bool = False
+
+
+def _shape(required: str, optional: str = "", *, open: bool = False) -> Shape:
+    return Shape(required=frozenset(required.split()), optional=frozenset(optional.split()), open=open)
+
+
+SHAPES: Mapping[str, Shape] = {
+    "book": _shape("actor legal_entity name origin"),
+    "account": _shape("account account_id action actor"),
+    JOURNAL_ENTRY: _shape(
+        "actor description effective_at external_id fingerprint metadata postings", "reverses corrects template"
+    ),
+    "reconciliation_run": _shape("actor manifest", open=True),
+    "export": _shape("actor closed_on segment first_seq next_seq manifest_sha256 uri", open=True),
+    "signing_key": _shape("actor", open=True),
+    "security_event": _shape("actor", open=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One posting, checked: `amount_minor` is positive, `is_debit` gives the side."""
+
+    account: str
+    currency: str
+    amount_minor: int
+    is_debit: bool
+
+
+def check_body(record: Record) -> list[Line]:
+    """Return the postings of `record` (none unless it is a journal entry) after checking its body.
+
+    Raises `UnknownSchema` for an unknown kind, `UnbalancedEntry`, and `InvalidInput` with a pointer for the rest.
+    """
+    check_members(record.kind, record.body)
+    return _check_entry(record.body) if record.kind == JOURNAL_ENTRY else []
+
+
+def check_members(kind: str, body: Mapping[str, Any]) -> None:
+    """Check that `body` holds what a record of `kind` must hold: asked before appending and again when verifying.
+
+    Raises `UnknownSchema` for an unknown kind or member, `InvalidInput` with a pointer for what is missing or of
+    another type.
+    """
+    shape = SHAPES.get(kind)
+    if shape is None:
+        raise UnknownSchema(f"records of kind {kind!r:.70} are not known to this version.", pointer="/kind")
+    missing = sorted(shape.required - body.keys())
+    if missing:
+        raise InvalidInput(f"a {kind} record lacks {', '.join(missing)}.", pointer=f"/body/{missing[0]}")
+    unknown = sorted(body.keys() - shape.required - shape.optional)
+    if unknown and not shape.open:
+        raise UnknownSchema(
+            f"a {kind} record has members that this version does not know: {', '.join(unknown)[:200]}.",
+            pointer="/body",
+        )
+    _check_actor(body["actor"])
+    if kind == "book":
+        _check_texts({name: body[name] for name in ("legal_entity", "name", "origin")}, "/body")
+    elif kind == "export":
+        _check_export(body)
+    elif kind == "reconciliation_run" and not isinstance(body["manifest"], Mapping):
+        raise InvalidInput("the manifest is an object.", pointer="/body/manifest")
+
+
+def _check_export(body: Mapping[str, Any]) -> None:
+    _check_texts({name: body[name] for name in ("closed_on", "manifest_sha256", "uri")}, "/body")
+    for name in ("segment", "first_seq", "next_seq"):
+        if type(body[name]) is not int or body[name] < 0:
+            raise InvalidInput("a whole number from 0 is expected.", pointer=f"/body/{name}")
+    try:
+        date.fromisoformat(body["closed_on"])
+    except ValueError:
+        raise InvalidInput("a date such as 2026-10-31 is expected.", pointer="/body/closed_on") from None
+    if len(body["manifest_sha256"]) != 64 or not set(body["manifest_sha256"]) <= set("0123456789abcdef"):
+        raise InvalidInput("64 lower-case hexadecimal digits are expected.", pointer="/body/manifest_sha256")
+
+
+def _check_actor(actor: Any) -> None:
+    if type(actor) is not dict or not {"role", "subject"} <= actor.keys():
+        raise InvalidInput("an actor has a role and a subject.", pointer="/body/actor")
+    _check_texts(actor, "/body/actor")
+
+
+def _check_entry(body: dict[str, Any]) -> list[Line]:
+    names = ("description", "external_id", "fingerprint", "effective_at", "reverses", "corrects")
+    _check_texts({name: body[name] for name in names if name in body}, "/body")
+    parse_time(body["effective_at"])
+    _check_texts(body["metadata"], "/body/metadata")
+    postings = body["postings"]
+    if type(postings) is not list or not 2 <= len(postings) <= MAX_POSTINGS:
+        raise InvalidInput(f"an entry has 2 to {MAX_POSTINGS} postings.", pointer="/body/postings")
+    lines = [_line_of(item, f"/body/postings/{index}") for index, item in enumerate(postings)]
+    net: dict[str, int] = {}
+    for line in lines:
+        net[line.currency] = net.get(line.currency, 0) + (line.amount_minor if line.is_debit else -line.amount_minor)
+    for currency, rest in sorted(net.items()):
+        if rest:
+            raise UnbalancedEntry(
+                f"debits and credits differ by {rest} minor units of {currency}.", pointer="/body/postings"
+            )
+    return lines
+
+
+def _line_of(item: Any, pointer: str) -> Line:
+    if type(item) is not dict or tuple(sorted(item)) != POSTING_MEMBERS:
+        raise InvalidInput(f"a posting has {', '.join(POSTING_MEMBERS)}.", pointer=pointer)
+    _check_texts(item, pointer)
+    amount = item["amount"]
+    if not amount.isascii() or not amount.isdecimal() or amount[0] == "0" or len(amount) > 19:
+        raise InvalidInput(f"{amount!r:.40} is not an amount.", pointer=f"{pointer}/amount")
+    if int(amount) > MAX_AMOUNT_MINOR:
+        raise InvalidInput(f"{amount} is more than an amount can be.", pointer=f"{pointer}/amount")
+    if item["direction"] not in (DEBIT, CREDIT):
+        raise InvalidInput("the direction is debit or credit.", pointer=f"{pointer}/direction")
+    return Line(item["account"], item["currency"], int(amount), item["direction"] == DEBIT)
+
+
+def _check_texts(members: Any, pointer: str) -> None:
+    if type(members) is not dict:
+        raise InvalidInput("an object is expected.", pointer=pointer)
+    for name, value in members.items():
+        if type(value) is not str:
+            raise InvalidInput("text is expected.", pointer=f"{pointer}/{name}")

@@ -1,0 +1,146 @@
+"""Verify proofs of single records: the JSON bundle (bare or in its envelope) and the C2SP tlog-proof."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ledger_core.errors import CounterfoilError, IntegrityError, UnbalancedEntry, UnknownSchema
+from ledger_core.log.dsse import PROOF_TYPE, Envelope
+from ledger_core.log.findings import (
+    BAD_SIGNATURE,
+    EDITED,
+    FORKED,
+    NOT_CANONICAL,
+    REORDERED,
+    UNBALANCED,
+    UNKNOWN_SCHEMA,
+    UNSIGNED_PENDING,
+    UNVERIFIABLE,
+    Failure,
+    VerificationReport,
+)
+from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
+from ledger_core.log.merkle import leaf_hash, verify_consistency, verify_inclusion
+from ledger_core.log.note import Checkpoint, encode_base64, parse_checkpoint, parse_note
+from ledger_core.log.proof import ProofBundle, TlogProof
+from ledger_core.log.record import parse_record
+from ledger_core.log.shapes import check_body
+from ledger_core.log.verify_segment import note_signers
+
+
+def verify_bundle(bundle: ProofBundle, envelope: Envelope | None, trust: TrustFile, report: VerificationReport) -> None:
+    """Add to `report` what is wrong with the bundle's checkpoint, records, consistency and envelope."""
+    ring = _ring(trust, bundle.keys, report)
+    checkpoint = _signed_checkpoint(bundle.checkpoint, trust, ring, report)
+    if ring is None or checkpoint is None:
+        return
+    if bundle.origin != checkpoint.origin:
+        _fail(report, FORKED, None, f"a proof of {bundle.origin} with a checkpoint of {checkpoint.origin}")
+    if envelope is not None:
+        judgement = ring.judge_envelope(envelope, checkpoint.origin, checkpoint.size)
+        if envelope.payload_type != PROOF_TYPE:
+            _fail(report, BAD_SIGNATURE, None, f"the envelope is of type {envelope.payload_type}")
+        elif judgement.verdict is not None:
+            _fail(report, judgement.verdict, None, judgement.detail)
+    for item in bundle.records:
+        _check_record(item.canonical, item.seq, item.inclusion, checkpoint, report)
+    for older in bundle.consistency:
+        _check_consistency(older.checkpoint, older.path, checkpoint, trust, ring, report)
+
+
+def verify_tlog_proof(proof: TlogProof, keys: Sequence[Envelope], trust: TrustFile, report: VerificationReport) -> None:
+    """Add to `report` what is wrong with a tlog-proof; its `extra` must be the record's bytes."""
+    ring = _ring(trust, keys, report)
+    checkpoint = _signed_checkpoint(proof.checkpoint, trust, ring, report)
+    if checkpoint is None:
+        return
+    if proof.extra is None:
+        _fail(report, UNVERIFIABLE, proof.index, "the proof carries no record: verify it beside the record's bytes")
+        return
+    _check_record(proof.extra, proof.index, proof.path, checkpoint, report)
+
+
+def _ring(trust: TrustFile, keys: Sequence[Envelope], report: VerificationReport) -> KeyRing | None:
+    if not keys:
+        _fail(report, UNVERIFIABLE, None, "no key registry came with the proof: put keys.jsonl beside it")
+        return None
+    try:
+        return resolve_keys(trust, keys)
+    except IntegrityError as error:
+        _fail(report, BAD_SIGNATURE, None, error.message)
+    except CounterfoilError as error:
+        _fail(report, EDITED, None, str(error))
+    return None
+
+
+def _signed_checkpoint(
+    text: str, trust: TrustFile, ring: KeyRing | None, report: VerificationReport
+) -> Checkpoint | None:
+    """Return the checkpoint of the note `text` if the ring's keys signed it."""
+    if ring is None:
+        return None
+    try:
+        note = parse_note(text)
+        checkpoint = parse_checkpoint(note.text)
+    except CounterfoilError as error:
+        _fail(report, EDITED, None, f"the checkpoint: {error}")
+        return None
+    if not trust.covers(checkpoint.origin):
+        _fail(report, UNVERIFIABLE, None, f"the trust file pins nothing for {checkpoint.origin}")
+        return None
+    judgement = ring.judge_checkpoint(note, checkpoint)
+    if judgement.verdict is not None:
+        _fail(report, judgement.verdict, None, f"the checkpoint: {judgement.detail}")
+        return None
+    note_signers(report, judgement)
+    if checkpoint.origin not in report.origins:
+        report.origins.append(checkpoint.origin)
+    if report.size is None or checkpoint.size > report.size:
+        report.size, report.root = checkpoint.size, encode_base64(checkpoint.root)
+    return checkpoint
+
+
+def _check_record(
+    data: bytes, seq: int, path: Sequence[bytes], checkpoint: Checkpoint, report: VerificationReport
+) -> None:
+    report.proofs += 1
+    if seq >= checkpoint.size:
+        _fail(report, UNSIGNED_PENDING, seq, f"the checkpoint covers {checkpoint.size} records")
+        return
+    if not verify_inclusion(leaf_hash(data), seq, checkpoint.size, path, checkpoint.root):
+        _fail(report, EDITED, seq, "the path does not lead from these bytes to the signed root")
+        return
+    try:
+        record = parse_record(data)
+        if record.seq != seq:
+            _fail(report, REORDERED, seq, f"the record in this place says that it is seq {record.seq}")
+        if record.book != checkpoint.origin.rpartition("/")[2]:
+            _fail(report, FORKED, seq, f"a record of book {record.book} in the log {checkpoint.origin}")
+        check_body(record)
+    except UnknownSchema as error:
+        _fail(report, UNKNOWN_SCHEMA, seq, str(error))
+    except UnbalancedEntry as error:
+        _fail(report, UNBALANCED, seq, str(error))
+    except CounterfoilError as error:
+        _fail(report, NOT_CANONICAL, seq, str(error))
+
+
+def _check_consistency(
+    text: str,
+    path: Sequence[bytes],
+    checkpoint: Checkpoint,
+    trust: TrustFile,
+    ring: KeyRing,
+    report: VerificationReport,
+) -> None:
+    older = _signed_checkpoint(text, trust, ring, report)
+    if older is None:
+        return
+    if older.origin != checkpoint.origin or not verify_consistency(
+        older.size, older.root, checkpoint.size, checkpoint.root, path
+    ):
+        _fail(report, FORKED, None, f"the tree of size {older.size} is no part of that of {checkpoint.size}")
+
+
+def _fail(report: VerificationReport, verdict: str, seq: int | None, detail: str) -> None:
+    report.add(Failure(verdict=verdict, seq=seq, where=report.path, detail=detail))

@@ -1,0 +1,330 @@
+"""Verify one segment, alone or behind the one before it.
+
+Order of work: the key registry against the pinned roots, the manifest's and the checkpoint's signatures, the records
+against the tree, the files against the manifest, this segment against the one before. Every step that can still say
+something does, also behind a broken one, so that the report shows the whole damage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+from ledger_core.errors import CounterfoilError, IntegrityError
+from ledger_core.log.dsse import SEGMENT_TYPE, parse_envelope
+from ledger_core.log.findings import (
+    BAD_SIGNATURE,
+    EDITED,
+    FORKED,
+    MISSING,
+    TRUNCATED,
+    UNBALANCED,
+    UNSIGNED_PENDING,
+    UNVERIFIABLE,
+    Failure,
+    VerificationReport,
+)
+from ledger_core.log.keys import Judgement, KeyRing, TrustFile, resolve_keys
+from ledger_core.log.merkle import Frontier, verify_consistency
+from ledger_core.log.note import Checkpoint, encode_base64, parse_checkpoint, parse_note
+from ledger_core.log.reading import LineReader, read_bounded
+from ledger_core.log.record import NO_PREV
+from ledger_core.log.segment import (
+    CHECKPOINT_FILE,
+    FOLDER_PATTERN,
+    KEYS_FILE,
+    MANIFEST_FILE,
+    RECORDS_FILE,
+    Manifest,
+    manifest_sha256,
+    parse_manifest,
+)
+from ledger_core.log.stream import RecordStream
+
+MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+MAX_KEYS_BYTES = 16 * 1024 * 1024
+MAX_CHECKPOINT_BYTES = 64 * 1024
+MAX_SURPLUS_RECORDS = 10_000
+"""How many records beyond the signed ones are looked at."""
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tail:
+    """The end of a verified segment: what the next one must join on to."""
+
+    manifest: Manifest
+    manifest_sha256: str
+    recorded_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What is the same for every segment of one run; `known` is a checkpoint kept from an earlier visit."""
+
+    trust: TrustFile
+    report: VerificationReport
+    accounts: dict[tuple[str, str], tuple[int, int]]
+    newest: KeyRing | None = None
+    """The key registry of the highest version among the segments given."""
+    known: Checkpoint | None = None
+    progress: Progress | None = None
+
+
+class SegmentCheck:
+    """One pass over one segment's folder."""
+
+    def __init__(self, folder: Path, context: Context, previous: Tail | None) -> None:
+        self._folder = folder
+        self._context = context
+        self._report = context.report
+        self._previous = previous
+        self._name = FOLDER_PATTERN.match(folder.name)
+        self._manifest: Manifest | None = None
+        self._digest = ""
+        self._ring: KeyRing | None = None
+        self._checkpoint: Checkpoint | None = None
+        self._found = 0
+
+    def run(self) -> Tail | None:
+        """Add to the report what is wrong and what was counted; return the end for the next segment to join on to."""
+        self._read_keys()
+        self._read_manifest()
+        self._read_checkpoint()
+        if self._manifest is not None:
+            self._check_place(self._manifest)
+        stream = self._read_records()
+        if self._manifest is not None:
+            self._check_small_files(self._manifest)
+            self._check_continuity(self._manifest)
+        self._count(stream)
+        if self._manifest is None:
+            return None
+        return Tail(manifest=self._manifest, manifest_sha256=self._digest, recorded_at=stream.recorded_at)
+
+    def _read_keys(self) -> None:
+        try:
+            ring = read_ring(self._folder, self._context.trust)
+        except IntegrityError as error:
+            self._fail(BAD_SIGNATURE, KEYS_FILE, error.message)
+        except CounterfoilError as error:
+            self._fail(EDITED, KEYS_FILE, error.message)
+        else:
+            if ring is None:
+                self._fail(MISSING, KEYS_FILE, "the key registry is not there")
+            self._ring = ring
+        newest = self._context.newest
+        if newest is None:
+            return
+        if self._ring is not None and newest.version == self._ring.version and newest.sha256 != self._ring.sha256:
+            self._fail(FORKED, KEYS_FILE, f"there are two registries of version {newest.version}")
+        # A key revoked later is judged by what is known now.
+        self._ring = newest
+
+    def _read_manifest(self) -> None:
+        data = read_bounded(self._folder / MANIFEST_FILE, MAX_MANIFEST_BYTES)
+        if data is None:
+            self._fail(MISSING, MANIFEST_FILE, "the manifest is not there")
+            return
+        try:
+            envelope = parse_envelope(data)
+            manifest = parse_manifest(envelope.payload)
+        except CounterfoilError as error:
+            self._fail(EDITED, MANIFEST_FILE, str(error))
+            return
+        self._manifest, self._digest = manifest, manifest_sha256(envelope.payload)
+        if not self._context.trust.covers(manifest.origin):
+            self._fail(UNVERIFIABLE, MANIFEST_FILE, f"the trust file pins nothing for {manifest.origin}")
+        elif envelope.payload_type != SEGMENT_TYPE:
+            self._fail(BAD_SIGNATURE, MANIFEST_FILE, f"the envelope is of type {envelope.payload_type}")
+        elif self._ring is not None:
+            judgement = self._ring.judge_envelope(envelope, manifest.origin, manifest.next_seq)
+            self._note_signers(judgement, MANIFEST_FILE)
+
+    def _read_checkpoint(self) -> None:
+        data = read_bounded(self._folder / CHECKPOINT_FILE, MAX_CHECKPOINT_BYTES)
+        if data is None:
+            self._fail(MISSING, CHECKPOINT_FILE, "the checkpoint is not there")
+            return
+        try:
+            note = parse_note(data)
+            checkpoint = parse_checkpoint(note.text)
+        except CounterfoilError as error:
+            self._fail(EDITED, CHECKPOINT_FILE, str(error))
+            return
+        if self._ring is not None and self._context.trust.covers(checkpoint.origin):
+            judgement = self._ring.judge_checkpoint(note, checkpoint)
+            self._note_signers(judgement, CHECKPOINT_FILE)
+            if judgement.verdict is not None:
+                return
+            self._checkpoint = checkpoint
+
+    def _check_place(self, manifest: Manifest) -> None:
+        """Hold the manifest against the folder's name and the checkpoint."""
+        if self._name is not None and self._folder.name != manifest.folder.rpartition("/")[2]:
+            self._fail(FORKED, MANIFEST_FILE, f"the manifest is that of {manifest.folder}", manifest.first_seq)
+        checkpoint = self._checkpoint
+        if checkpoint is None:
+            return
+        if checkpoint.origin != manifest.origin:
+            self._fail(FORKED, CHECKPOINT_FILE, f"it is of {checkpoint.origin}, the manifest of {manifest.origin}")
+        elif checkpoint.size > manifest.next_seq:
+            detail = f"the checkpoint commits to {checkpoint.size} records, the segment ends at {manifest.next_seq}"
+            self._fail(TRUNCATED, CHECKPOINT_FILE, detail, manifest.next_seq)
+        elif checkpoint.size < manifest.next_seq:
+            detail = f"the checkpoint commits to {checkpoint.size} of {manifest.next_seq} records"
+            self._fail(UNSIGNED_PENDING, CHECKPOINT_FILE, detail, checkpoint.size)
+        elif checkpoint.root != manifest.root:
+            self._fail(FORKED, CHECKPOINT_FILE, "checkpoint and manifest sign two roots", manifest.first_seq)
+        if manifest.consistency and not verify_consistency(
+            manifest.before.size, manifest.before.root(), manifest.next_seq, manifest.root, manifest.consistency
+        ):
+            self._fail(FORKED, MANIFEST_FILE, "the tree after does not contain the tree before", manifest.first_seq)
+
+    def _read_records(self) -> RecordStream:
+        manifest = self._manifest
+        stream = self._new_stream(manifest)
+        records = manifest.stored(RECORDS_FILE) if manifest else None
+        reader = LineReader(self._folder / RECORDS_FILE, max_content_bytes=records.content_bytes if records else None)
+        done = self._report.records
+        room = manifest.next_seq - manifest.first_seq + MAX_SURPLUS_RECORDS if manifest else None
+        for lines in reader:
+            stream.feed(lines if room is None else lines[: max(0, room - stream.size + stream.first_seq)])
+            if self._context.progress is not None:
+                self._context.progress(done + stream.size - stream.first_seq)
+        root = stream.frontier.root()
+        signed = self._signed_root(manifest)
+        next_seq = manifest.next_seq if manifest else self._checkpoint.size if self._checkpoint else None
+        holds = signed is not None and root == signed and (next_seq is None or stream.size == next_seq)
+        failures = stream.close(
+            next_seq=next_seq, last_leaf=manifest.last_leaf if manifest else None, root_holds=holds or signed is None
+        )
+        if reader.problem is not None:
+            verdict, detail = reader.problem
+            failures = [item for item in failures if item.verdict != TRUNCATED]
+            self._fail(verdict, RECORDS_FILE, detail, stream.blame.expected)
+        for failure in failures:
+            self._add(replace(failure, where=self._where(RECORDS_FILE)))
+        stored = (reader.stored_bytes, reader.stored_sha256)
+        if records is not None and reader.problem is None and stored != (records.bytes, records.sha256):
+            self._fail(EDITED, RECORDS_FILE, "the file is not the one that the manifest lists")
+        if manifest is not None and not failures and reader.problem is None:
+            self._check_sums(manifest, stream)
+        self._check_known(stream)
+        return stream
+
+    def _new_stream(self, manifest: Manifest | None) -> RecordStream:
+        known = self._context.known
+        watch = known.size if known is not None else None
+        if manifest is None:
+            return RecordStream(watch=watch)
+        previous = self._previous
+        joins = previous is not None and previous.manifest.next_seq == manifest.first_seq
+        prev = previous.manifest.last_leaf if previous is not None and joins else manifest.first_prev
+        stream = RecordStream(frontier=manifest.before, prev=prev, book=manifest.book, watch=watch)
+        if previous is not None and joins:
+            stream.recorded_at = previous.recorded_at
+        return stream
+
+    def _signed_root(self, manifest: Manifest | None) -> bytes | None:
+        if self._checkpoint is not None and (manifest is None or self._checkpoint.size == manifest.next_seq):
+            return self._checkpoint.root
+        return manifest.root if manifest is not None else None
+
+    def _check_sums(self, manifest: Manifest, stream: RecordStream) -> None:
+        """Hold what the manifest says in words against what the records, all in order, say."""
+        if dict(manifest.totals) != stream.totals():
+            self._fail(UNBALANCED, MANIFEST_FILE, "its totals are not those of the records", manifest.first_seq)
+        if manifest.entries != stream.entries:
+            self._fail(EDITED, MANIFEST_FILE, f"it counts {manifest.entries} entries, there are {stream.entries}")
+        if stream.origin is not None and stream.origin != manifest.origin:
+            self._fail(FORKED, RECORDS_FILE, f"the book was opened as {stream.origin}", 0)
+        for currency, (debits, credits) in sorted(stream.totals().items()):
+            if debits != credits:
+                self._fail(UNBALANCED, RECORDS_FILE, f"debits and credits of {currency} differ", manifest.first_seq)
+
+    def _check_known(self, stream: RecordStream) -> None:
+        known = self._context.known
+        if known is not None and stream.watched_root is not None and stream.watched_root != known.root:
+            detail = f"the checkpoint you hold commits to another root at size {known.size}"
+            self._fail(FORKED, CHECKPOINT_FILE, detail, stream.first_seq)
+
+    def _check_small_files(self, manifest: Manifest) -> None:
+        for name, limit in ((CHECKPOINT_FILE, MAX_CHECKPOINT_BYTES), (KEYS_FILE, MAX_KEYS_BYTES)):
+            stored, data = manifest.stored(name), read_bounded(self._folder / name, limit)
+            if stored is None:
+                self._fail(EDITED, MANIFEST_FILE, f"it does not list {name}")
+            elif data is not None and sha256(data).hexdigest() != stored.sha256:
+                self._fail(EDITED, name, "the file is not the one that the manifest lists")
+        if manifest.stored(RECORDS_FILE) is None:
+            self._fail(EDITED, MANIFEST_FILE, f"it does not list {RECORDS_FILE}")
+
+    def _check_continuity(self, manifest: Manifest) -> None:
+        previous = self._previous
+        if previous is None:
+            if manifest.first_seq == 0 and (manifest.first_prev != NO_PREV or manifest.before != Frontier()):
+                self._fail(FORKED, MANIFEST_FILE, "the first segment does not start from nothing", 0)
+            return
+        before = previous.manifest
+        if manifest.first_seq > before.next_seq:
+            detail = f"no segment holds seq {before.next_seq} to {manifest.first_seq - 1}"
+            self._fail(MISSING, MANIFEST_FILE, detail, before.next_seq)
+        elif manifest.first_seq < before.next_seq:
+            detail = f"segment {before.segment} holds seq {manifest.first_seq} too"
+            self._fail(FORKED, MANIFEST_FILE, detail, manifest.first_seq)
+        elif manifest.before.root() != before.root:
+            detail = f"it starts from another tree than segment {before.segment} ended with"
+            self._fail(FORKED, MANIFEST_FILE, detail, manifest.first_seq)
+        elif manifest.previous is None or manifest.previous.manifest_sha256 != previous.manifest_sha256:
+            detail = f"it was written after another manifest of segment {before.segment} than the one here"
+            self._fail(FORKED, MANIFEST_FILE, detail, manifest.first_seq)
+
+    def _count(self, stream: RecordStream) -> None:
+        report = self._report
+        report.segments += 1
+        report.records += stream.size - stream.first_seq
+        report.entries += stream.entries
+        for key, (debits, credits) in stream.sums.by_account().items():
+            more = self._context.accounts.get(key, (0, 0))
+            self._context.accounts[key] = (more[0] + debits, more[1] + credits)
+        manifest = self._manifest
+        if report.first_seq is None:
+            report.first_seq = stream.first_seq
+        if manifest is not None and manifest.origin not in report.origins:
+            report.origins.append(manifest.origin)
+        if self._checkpoint is not None:
+            report.size, report.root = self._checkpoint.size, encode_base64(self._checkpoint.root)
+
+    def _note_signers(self, judgement: Judgement, name: str) -> None:
+        if judgement.verdict is not None:
+            self._fail(judgement.verdict, name, judgement.detail)
+        note_signers(self._report, judgement)
+
+    def _fail(self, verdict: str, name: str, detail: str, seq: int | None = None) -> None:
+        self._add(Failure(verdict=verdict, seq=seq, where=self._where(name), detail=detail))
+
+    def _where(self, name: str) -> str:
+        return f"{self._folder.name}/{name}"
+
+    def _add(self, failure: Failure) -> None:
+        self._report.add(failure)
+
+
+def read_ring(folder: Path, trust: TrustFile) -> KeyRing | None:
+    """Return the key registry in `folder`, or None if there is none. Raises as `resolve_keys` does."""
+    data = read_bounded(folder / KEYS_FILE, MAX_KEYS_BYTES)
+    if data is None:
+        return None
+    return resolve_keys(trust, [parse_envelope(line) for line in data.splitlines() if line])
+
+
+def note_signers(report: VerificationReport, judgement: Judgement) -> None:
+    """Name in the report the keys that count, and what keeps them."""
+    for signer in judgement.signers:
+        if signer.key.key_id not in report.keys:
+            report.keys.append(signer.key.key_id)
+        if signer.assurance not in report.assurance:
+            report.assurance.append(signer.assurance)

@@ -1,0 +1,109 @@
+"""The proxy's first start (key, 1-of-1 root, registry version 1, trust file), and every later one from that folder.
+
+Each file appears whole or not at all, the state first and the trust file last, so that a start that was killed is
+simply continued. Two things are never made up: a state where a key exists (the proxy would not know what it signed),
+and another root where a trust file pins one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from ledger_core.errors import ConfigurationError
+from ledger_core.log.dsse import KEYS_TYPE, Envelope, EnvelopeSignature, pae, parse_envelope
+from ledger_core.log.keys import (
+    CHECKPOINT_PURPOSE,
+    DSSE_PURPOSE,
+    NO_PREVIOUS,
+    KeyRecord,
+    TrustFile,
+    Validity,
+    registry_payload,
+    resolve_keys,
+)
+from ledger_core.log.record import format_time
+from ledger_core.signing.files import write_once
+from ledger_core.signing.service import Policy, SigningService
+from ledger_core.signing.software import SoftwareKey, load_or_create, refuse_in_production
+from ledger_core.signing.state import WitnessState
+
+KEYS_FILE = "keys.jsonl"
+
+
+def open_service(
+    folder: Path, *, trust_path: Path, origin_prefix: str, env: str, clock: Callable[[], datetime]
+) -> SigningService:
+    """Return the service over `folder`, making at the first start what it needs.
+
+    Raises `ConfigurationError` in production, for a key without its state, and for a trust file that pins other
+    roots.
+    """
+    refuse_in_production(env)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    state_path, key_path = folder / "state.sqlite", folder / "key.pem"
+    if key_path.exists() and not state_path.exists():
+        raise ConfigurationError(
+            "there is a signing key and no record of what it signed.",
+            file=str(state_path),
+            remedy="Restore the state from backup: without it the proxy could be made to sign a second history.",
+        )
+    state = WitnessState(state_path, create=not state_path.exists())
+    key, root = load_or_create(key_path), load_or_create(folder / "root.pem")
+    origin = f"{origin_prefix.rstrip('/')}/*"
+    registry = _load_or_create_registry(folder / KEYS_FILE, key, root, origin, clock)
+    trust = TrustFile(origin=origin, threshold=1, roots=(root.public_key,))
+    ring = resolve_keys(trust, registry)
+    _pin(trust_path, trust)
+    # The registry is public; beside the trust file it serves proofs that carry none.
+    write_once(trust_path.with_name(KEYS_FILE), (folder / KEYS_FILE).read_bytes(), mode=0o644)
+    return SigningService(
+        backend=key, state=state, ring=ring, registry=registry, policy=Policy(origin_prefix=origin_prefix)
+    )
+
+
+def _load_or_create_registry(
+    path: Path, key: SoftwareKey, root: SoftwareKey, origin: str, clock: Callable[[], datetime]
+) -> list[Envelope]:
+    if not path.exists():
+        write_once(path, first_registry(key, root, origin, clock()).to_bytes() + b"\n", mode=0o600)
+    return [parse_envelope(line) for line in path.read_bytes().splitlines() if line]
+
+
+def first_registry(key: SoftwareKey, root: SoftwareKey, origin: str, created_at: datetime) -> Envelope:
+    """Return registry version 1: `key` signs everything below `origin` from size 0 on, and `root` says so."""
+    record = KeyRecord(
+        key=key.public_key,
+        backend=key.name,
+        assurance=key.assurance,
+        status="active",
+        purposes=(CHECKPOINT_PURPOSE, DSSE_PURPOSE),
+        valid=(Validity(origin=origin, from_size=0, to_size=None),),
+    )
+    payload = registry_payload(
+        version=1,
+        previous_sha256=NO_PREVIOUS,
+        roots=[root.public_key],
+        threshold=1,
+        keys=[record],
+        created_at=format_time(created_at),
+    )
+    signature = root.sign(pae(KEYS_TYPE, payload))
+    return Envelope(KEYS_TYPE, payload, (EnvelopeSignature(root.public_key.key_id, signature),))
+
+
+def _pin(path: Path, trust: TrustFile) -> None:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_once(path, (json.dumps(trust.as_json(), indent=2) + "\n").encode(), mode=0o644)
+        return
+    pinned = TrustFile.load(path)
+    if {key.key_id for key in trust.roots}.isdisjoint(key.key_id for key in pinned.roots):
+        raise ConfigurationError(
+            "the trust file pins another root than the one in the signer's folder.",
+            file=str(path),
+            remedy="Restore the signer's folder that belongs to this home; do not replace the trust file.",
+        )

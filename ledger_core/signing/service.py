@@ -1,0 +1,207 @@
+"""The signing proxy's work, without its transport: judge, store, sign, check the signature, answer.
+
+The one process that runs this is the only one that can reach a key. It never signs what it did not put together
+itself: checkpoints from (origin, size, root), DSSE envelopes of the few types on its list. Durable before signed: the
+state is stored first, so that no crash can leave a signature over something the state does not know.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+
+from ledger_core.errors import DependencyError, IntegrityError, InvalidInput, SignerMovedOn, SignerRefused
+from ledger_core.log.dsse import PROOF_TYPE, REPORT_TYPE, SEGMENT_TYPE, Envelope, EnvelopeSignature, pae
+from ledger_core.log.keys import KeyRing, origin_matches
+from ledger_core.log.note import Checkpoint, NoteSignature, SignedNote, checkpoint_text
+from ledger_core.signing.port import SigningBackend
+from ledger_core.signing.state import WitnessState
+from ledger_core.signing.witness import Request, Ruling, judge
+
+ALLOWED_TYPES = frozenset({SEGMENT_TYPE, PROOF_TYPE, REPORT_TYPE})
+HEALTH_TYPE = "application/vnd.counterfoil.health.v1+json"
+MAX_SWAP_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Which logs the client may have signed: origins below `origin_prefix`."""
+
+    origin_prefix: str
+
+    def allows(self, origin: str) -> bool:
+        """Say whether `origin` is the client's."""
+        return origin_matches(f"{self.origin_prefix.rstrip('/')}/*", origin)
+
+
+class SigningService:
+    """One key, one state, one policy. Safe for threads: requests are served one at a time."""
+
+    def __init__(
+        self, *, backend: SigningBackend, state: WitnessState, ring: KeyRing, registry: list[Envelope], policy: Policy
+    ) -> None:
+        self._backend = backend
+        self._state = state
+        self._ring = ring
+        self._registry = registry
+        self._policy = policy
+        self._lock = threading.Lock()
+        self._signed = 0
+
+    def sign_checkpoint(self, request: Request) -> str:
+        """Return the note for the requested checkpoint, or for a larger one signed before.
+
+        Raises `SignerRefused` for a fork, a foreign origin or a key out of its range, `SignerMovedOn` when the proof
+        starts from another size than the last one signed.
+        """
+        origin = request.checkpoint.origin
+        self._check_origin(origin)
+        with self._lock:
+            for _ in range(MAX_SWAP_ATTEMPTS):
+                last = self._state.last(origin)
+                ruling = judge(last, request)
+                if ruling is Ruling.STORE_AND_SIGN:
+                    self._check_key(request.checkpoint)
+                    if self._state.swap(last, request.checkpoint):
+                        return self._note(request.checkpoint)
+                    continue  # another proxy on the same state was faster: judge again
+                if ruling is Ruling.SIGN_AGAIN:
+                    return self._note(request.checkpoint)
+                if ruling is Ruling.ANSWER_LAST and last is not None:
+                    return self._note(last)
+                raise self._refusal(ruling, last, request)
+        raise DependencyError("the witness state is contended.", remedy="Ask again; run one proxy per state.")
+
+    def latest(self, origin: str) -> str | None:
+        """Return the newest checkpoint's note of `origin`, signed again, or None."""
+        self._check_origin(origin)
+        with self._lock:
+            last = self._state.last(origin)
+            return None if last is None else self._note(last)
+
+    def sign_dsse(self, payload_type: str, payload: bytes) -> Envelope:
+        """Return `payload` in a signed envelope. Raises `SignerRefused` for a type or a log that is not on the list."""
+        if payload_type not in ALLOWED_TYPES:
+            raise SignerRefused(
+                f"envelopes of type {payload_type!r:.80} are not signed here.",
+                remedy=f"Allowed: {', '.join(sorted(ALLOWED_TYPES))}.",
+                reason="type",
+            )
+        value = _as_object(payload)
+        origin = value.get("origin")
+        if not isinstance(origin, str):
+            raise InvalidInput("the payload names no origin.", pointer="/origin", remedy="Name the log it speaks of.")
+        self._check_origin(origin)
+        with self._lock:
+            if payload_type == SEGMENT_TYPE:
+                self._check_segment(origin, value)
+            return self._envelope(payload_type, payload)
+
+    def keys(self) -> list[dict[str, Any]]:
+        """Return the key registry, oldest version first."""
+        return [envelope.as_json() for envelope in self._registry]
+
+    def health(self) -> dict[str, Any]:
+        """Make a real signature over a nonce, of a type nothing else accepts, and say with what."""
+        with self._lock:
+            self._envelope(HEALTH_TYPE, json.dumps({"nonce": token_hex(16)}).encode())
+            return {
+                "status": "ok",
+                "assurance": self._backend.assurance,
+                "backend": self._backend.name,
+                "key_id": self._backend.public_key.key_id,
+                "registry_version": self._ring.version,
+                "origins": self._state.origins(),
+                "signatures": self._signed,
+            }
+
+    def close(self) -> None:
+        """Wait for the request in hand and close the state."""
+        with self._lock:
+            self._state.close()
+
+    def _note(self, checkpoint: Checkpoint) -> str:
+        text = checkpoint_text(checkpoint.origin, checkpoint.size, checkpoint.root)
+        signature = self._sign(text.encode())
+        key_hash = self._backend.public_key.note_hash(checkpoint.origin)
+        return str(SignedNote(text, (NoteSignature(checkpoint.origin, key_hash, signature),)))
+
+    def _envelope(self, payload_type: str, payload: bytes) -> Envelope:
+        signature = self._sign(pae(payload_type, payload))
+        return Envelope(payload_type, payload, (EnvelopeSignature(self._backend.public_key.key_id, signature),))
+
+    def _sign(self, message: bytes) -> bytes:
+        signature = self._backend.sign(message)
+        # Back-ends differ in hashing and in encoding, and emulators lie; nothing leaves here unverified.
+        if not self._backend.public_key.verify(message, signature):
+            raise IntegrityError(
+                "the back-end returned a signature that its own key does not verify.",
+                remedy="Check the key's algorithm and the back-end's signing mode.",
+            )
+        self._signed += 1
+        return signature
+
+    def _check_origin(self, origin: str) -> None:
+        if not self._policy.allows(origin):
+            raise SignerRefused(
+                f"the log {origin!r:.80} is not this client's.",
+                remedy=f"Origins below {self._policy.origin_prefix} are signed here.",
+                reason="origin",
+            )
+
+    def _check_key(self, checkpoint: Checkpoint) -> None:
+        key_id = self._backend.public_key.key_id
+        record = next((item for item in self._ring.keys if item.key.key_id == key_id), None)
+        if record is None or not record.is_valid_at(checkpoint.origin, checkpoint.size):
+            raise SignerRefused(
+                f"the key {key_id[:16]} may not sign {checkpoint.origin} at size {checkpoint.size}.",
+                remedy="Publish a registry version that gives the key this range, or rotate.",
+                reason="key",
+            )
+
+    def _check_segment(self, origin: str, value: dict[str, Any]) -> None:
+        """Refuse a manifest that speaks of a tree this proxy has not signed."""
+        try:
+            size, root = value["tree"]["after"]["size"], value["tree"]["after"]["root"]
+        except (KeyError, TypeError) as error:
+            raise InvalidInput("the manifest has no /tree/after.", remedy="See docs/formats/segment.md.") from error
+        last = self._state.last(origin)
+        if last is None or type(size) is not int or size > last.size:
+            raise SignerRefused("the manifest covers records that are not signed.", reason="unsigned")
+        if size == last.size and root != checkpoint_text(origin, size, last.root).split("\n")[2]:
+            raise SignerRefused("the manifest's root is not the signed one.", reason="fork")
+
+    def _refusal(self, ruling: Ruling, last: Checkpoint | None, request: Request) -> Exception:
+        asked = request.checkpoint
+        latest = None if last is None else self._note(last)
+        if ruling is Ruling.MOVED_ON:
+            return SignerMovedOn(
+                f"the last size signed is {last.size if last else 0}, the proof starts from {request.old_size}.",
+                remedy="Prove consistency from the last size signed.",
+                latest=latest,
+            )
+        if ruling is Ruling.UNKNOWN_HISTORY:
+            return SignerRefused(
+                f"nothing of {asked.origin} was signed here, yet the proof starts from {request.old_size}.",
+                remedy="The proxy's state was lost or is another's: restore it before anything is signed.",
+                reason="unknown_history",
+            )
+        return SignerRefused(
+            f"size {asked.size} of {asked.origin} does not extend the tree signed at {last.size if last else 0}.",
+            remedy="The ledger was rewritten, forked or rolled back: compare it with the archive, keep this state.",
+            reason="fork",
+            latest=latest,
+        )
+
+
+def _as_object(payload: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"the payload is not JSON: {error}.", remedy="Send the JSON object to sign.") from error
+    if not isinstance(value, dict):
+        raise InvalidInput("the payload is not a JSON object.", remedy="Send the JSON object to sign.")
+    return value

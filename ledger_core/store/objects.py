@@ -1,0 +1,233 @@
+"""Write-once object stores: where raw files, segments and anchored checkpoints are kept.
+
+Not a file system and not a cache: an object has a name and bytes, and neither ever changes. The invariant is
+that a name, once visible, holds its complete content for ever. Putting the same content again is a no-op, so
+that a command killed half way is simply run again; putting other content under a taken name is an
+`IntegrityError`.
+
+`FileStore` is the embedded default. It stops accidents (mode 0444, no replace); against an owner of the disk
+only the signed chain of manifests helps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+from urllib.parse import unquote, urlsplit
+
+from ledger_core.errors import ConfigurationError, IntegrityError, InvalidInput, NotFound
+
+COPY_BYTES = 1024 * 1024
+MAX_NAME_LENGTH = 1024
+"""S3's limit on a key, so that what fits here fits there."""
+STALE_SECONDS = 24 * 3600
+"""A temporary file this old belongs to a writer that was killed."""
+
+_INCOMING = ".incoming"
+_PART = re.compile(r"[A-Za-z0-9_@=+,:~-][A-Za-z0-9_.@=+,:~ -]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """An object as it now lies in a store; `created` is False when the same content was there already."""
+
+    name: str
+    uri: str
+    sha256: str
+    size_bytes: int
+    created: bool
+    version_id: str | None = None
+
+
+class ObjectStore(Protocol):
+    """What the archive and the landing need of a store."""
+
+    @property
+    def uri(self) -> str:
+        """Return the store's own address; an object's address is this, a slash and its name."""
+
+    def put_once(self, name: str, data: bytes | Path) -> StoredObject:
+        """Store `data` (bytes, or a file to copy) as `name`, durably, once.
+
+        Raises `IntegrityError` when `name` already holds other content.
+        """
+
+    def open(self, name: str) -> BinaryIO:
+        """Open an object for reading. Raises `NotFound`."""
+
+    def exists(self, name: str) -> bool:
+        """Say whether `name` is stored."""
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names that start with `prefix`, in order."""
+
+    def sweep(self, folder: str) -> None:
+        """Remove what killed writers left below `folder` that is no object. Nobody else may be writing there."""
+
+
+def open_store(uri: str) -> ObjectStore:
+    """Return the store behind a `file://` address. Raises `ConfigurationError` for any other scheme."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
+        return FileStore(Path(unquote(parts.path)))
+    raise ConfigurationError(
+        f"{uri!r} is no address of an object store.", remedy="Give file:///absolute/path/to/a/folder."
+    )
+
+
+class FileStore:
+    """Objects as files of mode 0444 under `root`.
+
+    A file is written aside, flushed to disk, and only then linked to its name: `link` never replaces, and a
+    reader never sees half an object.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._swept = False
+
+    @property
+    def uri(self) -> str:
+        """Return `file:///...`, without a slash at the end."""
+        return self.root.absolute().as_uri()
+
+    def path(self, name: str) -> Path:
+        """Return where `name` lies.
+
+        Raises `InvalidInput` for a name that could leave the store or hide in it.
+        """
+        parts = name.split("/")
+        if len(name) > MAX_NAME_LENGTH or not all(_PART.fullmatch(part) for part in parts):
+            raise InvalidInput(
+                f"{name!r} is no object name.",
+                remedy="Use relative parts of letters, digits and _.@=+,:~- that do not start with a dot.",
+            )
+        return self.root.joinpath(*parts)
+
+    def put_once(self, name: str, data: bytes | Path) -> StoredObject:
+        """Store `data` as `name`, durably, once; see `ObjectStore.put_once`."""
+        target = self.path(name)
+        aside, sha256, size_bytes = self._write_aside(data)
+        try:
+            _make_folder(target.parent)
+            created = _link(aside, target)
+        finally:
+            aside.unlink(missing_ok=True)
+        if created:
+            _flush_folder(target.parent)
+        else:
+            stored_sha256, stored_bytes = _digest(target)
+            if stored_sha256 != sha256:
+                raise IntegrityError(
+                    f"object {name} exists with other content: {stored_bytes} bytes of sha256 "
+                    f"{stored_sha256}; refused {size_bytes} bytes of sha256 {sha256}.",
+                    remedy="Objects are written once. Find out who wrote the first one before anything else.",
+                    file=str(target),
+                )
+        return StoredObject(name=name, uri=f"{self.uri}/{name}", sha256=sha256, size_bytes=size_bytes, created=created)
+
+    def open(self, name: str) -> BinaryIO:
+        """Open an object for reading. Raises `NotFound`."""
+        try:
+            return self.path(name).open("rb")
+        except FileNotFoundError as error:
+            raise NotFound(f"object {name} is not in {self.uri}.") from error
+
+    def exists(self, name: str) -> bool:
+        """Say whether `name` is stored."""
+        return self.path(name).is_file()
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names that start with `prefix`, in order of the whole name."""
+        folder = self.path(prefix.rpartition("/")[0]) if "/" in prefix else self.root
+        found = (path.relative_to(self.root).as_posix() for path in folder.rglob("*") if path.is_file())
+        yield from sorted(name for name in found if name.startswith(prefix) and not name.startswith("."))
+
+    def sweep(self, folder: str) -> None:
+        """Remove empty folders below `folder`; see `ObjectStore.sweep`."""
+        for parent, _, _ in os.walk(self.path(folder), topdown=False):
+            with suppress(OSError):  # it holds something
+                Path(parent).rmdir()
+
+    def _write_aside(self, data: bytes | Path) -> tuple[Path, str, int]:
+        """Write `data` to a flushed read-only file aside; return it, its sha256 and its size."""
+        incoming = self.root / _INCOMING
+        _make_folder(incoming)
+        self._sweep_incoming(incoming)
+        digest, size_bytes = hashlib.sha256(), 0
+        handle, name = tempfile.mkstemp(dir=incoming)
+        aside = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as sink:
+                for chunk in _chunks(data):
+                    digest.update(chunk)
+                    size_bytes += len(chunk)
+                    sink.write(chunk)
+                sink.flush()
+                os.fchmod(sink.fileno(), 0o444)
+                os.fsync(sink.fileno())
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+        return aside, digest.hexdigest(), size_bytes
+
+    def _sweep_incoming(self, incoming: Path) -> None:
+        """Remove what killed writers left, once in the life of this store."""
+        if self._swept:
+            return
+        self._swept = True
+        for path in incoming.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                    path.unlink()
+
+
+def _link(aside: Path, target: Path) -> bool:
+    """Give `aside` its name; return False when the name is taken."""
+    try:
+        os.link(aside, target)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _make_folder(folder: Path) -> None:
+    """Make `folder` and its parents, each one durable before anything is linked below it."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _flush_folder(folder.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    digest, size_bytes = hashlib.sha256(), 0
+    for chunk in _chunks(path):
+        digest.update(chunk)
+        size_bytes += len(chunk)
+    return digest.hexdigest(), size_bytes
+
+
+def _chunks(data: bytes | Path) -> Iterator[bytes]:
+    if isinstance(data, bytes):
+        yield data
+        return
+    with data.open("rb") as source:
+        while chunk := source.read(COPY_BYTES):
+            yield chunk

@@ -1,0 +1,104 @@
+"""Transaction 2 of a posting: a checkpoint is stored, and everything below it counts as posted.
+
+Not the signature itself (`sequencer_notary`). Invariants: `signed_size` never goes back, checkpoints are
+stored in ascending order, so the smallest checkpoint over a record never changes once there is one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+
+from ledger_core.errors import IntegrityError
+from ledger_core.log.merkle import Frontier, RangeTree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedTail:
+    """A signed note over the tree of `size` leaves; `tree` knows the leaves from `first` on."""
+
+    note: str
+    first: int
+    size: int
+    root: bytes
+    tree: RangeTree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What transaction 2 found: the head's `signed_size` before it, and whether our checkpoint went in."""
+
+    signed_before: int
+    inserted: bool
+
+
+def store_checkpoint(conn: Connection[Any], book: str, signed: SignedTail) -> Stored:
+    """Store `signed` and advance the head over it, whoever wrote the records below; older than the head, do nothing.
+
+    Raises `IntegrityError` when the log is shorter than what was signed: the database went back in time.
+    """
+    with conn.transaction():
+        row = conn.execute(
+            "select size, signed_size from ledger.log_head where book = %s for update", [book]
+        ).fetchone()
+        if row is None or row[0] < signed.size:
+            raise behind_signature(book, row[0] if row else 0, signed.size)
+        if row[1] >= signed.size:
+            return Stored(signed_before=row[1], inserted=False)
+        conn.execute(
+            "insert into ledger.checkpoints (book, size, root, frontier, note) values (%s, %s, %s, %s, %s)",
+            [book, signed.size, signed.root, signed.tree.frontier.to_bytes(), signed.note],
+        )
+        conn.execute("update ledger.log_head set signed_size = %s where book = %s", [signed.size, book])
+        return Stored(signed_before=row[1], inserted=True)
+
+
+def covering_checkpoint(conn: Connection[Any], book: str, covers: int) -> tuple[int, str] | None:
+    """Return (size, note) of the smallest stored checkpoint of at least `covers` records, None if there is none."""
+    row = conn.execute(
+        "select size, note from ledger.checkpoints where book = %s and size >= %s order by size limit 1",
+        [book, covers],
+    ).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def frontier_at(conn: Connection[Any], book: str, size: int) -> Frontier:
+    """Return the tree's frontier at `size`, from the nearest checkpoint below and the leaves since."""
+    row = conn.execute(
+        "select size, frontier from ledger.checkpoints where book = %s and size <= %s order by size desc limit 1",
+        [book, size],
+    ).fetchone()
+    start = Frontier() if row is None else Frontier.from_bytes(row[0], bytes(row[1]))
+    return start.extend(leaves_between(conn, book, start.size, size))
+
+
+def leaves_between(conn: Connection[Any], book: str, first: int, end: int) -> list[bytes]:
+    """Return the leaf hashes of records `first` to `end` (exclusive).
+
+    Raises `IntegrityError` if one is missing.
+    """
+    if first == end:
+        return []
+    rows = conn.execute(
+        "select leaf_hash from ledger.records where book = %s and seq >= %s and seq < %s order by seq",
+        [book, first, end],
+    ).fetchall()
+    if len(rows) != end - first:
+        raise IntegrityError(
+            f"book {book}: {end - first - len(rows)} of the records {first} to {end - 1} are missing.",
+            remedy="Run `counterfoil check`; restore, or replay from the archive.",
+        )
+    return [bytes(row[0]) for row in rows]
+
+
+def behind_signature(book: str, size: int, signed_size: int) -> IntegrityError:
+    """Say that the database is older than a signature over it."""
+    return IntegrityError(
+        f"book {book} has {size} records, yet a checkpoint over {signed_size} is signed: "
+        "the database went back in time.",
+        remedy="Replay the missing segments from the archive before anything is written.",
+        size=size,
+        signed_size=signed_size,
+    )
