@@ -1,0 +1,100 @@
+"""What a file is by its first bytes, so that a wrong file is refused with the right name for it.
+
+Not a validator: a file that passes may still be anything, and the parser decides. Compressed files are refused, not
+unpacked: that way no small file becomes a large one.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ledger_core.errors import InvalidInput
+
+HEAD_BYTES = 65_536
+
+_BOM = b"\xef\xbb\xbf"
+_WIDE = (
+    (b"\xff\xfe\x00\x00", "UTF-32"),
+    (b"\x00\x00\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
+_COMPRESSED = (
+    (b"\x1f\x8b", "gzip", "gunzip"),
+    (b"PK\x03\x04", "zip (or an Excel workbook)", "unzip"),
+    (b"PK\x05\x06", "zip", "unzip"),
+    (b"BZh", "bzip2", "bunzip2"),
+    (b"\xfd7zXZ\x00", "xz", "unxz"),
+    (b"\x28\xb5\x2f\xfd", "zstd", "unzstd"),
+    (b"7z\xbc\xaf", "7-zip", "7z x"),
+)
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+"""Bytes that no text of any encoding with ASCII in it holds."""
+_FORMATS = {"csv": "CSV", "xml": "XML"}
+
+
+def refuse_strangers(head: bytes, *, name: str, wanted: str, source: str) -> None:
+    """Raise `InvalidInput` when a file that starts with `head` is no `wanted` (`csv` or `xml`) file of `source`."""
+    if not head:
+        raise InvalidInput(
+            "the file is empty.", file=name, line=1, remedy="Fetch it again: even a quiet day has a header."
+        )
+    for magic, kind, command in _COMPRESSED:
+        if head.startswith(magic):
+            raise InvalidInput(
+                f"the file is compressed ({kind}), and compressed files are not unpacked here.",
+                file=name,
+                remedy=f"Unpack it first (`{command}`), then ingest what was inside.",
+            )
+    encoding = _wide_encoding(head)
+    if encoding:
+        raise InvalidInput(
+            f"the file is encoded as {encoding}; {source} files are UTF-8.",
+            file=name,
+            line=1,
+            remedy=f"Fetch it again without opening it, or convert it: `iconv -f {encoding} -t UTF-8`.",
+        )
+    looks = _looks_like(head)
+    if looks == "csv" and looks != wanted and _CONTROL.search(head):
+        looks = "binary data"
+    if looks != wanted:
+        raise InvalidInput(
+            f"this looks like {_FORMATS.get(looks, looks)}, and {source} files are {_FORMATS[wanted]}.",
+            file=name,
+            line=1,
+            remedy=_other_source(looks),
+        )
+
+
+def _wide_encoding(head: bytes) -> str | None:
+    for mark, encoding in _WIDE:
+        if head.startswith(mark):
+            return encoding
+    # Without a mark, every other byte of Latin text is zero, and none of those between.
+    sample = head[:512]
+    if sample.count(0) > len(sample) // 4 and 0 in (sample[::2].count(0), sample[1::2].count(0)):
+        return "UTF-16BE" if sample[:1] == b"\x00" else "UTF-16LE"
+    return None
+
+
+def _looks_like(head: bytes) -> str:
+    text = head.removeprefix(_BOM).lstrip()
+    if text.startswith(b"%PDF"):
+        return "PDF"
+    if text[:15].lower().startswith((b"<!doctype html", b"<html")):
+        return "HTML"
+    if text.startswith(b"<"):
+        return "xml"
+    if text.startswith((b"{", b"[")):
+        return "JSON"
+    if text.startswith(b":20:") or text.startswith(b"{1:"):
+        return "MT940"
+    return "csv"
+
+
+def _other_source(looks: str) -> str:
+    if looks == "xml":
+        return "Bank statements in XML are the source camt053: `counterfoil ingest camt053 FILE`."
+    if looks == "csv":
+        return "Stripe's reports are the source stripe_report: `counterfoil ingest stripe_report FILE`."
+    return "Check that the right file was fetched; a login or error page is often saved under a report's name."

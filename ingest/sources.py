@@ -1,0 +1,23 @@
+"""Which sources there are: every package of this room with a `land` module. Adding one changes nothing here."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from ingest.rows import Source
+from ledger_core.errors import InvalidInput
+
+
+def source_names() -> list[str]:
+    """Return the names of the sources, in order."""
+    return sorted(path.parent.name for path in Path(__file__).parent.glob("*/land.py"))
+
+
+def find_source(name: str) -> Source:
+    """Return the source called `name`. Raises `InvalidInput` listing those there are."""
+    names = source_names()
+    if name not in names:
+        raise InvalidInput(f"there is no source {name!r}.", remedy=f"Use one of: {', '.join(names)}.")
+    source: Source = importlib.import_module(f"ingest.{name}.land").SOURCE
+    return source

@@ -1,0 +1,1 @@
+"""Stripe's Reporting API files: payout reconciliation and payouts, itemised."""
