@@ -1,0 +1,7 @@
+{# Whole minor units from a decimal text in major units: exact, and null (which a test refuses) rather than rounded. #}
+{% macro minor_units(amount, scale) -%}
+    case
+        when {{ amount }}::numeric * {{ scale }} = trunc({{ amount }}::numeric * {{ scale }})
+            then trunc({{ amount }}::numeric * {{ scale }})::numeric(38, 0)
+    end
+{%- endmacro %}

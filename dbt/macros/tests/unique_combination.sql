@@ -1,0 +1,7 @@
+{# The grain of a mart whose key has several columns. #}
+{% test unique_combination(model, columns) %}
+select {{ columns | join(', ') }}, count(*) as rows_found
+from {{ model }}
+group by {{ columns | join(', ') }}
+having count(*) > 1
+{% endtest %}

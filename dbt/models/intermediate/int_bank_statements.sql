@@ -1,0 +1,37 @@
+-- One row per (bank account, currency, statement, page), from the newest landing: one IBAN may hold several currencies.
+with landed as (
+
+    select * from {{ ref('stg_camt053__statements') }}
+
+),
+
+final as (
+
+    select distinct on (landed.account_iban, landed.currency, landed.statement_id, landed.page)
+        landed.file_no,
+        landed.statement_ordinal,
+        landed.account as bank_account,
+        landed.account_iban,
+        landed.statement_id,
+        landed.electronic_sequence,
+        landed.page,
+        landed.is_last_page,
+        landed.currency,
+        landed.opening_minor,
+        landed.closing_minor,
+        landed.opening_on,
+        landed.closing_on
+    from landed
+    order by
+        landed.account_iban,
+        landed.currency,
+        landed.statement_id,
+        landed.page,
+        landed.received_at desc,
+        landed.row_sha256 desc,
+        landed.file_no desc,
+        landed.statement_ordinal desc
+
+)
+
+select * from final

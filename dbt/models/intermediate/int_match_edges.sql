@@ -1,0 +1,31 @@
+-- One row per ledger item, PSP item and kind of id under which the one names the other, within (provider account, sign).
+-- Every stage that works by ids reads these pairs of numbers, so that the texts are compared once.
+{%- set kinds = match_kinds() %}
+with final as (
+
+    select
+        ledger_items.ledger_item_id,
+        psp_items.psp_item_id,
+        ids.kind_rank,
+        ledger_items.currency = psp_items.currency as is_same_currency,
+        coalesce(stage_0.is_reference_unique, true) as is_reference_unique,
+        ledger_items.currency = psp_items.currency and {{ amounts_agree('ledger_items', 'psp_items') }} as is_equal
+    from {{ ref('int_psp_items') }} as psp_items
+    cross join lateral (
+        values
+        {% for kind in kinds -%}
+        ({{ loop.index }}::smallint, psp_items.{{ kind.column }}){{ ',' if not loop.last }}
+        {% endfor %}
+    ) as ids (kind_rank, id)
+    inner join {{ ref('int_ledger_items') }} as ledger_items
+        on ids.id = ledger_items.reference
+        and psp_items.provider = ledger_items.provider
+        and psp_items.account = ledger_items.account
+        and psp_items.sign = ledger_items.sign
+    left join {{ ref('int_match_stage_0') }} as stage_0
+        on ledger_items.ledger_item_id = stage_0.ledger_item_id
+    where not coalesce(stage_0.is_duplicate, false)
+
+)
+
+select * from final

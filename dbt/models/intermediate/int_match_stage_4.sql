@@ -1,0 +1,154 @@
+-- One row per match by (currency, signed amount, business-day window), where the ledger item carries no id of the provider's.
+-- `count = 1` is over all items of both sides: an amount that is unique only because its twins matched already proves nothing.
+{%- set window_days %}(select rules.window_business_days from {{ ref('match_rules') }} as rules where rules.rule = 'amount_window'){% endset %}
+with consumed as (
+
+    select stage_1.ledger_item_id, stage_1.psp_item_id from {{ ref('int_match_stage_1') }} as stage_1
+    union all
+    select stage_2.ledger_item_id, stage_2.psp_item_id from {{ ref('int_match_stage_2') }} as stage_2
+    union all
+    select stage_3.ledger_item_id, stage_3.psp_item_id from {{ ref('int_match_stage_3') }} as stage_3
+
+),
+
+seekers as (
+
+    select
+        items.ledger_item_id,
+        items.provider,
+        items.account,
+        items.currency,
+        items.net_minor,
+        items.fee_minor,
+        items.gross_minor,
+        {{ business_day_number('items.effective_on') }} as business_day
+    from {{ ref('int_ledger_items') }} as items
+    left join {{ ref('int_match_stage_0') }} as stage_0
+        on items.ledger_item_id = stage_0.ledger_item_id
+    where not items.has_provider_id
+        and not coalesce(stage_0.is_duplicate, false)
+        and not exists (select 1 from consumed where consumed.ledger_item_id = items.ledger_item_id)
+
+),
+
+-- Amounts that somebody seeks; everything else is left aside before days are compared.
+sought as (
+
+    select distinct seekers.provider, seekers.account, seekers.currency, seekers.net_minor
+    from seekers
+
+),
+
+-- Counted by day first: a price that half the items share must not be multiplied by itself.
+ledger_days as (
+
+    select
+        items.provider,
+        items.account,
+        items.currency,
+        items.net_minor,
+        {{ business_day_number('items.effective_on') }} as business_day,
+        count(*) as items
+    from {{ ref('int_ledger_items') }} as items
+    inner join sought
+        on items.provider = sought.provider
+        and items.account = sought.account
+        and items.currency = sought.currency
+        and items.net_minor = sought.net_minor
+    group by items.provider, items.account, items.currency, items.net_minor, business_day
+
+),
+
+psp_days as (
+
+    select
+        items.provider,
+        items.account,
+        items.currency,
+        items.net_minor,
+        {{ business_day_number('items.booked_on') }} as business_day,
+        count(*) as items,
+        min(items.psp_item_id) as psp_item_id
+    from {{ ref('int_psp_items') }} as items
+    inner join sought
+        on items.provider = sought.provider
+        and items.account = sought.account
+        and items.currency = sought.currency
+        and items.net_minor = sought.net_minor
+    group by items.provider, items.account, items.currency, items.net_minor, business_day
+
+),
+
+seeker_days as (
+
+    select
+        seekers.provider,
+        seekers.account,
+        seekers.currency,
+        seekers.net_minor,
+        seekers.business_day,
+        min(seekers.ledger_item_id) as ledger_item_id
+    from seekers
+    group by seekers.provider, seekers.account, seekers.currency, seekers.net_minor, seekers.business_day
+    having count(*) = 1
+
+),
+
+-- A seeker whose window holds exactly one PSP item.
+found as (
+
+    select
+        seeker_days.ledger_item_id,
+        min(psp_days.psp_item_id) as psp_item_id,
+        min(psp_days.business_day) as psp_business_day,
+        seeker_days.provider,
+        seeker_days.account,
+        seeker_days.currency,
+        seeker_days.net_minor
+    from seeker_days
+    inner join psp_days
+        on seeker_days.provider = psp_days.provider
+        and seeker_days.account = psp_days.account
+        and seeker_days.currency = psp_days.currency
+        and seeker_days.net_minor = psp_days.net_minor
+        and abs(psp_days.business_day - seeker_days.business_day) <= {{ window_days }}
+    group by
+        seeker_days.ledger_item_id,
+        seeker_days.provider,
+        seeker_days.account,
+        seeker_days.currency,
+        seeker_days.net_minor
+    having sum(psp_days.items) = 1
+
+),
+
+-- And whose window, seen from there, holds exactly one ledger item.
+mutual as (
+
+    select found.ledger_item_id, found.psp_item_id
+    from found
+    inner join ledger_days
+        on found.provider = ledger_days.provider
+        and found.account = ledger_days.account
+        and found.currency = ledger_days.currency
+        and found.net_minor = ledger_days.net_minor
+        and abs(ledger_days.business_day - found.psp_business_day) <= {{ window_days }}
+    group by found.ledger_item_id, found.psp_item_id
+    having sum(ledger_days.items) = 1
+
+),
+
+final as (
+
+    select mutual.ledger_item_id, mutual.psp_item_id
+    from mutual
+    inner join seekers
+        on mutual.ledger_item_id = seekers.ledger_item_id
+    inner join {{ ref('int_psp_items') }} as psp_items
+        on mutual.psp_item_id = psp_items.psp_item_id
+    where {{ amounts_agree('seekers', 'psp_items') }}
+        and not exists (select 1 from consumed where consumed.psp_item_id = mutual.psp_item_id)
+
+)
+
+select * from final

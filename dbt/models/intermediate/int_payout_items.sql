@@ -1,0 +1,27 @@
+{{ config(materialized='view', unlogged=none) }}
+-- The bridge: one row per PSP item that a payout settles. An item is in at most one payout; a payout is no item of itself.
+with items as (
+
+    select * from {{ ref('int_psp_items') }}
+
+),
+
+final as (
+
+    select
+        items.psp_item_id,
+        items.psp_transaction_id,
+        items.provider,
+        items.account,
+        items.payout_id,
+        items.currency,
+        items.fee_minor,
+        items.net_minor
+    from items
+    where items.payout_id is not null
+        and items.event is distinct from 'payout'
+        and items.event is distinct from 'payout_reversal'
+
+)
+
+select * from final

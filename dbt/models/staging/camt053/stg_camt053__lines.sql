@@ -1,0 +1,57 @@
+-- One row per booked line of a statement inside the pin and the cut. What is pending at the bank has not happened yet.
+with files as (
+
+    select * from {{ ref('stg_raw__files') }}
+    where source = 'camt053'
+
+),
+
+currencies as (
+
+    select * from {{ ref('currencies') }}
+
+),
+
+final as (
+
+    select
+        ---------- place
+        files.file_no,
+        rows.ordinal,
+        rows.statement_ordinal,
+        files.file_no::bigint * 4294967296 + rows.ordinal as bank_line_id,
+        files.received_at,
+        rows.row_sha256,
+
+        ---------- ids
+        files.account as bank_account,
+        nullif(nullif(rows.end_to_end_id, ''), 'NOTPROVIDED') as end_to_end_id,
+        nullif(nullif(rows.instruction_id, ''), 'NOTPROVIDED') as instruction_id,
+        nullif(nullif(rows.transaction_id, ''), 'NOTPROVIDED') as transaction_id,
+        nullif(nullif(rows.structured_reference, ''), 'NOTPROVIDED') as structured_reference,
+        nullif(rows.account_servicer_reference, '') as account_servicer_reference,
+        nullif(rows.entry_reference, '') as entry_reference,
+
+        ---------- texts
+        coalesce(rows.remittance, '') as remittance,
+        coalesce(rows.counterparty_name, '') as counterparty_name,
+        coalesce(rows.additional_info, '') as additional_info,
+
+        ---------- amounts
+        upper(rows.currency) as currency,
+        {{ minor_units('rows.amount', 'currencies.scale') }}
+            * case rows.indicator when 'CRDT' then 1 when 'DBIT' then -1 end as amount_minor,
+
+        ---------- dates
+        left(coalesce(nullif(rows.booked_on, ''), nullif(rows.value_on, '')), 10)::date as booked_on
+    from {{ source('raw', 'camt053_lines') }} as rows
+    inner join files
+        on rows.file_id = files.file_id
+    left join currencies
+        on upper(rows.currency) = currencies.code
+    where rows.status = 'BOOK'
+        and left(coalesce(nullif(rows.booked_on, ''), nullif(rows.value_on, '')), 10)::date <= {{ pinned('as_of') }}
+
+)
+
+select * from final

@@ -1,0 +1,52 @@
+-- One row per statement (or page of one) inside the pin and the cut.
+with files as (
+
+    select * from {{ ref('stg_raw__files') }}
+    where source = 'camt053'
+
+),
+
+currencies as (
+
+    select * from {{ ref('currencies') }}
+
+),
+
+final as (
+
+    select
+        ---------- place
+        files.file_no,
+        rows.ordinal as statement_ordinal,
+        files.received_at,
+        rows.row_sha256,
+
+        ---------- ids
+        files.account,
+        rows.account_iban,
+        rows.statement_id,
+        nullif(rows.electronic_sequence, '')::bigint as electronic_sequence,
+        coalesce(nullif(rows.page, ''), '1')::integer as page,
+        coalesce(nullif(rows.is_last_page, ''), 'true') in ('true', '1') as is_last_page,
+
+        ---------- amounts
+        upper(rows.currency) as currency,
+        {{ minor_units("nullif(rows.opening_amount, '')", 'currencies.scale') }}
+            * case rows.opening_indicator when 'DBIT' then -1 else 1 end as opening_minor,
+        {{ minor_units("nullif(rows.closing_amount, '')", 'currencies.scale') }}
+            * case rows.closing_indicator when 'DBIT' then -1 else 1 end as closing_minor,
+
+        ---------- dates
+        left(nullif(rows.opening_on, ''), 10)::date as opening_on,
+        left(nullif(rows.closing_on, ''), 10)::date as closing_on
+    from {{ source('raw', 'camt053_statements') }} as rows
+    inner join files
+        on rows.file_id = files.file_id
+    left join currencies
+        on upper(rows.currency) = currencies.code
+    where left(coalesce(nullif(rows.closing_on, ''), nullif(rows.opening_on, ''), nullif(rows.to_at, ''), rows.created_at), 10)::date
+        <= {{ pinned('as_of') }}
+
+)
+
+select * from final

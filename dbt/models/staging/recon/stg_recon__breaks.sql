@@ -1,0 +1,31 @@
+-- One row per break of the run's book.
+select
+    breaks.break_id,
+    breaks.leg,
+    breaks.provider,
+    breaks.account,
+    breaks.class,
+    breaks.key,
+    breaks.keys,
+    breaks.sign,
+    breaks.currency,
+    breaks.ledger_currency,
+    breaks.amount_minor,
+    breaks.ledger_amount_minor,
+    breaks.psp_amount_minor,
+    breaks.bank_amount_minor,
+    breaks.priority,
+    breaks.status,
+    breaks.opened_on,
+    breaks.grace_until,
+    breaks.closed_on,
+    breaks.resolution,
+    breaks.assignee,
+    breaks.rule,
+    breaks.rule_version,
+    breaks.first_run_id,
+    breaks.run_id,
+    breaks.as_of,
+    breaks.evidence
+from {{ source('recon', 'breaks') }} as breaks
+where breaks.book = {{ pinned('book') }}

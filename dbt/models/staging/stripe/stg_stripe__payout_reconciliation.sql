@@ -1,0 +1,73 @@
+-- One row per row of an itemised payout reconciliation report inside the pin and the cut.
+with files as (
+
+    select * from {{ ref('stg_raw__files') }}
+    where source = 'stripe_report' and record_type = 'payout_reconciliation'
+
+),
+
+currencies as (
+
+    select * from {{ ref('currencies') }}
+
+),
+
+events as (
+
+    select * from {{ ref('stg_raw__canonical_events') }}
+    where source = 'stripe_report'
+
+),
+
+final as (
+
+    select
+        ---------- place
+        files.file_no::bigint * 4294967296 + rows.ordinal as raw_row_id,
+        files.received_at,
+        rows.row_sha256,
+
+        ---------- ids
+        files.provider,
+        files.account,
+        rows.balance_transaction_id as psp_transaction_id,
+        nullif(rows.source_id, '') as source_id,
+        nullif(rows.charge_id, '') as charge_id,
+        nullif(rows.payment_intent_id, '') as payment_intent_id,
+        coalesce(
+            nullif(rows.extra ->> 'payment_metadata[reference]', ''),
+            nullif(rows.extra ->> 'payment_metadata[order_id]', ''),
+            nullif(rows.extra ->> 'payment_metadata[order]', ''),
+            nullif(rows.extra ->> 'payment_metadata[external_identifier]', ''),
+            nullif(rows.order_id, '')
+        ) as merchant_reference,
+        nullif(rows.automatic_payout_id, '') as payout_id,
+        nullif(rows.payout_reference_token, '') as payout_reference_token,
+        nullif(rows.trace_id, '') as trace_id,
+
+        ---------- kinds
+        rows.reporting_category as provider_type,
+        events.event,
+        nullif(rows.payment_method_type, '') as payment_method,
+
+        ---------- amounts
+        upper(rows.currency) as currency,
+        {{ minor_units('rows.gross', 'currencies.scale') }} as gross_minor,
+        {{ minor_units('rows.fee', 'currencies.scale') }} as fee_minor,
+        {{ minor_units('rows.net', 'currencies.scale') }} as net_minor,
+
+        ---------- timestamps
+        rows.created_utc::timestamp at time zone 'UTC' as booked_at,
+        rows.created_utc::timestamp::date as booked_on
+    from {{ source('raw', 'stripe_report_payout_reconciliation') }} as rows
+    inner join files
+        on rows.file_id = files.file_id
+    left join currencies
+        on upper(rows.currency) = currencies.code
+    left join events
+        on rows.reporting_category = events.type
+    where rows.created_utc::timestamp at time zone 'UTC' < {{ pinned_until() }}
+
+)
+
+select * from final

@@ -1,0 +1,1 @@
+"""What people and programs do about differences: runs, breaks, reports. What differs is found in SQL (dbt/)."""
