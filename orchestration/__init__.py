@@ -1,0 +1,1 @@
+"""Dagster: thin assets, checks and one schedule over the other rooms."""

@@ -1,0 +1,45 @@
+"""The sources that the close lands: every one that `ingest/` knows."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ingest.contracts import Contract
+
+
+DRAFT_SUFFIXES = {".making", ".part", ".tmp", ".filepart"}
+"""How those who deliver files name one that is not whole yet."""
+
+
+def contracts() -> dict[str, Contract]:
+    """Return the contract of every source, by name: a new source shows in the graph without a change here."""
+    from ingest.sources import source_names
+
+    return {name: importlib.import_module(f"ingest.{name}.contract").CONTRACT for name in source_names()}
+
+
+def landing_files(home: Path, source: str) -> list[Path]:
+    """Return the files that wait in `landing/<source>`, by name, but for those that are still being written."""
+    folder = home / "landing" / source
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_file() and not _is_draft(path))
+
+
+def _is_draft(path: Path) -> bool:
+    return path.name.startswith(".") or path.suffix in DRAFT_SUFFIXES
+
+
+def unknown_folders(home: Path, known: set[str]) -> list[str]:
+    """Return folders of `landing/` that no source answers for: their files would be passed over in silence."""
+    landing = home / "landing"
+    if not landing.is_dir():
+        return []
+    return sorted(
+        path.name
+        for path in landing.iterdir()
+        if path.is_dir() and not path.name.startswith(".") and path.name not in known and any(path.iterdir())
+    )
