@@ -1,0 +1,95 @@
+"""The application factory: wiring, and nothing else.
+
+Nothing is opened at import. The lifespan opens the runtime (which starts what is lacking), reads the default book, and
+closes everything when the server stops; requests that wait for a signature then are answered first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+
+from anyio import to_thread
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from api.auth.port import open_authenticator
+from api.metrics import Metrics
+from api.middleware import Observe
+from api.openapi import install_openapi
+from api.problems import install_handlers
+from api.routers import ROUTERS
+from api.state import ApiState
+from ledger_core.settings import Settings
+from ledger_core.store.database import make_engine
+from ledger_core.store.runtime import Runtime, open_runtime
+
+READ_CONNECTIONS = 16
+"""Reads run in as many threads as there are connections, so that none waits for the pool and times out."""
+
+_log = logging.getLogger("counterfoil.api")
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(settings: Settings, *, runtime: Runtime | None = None) -> FastAPI:
+    """Return the API for one installation.
+
+    `runtime`, when given, is used and left open; otherwise the lifespan opens one and closes it. Raises
+    `ConfigurationError` when the installation has no authenticator (production without an identity provider).
+    """
+    # The API is what COUNTERFOIL_LEDGER_URL points other processes to; it never posts to itself over HTTP.
+    settings = settings.model_copy(update={"ledger_url": None, "ledger_token": None})
+    metrics = Metrics()
+    state = ApiState(settings=settings, authenticator=open_authenticator(settings), metrics=metrics)
+    app = FastAPI(
+        title="Counterfoil",
+        version="1",
+        summary="Payments ledger that proves itself.",
+        openapi_url="/openapi.json",
+        docs_url=None,  # the stock pages load scripts from elsewhere; api/routers/docs.py renders our own
+        redoc_url=None,
+        lifespan=_lifespan(state, runtime),
+        generate_unique_id_function=_operation_id,
+        redirect_slashes=False,
+        # Telemetry is our own metrics; the built-in costs a span per dependency.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+    )
+    app.state.api = state
+    app.add_middleware(Observe, metrics=metrics)
+    install_handlers(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    install_openapi(app)
+    return app
+
+
+def _lifespan(state: ApiState, given: Runtime | None) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        warning = state.authenticator.announcement()
+        if warning:
+            _log.warning(warning)
+        to_thread.current_default_thread_limiter().total_tokens = READ_CONNECTIONS
+        with ExitStack() as stack:
+            await run_in_threadpool(_open, state, given, stack)
+            yield
+            await run_in_threadpool(stack.close)
+
+    return lifespan
+
+
+def _open(state: ApiState, given: Runtime | None, stack: ExitStack) -> None:
+    settings = state.settings
+    state.runtime = given or stack.enter_context(open_runtime(settings))
+    state.reader = make_engine(
+        state.runtime.database_url, role="reader", application="counterfoil-api", pool_size=READ_CONNECTIONS
+    )
+    stack.callback(state.reader.dispose)
+    state.adopt(settings.book, state.runtime.ledger(settings.book))
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

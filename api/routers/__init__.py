@@ -1,0 +1,19 @@
+"""One router a resource; a route is a few lines over a function that knows nothing of HTTP."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.routers import accounts, checkpoints, docs, entries, entry_reads, records, reports, service, verify
+
+ROUTERS: tuple[APIRouter, ...] = (
+    entries.router,
+    entry_reads.router,
+    accounts.router,
+    reports.router,
+    verify.router,
+    checkpoints.router,
+    records.router,
+    service.router,
+    docs.router,
+)

@@ -1,0 +1,98 @@
+"""What a stranger needs to hold the log to its word: checkpoints, consistency, keys, tiles."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from starlette.responses import PlainTextResponse, Response
+
+from api.answers import json_answer
+from api.auth.guard import LogReader
+from api.log_tiles import TILE_WIDTH, parse_tile_path, read_tile_bytes
+from api.schemas.log import Checkpoint, Consistency, Keys
+from api.state import Book, State
+from ledger_core.errors import InvalidInput, NotFound
+from ledger_core.log.merkle import consistency_path
+from ledger_core.store import readers
+from ledger_core.store.tiles import node_reader
+
+router = APIRouter(tags=["log"])
+
+Size = Annotated[int, Path(ge=0, le=2**53, description="A number of records.")]
+
+
+@router.get("/finance/checkpoints/latest", response_model=Checkpoint, summary="Read the newest checkpoint")
+def get_latest_checkpoint(_actor: LogReader, state: State, book: Book) -> Response:
+    """Return the newest signed checkpoint. Only the note counts; the other members repeat it."""
+    with state.reading() as connection:
+        head = readers.read_head(connection, book)
+        found = readers.latest_checkpoint(connection, book)
+    if found is None:
+        raise NotFound(f"nothing of book {book} is signed yet.")
+    document = {
+        "book": book,
+        "origin": head.origin,
+        "size": found.size,
+        "root": b64encode(found.root).decode(),
+        "checkpoint": found.note,
+    }
+    return json_answer(document)
+
+
+@router.get(
+    "/finance/checkpoints/{from_size}/consistency/{to_size}",
+    response_model=Consistency,
+    summary="Prove that the log only grew",
+)
+def get_consistency(_actor: LogReader, state: State, book: Book, from_size: Size, to_size: Size) -> Response:
+    """Return the RFC 6962 proof that the log at one size is a prefix of the log at another."""
+    if from_size > to_size:
+        raise InvalidInput(f"{from_size} is larger than {to_size}: the log only grows.")
+    with state.reading() as connection:
+        head = readers.read_head(connection, book)
+        if to_size > head.signed_size:
+            raise NotFound(f"the signed log of book {book} has {head.signed_size:,} records, not {to_size:,}.")
+        before = readers.checkpoint_at(connection, book, from_size)
+        after = readers.checkpoint_at(connection, book, to_size)
+        # Of the empty log everything is a continuation: RFC 6962 defines no proof from size 0, an empty one is enough.
+        path = consistency_path(from_size, to_size, node_reader(connection, book, to_size)) if from_size else []
+    document = {
+        "book": book,
+        "from_size": from_size,
+        "to_size": to_size,
+        "from_checkpoint": before.note if before else None,
+        "to_checkpoint": after.note if after else None,
+        "proof": [b64encode(node).decode() for node in path],
+    }
+    return json_answer(document)
+
+
+@router.get("/finance/keys", response_model=Keys, summary="Read the key registry")
+def get_keys(_actor: LogReader, state: State) -> Response:
+    """Return the registry's DSSE envelopes. Trust comes from the roots that you pinned, never from this answer."""
+    assert state.runtime is not None
+    return json_answer({"keys": state.runtime.signer.keys()})
+
+
+@router.get("/finance/log/{book}/checkpoint", response_class=PlainTextResponse, summary="The log: checkpoint")
+def get_log_checkpoint(_actor: LogReader, state: State, book: str) -> Response:
+    """Return the newest signed note as C2SP tlog-tiles serves it."""
+    with state.reading() as connection:
+        readers.read_head(connection, book)
+        found = readers.latest_checkpoint(connection, book)
+    if found is None:
+        raise NotFound(f"nothing of book {book} is signed yet.")
+    return PlainTextResponse(found.note, headers={"cache-control": "no-store"})
+
+
+@router.get("/finance/log/{book}/tile/{path:path}", response_class=Response, summary="The log: tiles and entries")
+def get_log_tile(_actor: LogReader, state: State, book: str, path: str) -> Response:
+    """Return a tile (`0/x001/234`, `1/000.p/8`) or a bundle of records (`entries/000`), as C2SP tlog-tiles has it."""
+    tile = parse_tile_path(path)
+    with state.reading() as connection:
+        head = readers.read_head(connection, book)
+        data = read_tile_bytes(connection, book, tile, head.signed_size)
+    kept = "private, max-age=31536000, immutable" if tile.width == TILE_WIDTH else "private, max-age=60"
+    return Response(data, media_type="application/octet-stream", headers={"cache-control": kept})

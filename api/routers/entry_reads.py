@@ -1,0 +1,124 @@
+"""Reading journal entries: a page, one, its proof."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from sqlalchemy import Connection
+from starlette.responses import PlainTextResponse, Response
+
+from api.answers import json_answer
+from api.auth.guard import JournalReader, LogReader
+from api.cursors import decode_cursor, encode_cursor, next_link
+from api.parameters import DEFAULT_PAGE, Cursor, EffectiveBefore, EffectiveFrom, Limit, moment
+from api.posting import entry_wire
+from api.schemas.entries import EntryPage, JournalEntry
+from api.schemas.log import Proof
+from api.state import Book, State, require_book
+from ledger_core.errors import NotFound
+from ledger_core.journal.entries import RecordedEntry, format_timestamp
+from ledger_core.store import readers
+from ledger_core.store.proofs import entry_proof
+
+router = APIRouter(tags=["journal"])
+
+EntryId = Annotated[str, Path(description="The entry's id, or its external_id.")]
+
+
+@router.get("/finance/journal-entries", response_model=EntryPage, summary="List journal entries")
+def list_journal_entries(
+    request: Request,
+    _actor: JournalReader,
+    state: State,
+    book: Book,
+    account: Annotated[str | None, Query(description="Entries with a posting to this account.")] = None,
+    external_id: Annotated[str | None, Query(description="The one entry of this external_id.")] = None,
+    effective_from: EffectiveFrom = None,
+    effective_before: EffectiveBefore = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_PAGE,
+) -> Response:
+    """Return a page of entries in the order of the log."""
+    filters = {
+        "book": book,
+        "account": account,
+        "effective_from": effective_from,
+        "effective_before": effective_before,
+    }
+    after = decode_cursor(cursor, filters=filters, kind=int)
+    wanted = readers.EntryFilter(
+        account=account,
+        effective_from=moment("effective_from", effective_from),
+        effective_before=moment("effective_before", effective_before),
+    )
+    with state.reading() as connection:
+        head = readers.read_head(connection, book)
+        if external_id is not None:
+            found = readers.get_entry(connection, book, external_id)
+            entries = [found] if found is not None and found.draft.external_id == external_id else []
+        else:
+            at = -1 if after is None else int(after)
+            entries = readers.list_entries(connection, book, after_seq=at, limit=limit + 1, filters=wanted)
+    page, more = entries[:limit], len(entries) > limit
+    following = encode_cursor(page[-1].seq, filters=filters) if more else None
+    document = {
+        "entries": [recorded_document(book, entry) for entry in page],
+        "next_cursor": following,
+        "state": {"as_of_seq": head.size, "signed_size": head.signed_size},
+    }
+    return json_answer(document, headers={"link": next_link(request, following)} if following else {})
+
+
+@router.get("/finance/journal-entries/{entry_id}", response_model=JournalEntry, summary="Read a journal entry")
+def get_journal_entry(_actor: JournalReader, state: State, book: Book, entry_id: EntryId) -> Response:
+    """Return one entry as the book holds it."""
+    with state.reading() as connection:
+        entry = entry_or_404(connection, state, book, entry_id)
+    document = recorded_document(book, entry)
+    return json_answer(document, headers={"etag": f'"{document["hash"]}"'})
+
+
+@router.get("/finance/journal-entries/{entry_id}/proof", response_model=Proof, summary="Prove a journal entry")
+def get_journal_entry_proof(
+    request: Request, _actor: LogReader, state: State, book: Book, entry_id: EntryId
+) -> Response:
+    """Return the proof that the entry stands in the signed log; C2SP tlog-proof with `Accept: text/plain`."""
+    assert state.runtime is not None
+    proof = entry_proof(state.runtime, book, entry_id)
+    if request.headers.get("accept", "").startswith("text/plain"):
+        return PlainTextResponse(proof.tlog_proof)
+    document = {
+        "entry_id": proof.entry_id,
+        "seq": proof.seq,
+        "hash": proof.leaf_hash.hex(),
+        "checkpoint": proof.checkpoint,
+        "inclusion": list(proof.inclusion),
+        "tlog_proof": proof.tlog_proof,
+        "bundle": proof.bundle,
+    }
+    return json_answer(document)
+
+
+def entry_or_404(connection: Connection, state: State, book: str, entry_id: str) -> RecordedEntry:
+    """Return the entry. Raises `NotFound`, for the book or for the entry."""
+    entry = readers.get_entry(connection, book, entry_id)
+    if entry is None:
+        require_book(state, book)
+        raise NotFound(f"there is no entry {entry_id[:80]} in book {book}.")
+    return entry
+
+
+def recorded_document(book: str, entry: RecordedEntry) -> dict[str, Any]:
+    """Return an entry's members."""
+    document = {
+        "id": entry.id,
+        "seq": entry.seq,
+        "status": entry.status,
+        "hash": entry.leaf_hash.hex(),
+        "recorded_at": format_timestamp(entry.recorded_at),
+        **entry_wire(book, entry.draft),
+    }
+    if entry.reversed_by is not None:
+        document["reversed_by"] = entry.reversed_by
+    return document

@@ -1,0 +1,158 @@
+"""Balances, statements and the trial balance."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from api.answers import json_answer
+from api.auth.guard import JournalReader
+from api.cursors import decode_cursor, encode_cursor, next_link
+from api.parameters import (
+    DEFAULT_PAGE,
+    Cursor,
+    EffectiveAt,
+    EffectiveBefore,
+    EffectiveFrom,
+    KnownAt,
+    Limit,
+    moment,
+)
+from api.schemas.accounts import Balance, Statement, TrialBalance
+from api.state import Book, State
+from ledger_core.journal import balances
+from ledger_core.journal.entries import format_timestamp
+from ledger_core.store import readers, readers_balances
+
+router = APIRouter(tags=["accounts"])
+
+Code = Annotated[str, Path(description="The account's code.")]
+
+
+@router.get("/finance/accounts/{code}/balance", response_model=Balance, summary="Read a balance")
+def get_balance(
+    _actor: JournalReader,
+    state: State,
+    book: Book,
+    code: Code,
+    effective_at: EffectiveAt = None,
+    known_at: KnownAt = None,
+) -> Response:
+    """Return what was true of business time `effective_at` as the books knew it at `known_at`; both default to now."""
+    at, known = moment("effective_at", effective_at), moment("known_at", known_at)
+    with state.reading() as connection:
+        found = readers.balance(connection, book, code, effective_at=at, known_at=known)
+    document: dict[str, Any] = {"book": book, **_sides(found), "normal_balance": found.normal_balance}
+    if at is not None:
+        document["effective_at"] = format_timestamp(at)
+    if known is not None:
+        document["known_at"] = format_timestamp(known)
+    document["state"] = {"as_of_seq": found.as_of_seq, "signed_size": found.signed_size}
+    return json_answer(document)
+
+
+@router.get("/finance/accounts/{code}/statement", response_model=Statement, summary="Read a statement")
+def get_statement(
+    request: Request,
+    _actor: JournalReader,
+    state: State,
+    book: Book,
+    code: Code,
+    effective_from: EffectiveFrom = None,
+    effective_before: EffectiveBefore = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_PAGE,
+) -> Response:
+    """Return a page of the account's postings in the order of business time, with the balance after each."""
+    filters = {
+        "book": book,
+        "code": code,
+        "effective_from": effective_from,
+        "effective_before": effective_before,
+    }
+    after = decode_cursor(cursor, filters=filters, kind=str)
+    with state.reading() as connection:
+        head = readers.read_head(connection, book)
+        found = readers.statement(
+            connection,
+            book,
+            code,
+            effective_from=moment("effective_from", effective_from),
+            effective_before=moment("effective_before", effective_before),
+            after=None if after is None else _position(str(after)),
+            limit=limit,
+        )
+    following = None
+    if found.following is not None:
+        at, seq, line = found.following
+        following = encode_cursor(f"{format_timestamp(at)} {seq} {line}", filters=filters)
+    closing = found.lines[-1].balance_minor if found.lines else found.opening_minor
+    document = {
+        "book": book,
+        "account": code,
+        "currency": found.currency,
+        "opening_balance": str(found.opening_minor),
+        "closing_balance": str(closing),
+        "lines": [_line(line) for line in found.lines],
+        "next_cursor": following,
+        "state": {"as_of_seq": head.size, "signed_size": head.signed_size},
+    }
+    return json_answer(document, headers={"link": next_link(request, following)} if following else {})
+
+
+@router.get("/finance/trial-balance", response_model=TrialBalance, summary="Read the trial balance")
+def get_trial_balance(
+    _actor: JournalReader, state: State, book: Book, effective_at: EffectiveAt = None, known_at: KnownAt = None
+) -> Response:
+    """Return every account's gross sides, and their totals by currency, which are equal or the ledger is broken."""
+    at, known = moment("effective_at", effective_at), moment("known_at", known_at)
+    with state.reading() as connection:
+        found = readers.trial_balance(connection, book, effective_at=at, known_at=known)
+    document: dict[str, Any] = {"book": book}
+    if at is not None:
+        document["effective_at"] = format_timestamp(at)
+    if known is not None:
+        document["known_at"] = format_timestamp(known)
+    document |= {
+        "lines": [{**_sides(line), "normal_balance": line.normal_balance} for line in found.lines],
+        "totals": [
+            {"currency": currency, "debits": str(debits), "credits": str(credits)}
+            for currency, (debits, credits) in found.totals.items()
+        ],
+        "balanced": found.balanced,
+        "state": {"as_of_seq": found.as_of_seq, "signed_size": found.signed_size},
+    }
+    return json_answer(document)
+
+
+def _sides(found: balances.Balance) -> dict[str, Any]:
+    return {
+        "account": found.account,
+        "currency": found.currency,
+        "debits": str(found.debits),
+        "credits": str(found.credits),
+        "balance": str(found.amount_minor),
+    }
+
+
+def _line(line: readers_balances.StatementLine) -> dict[str, Any]:
+    return {
+        "seq": line.seq,
+        "line": line.line,
+        "entry_id": line.entry_id,
+        "external_id": line.external_id,
+        "effective_at": format_timestamp(line.effective_at),
+        "description": line.description,
+        "direction": line.direction,
+        "amount": str(line.amount_minor),
+        "balance": str(line.balance_minor),
+        "status": "posted" if line.posted else "pending",
+    }
+
+
+def _position(text: str) -> tuple[datetime, int, int]:
+    at, seq, line = text.split(" ")
+    return datetime.fromisoformat(at), int(seq), int(line)

@@ -1,0 +1,55 @@
+"""Health and metrics: no token, no secrets."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from api.answers import json_answer
+from api.problem_codes import MEANINGS, TITLES
+from api.problems import ApiProblem
+from api.readiness import examine, update_log_gauges
+from api.schemas.log import Ready
+from api.state import state_of
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/livez", summary="Is the process alive?")
+async def livez() -> dict[str, str]:
+    """Answer as long as the event loop turns."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", response_model=Ready, summary="Can it do its work?")
+async def readyz(request: Request) -> Response:
+    """Ask the database and the signing proxy; 503 names what is missing."""
+    report = await run_in_threadpool(examine, state_of(request))
+    if report.missing:
+        names = ", ".join(item["dependency"] for item in report.missing)
+        raise ApiProblem(
+            503,
+            "not_ready",
+            f"Missing: {names}.",
+            headers={"retry-after": "2"},
+            missing=report.missing,
+        )
+    return json_answer(report.document)
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Render what this process measured."""
+    state = state_of(request)
+    await run_in_threadpool(update_log_gauges, state)
+    return Response(generate_latest(state.metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+@router.get("/problems/{code}", summary="What does a problem mean?")
+async def problem_meaning(code: str) -> dict[str, str]:
+    """Answer the address that stands in a problem's `type`."""
+    if code not in TITLES:
+        raise ApiProblem(404, "not_found", f"There is no problem {code[:80]!r}.")
+    return {"code": code, "title": TITLES[code], "meaning": MEANINGS.get(code, TITLES[code] + ".")}

@@ -1,0 +1,43 @@
+"""`POST /finance/verify`: a signed bundle of proofs. A failed verification is an answer with evidence, not an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from api.answers import json_answer
+from api.auth.guard import LogReader
+from api.commands import read_command
+from api.openapi import body
+from api.schemas.log import Verification, VerifyRequest
+from api.selectors import parse_verify_request
+from api.state import require_book, state_of
+from ledger_core.store.proofs import verify_selection
+
+router = APIRouter(tags=["log"])
+
+
+@router.post(
+    "/finance/verify",
+    response_model=Verification,
+    openapi_extra=body(VerifyRequest),
+    summary="Verify entries, a range or a segment",
+)
+async def verify(request: Request, actor: LogReader) -> Response:
+    """Prove what was asked for, from the caller's own checkpoint on if it gives one. Needs no Idempotency-Key."""
+    state = state_of(request)
+    asked = await read_command(request, actor, needs_key=False)
+    wanted = parse_verify_request(asked.body)
+    await run_in_threadpool(require_book, state, asked.book)
+    assert state.runtime is not None
+    found = await run_in_threadpool(verify_selection, state.runtime, asked.book, actor=actor, **wanted)
+    state.metrics.verify_verdicts.labels(found.verdict).inc()
+    document: dict[str, Any] = {
+        "verdict": found.verdict,
+        "failures": found.failures,
+        "envelope": found.envelope,
+    }
+    return json_answer(document)

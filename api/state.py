@@ -1,0 +1,104 @@
+"""What one API process holds while it runs, and the few ways a route reaches it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Query, Request
+from sqlalchemy import Connection, Engine
+from starlette.concurrency import run_in_threadpool
+
+from api.auth.port import Authenticator
+from api.metrics import Metrics
+from ledger_core.errors import NotFound
+from ledger_core.settings import Settings
+
+if TYPE_CHECKING:
+    from ledger_core.ports import LedgerPort
+    from ledger_core.store.runtime import Runtime
+
+
+@dataclass(slots=True, kw_only=True)
+class ApiState:
+    """The wiring of one process; made by the lifespan, closed by it."""
+
+    settings: Settings
+    authenticator: Authenticator
+    metrics: Metrics
+    runtime: Runtime | None = None
+    reader: Engine | None = None
+    """Reads go through the role that cannot write, and through a pool of their own."""
+    ledgers: dict[str, LedgerPort] = field(default_factory=dict)
+    waiting_entries: int = 0
+    signer_answer: tuple[float, str | None] = (float("-inf"), None)
+    """When the signing proxy was last asked for its health, and what was wrong."""
+    _opening: threading.Lock = field(default_factory=threading.Lock)
+
+    async def ledger(self, book: str) -> LedgerPort:
+        """Return the posting library of `book`. Raises `NotFound`: the API never opens a book that nobody opened."""
+        found = self.ledgers.get(book)
+        return found if found is not None else await run_in_threadpool(self.ledger_blocking, book)
+
+    def ledger_blocking(self, book: str) -> LedgerPort:
+        """Return the posting library of `book`, for callers in a thread."""
+        with self._opening:
+            if book not in self.ledgers:
+                require_book(self, book)
+                assert self.runtime is not None
+                self.adopt(book, self.runtime.ledger(book))
+            return self.ledgers[book]
+
+    def adopt(self, book: str, ledger: LedgerPort) -> None:
+        """Take `ledger` for `book` and listen to what its sequencer measures."""
+        ledger.observer = self.metrics
+        self.ledgers[book] = ledger
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection that cannot write and sees one state of the database throughout."""
+        assert self.reader is not None
+        with self.reader.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+            yield connection
+
+    @contextmanager
+    def waiting(self, entries: int) -> Iterator[None]:
+        """Count `entries` as waiting; how many may wait is the sequencer's to say."""
+        self.waiting_entries += entries
+        self.metrics.waiting_entries.set(self.waiting_entries)
+        try:
+            yield
+        finally:
+            self.waiting_entries -= entries
+            self.metrics.waiting_entries.set(self.waiting_entries)
+
+
+def state_of(request: Request) -> ApiState:
+    """Return the state of the process that answers `request`."""
+    state: ApiState = request.app.state.api
+    return state
+
+
+def require_book(state: ApiState, book: str) -> None:
+    """Return if `book` is open. Raises `NotFound`."""
+    from ledger_core.store.readers import read_head
+
+    with state.reading() as connection:
+        try:
+            read_head(connection, book)
+        except NotFound as error:
+            raise NotFound(f"there is no book {book}.", remedy="Name an open book in ?book= or in the body.") from error
+
+
+def _book(
+    request: Request,
+    book: Annotated[str | None, Query(description="The book; the installation's default when absent.")] = None,
+) -> str:
+    return book or state_of(request).settings.book
+
+
+State = Annotated[ApiState, Depends(state_of)]
+Book = Annotated[str, Depends(_book)]

@@ -1,0 +1,1 @@
+"""The console script `counterfoil`: thin Typer commands; whatever is heavy is imported inside the command."""

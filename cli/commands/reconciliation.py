@@ -1,0 +1,93 @@
+"""`reconcile`, `breaks`: what does not match."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from cli.errors import NO
+from cli.output import BookOption, JsonFlag, print_json, progress, say, table
+from cli.runtime import opened
+
+breaks_app = typer.Typer(help="The work queue of breaks.", no_args_is_help=True)
+
+LIST_COLUMNS = [
+    "break_id",
+    "class",
+    "leg",
+    "key",
+    "currency",
+    "amount_minor",
+    "priority",
+    "status",
+    "opened_on",
+    "age_days",
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(reconcile)
+    app.add_typer(breaks_app, name="breaks")
+
+
+def reconcile(
+    to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="As of this day.")] = None,
+    json: JsonFlag = False,
+    book: BookOption = None,
+) -> None:
+    """Match everything as of a day; the default is the latest day that any input carries."""
+    from reconciliation.runs import reconcile as run
+
+    with opened(book, quiet=json) as runtime, progress("reconciling", quiet=json) as update:
+        result = run(runtime, to=to.date() if to else None, book=runtime.settings.book, progress=update)
+    if json:
+        print_json(result.as_json())
+    else:
+        for line in result.as_lines():
+            say(line)
+    if result.verdict not in ("reconciled", "reconciled_with_pending"):
+        raise typer.Exit(NO)
+
+
+@breaks_app.command("list")
+def breaks_list(
+    status: Annotated[str | None, typer.Option("--status", help="open or closed; default: open.")] = "open",
+    json: JsonFlag = False,
+    book: BookOption = None,
+) -> None:
+    """List breaks, the most pressing first."""
+    from reconciliation.breaks import list_breaks
+
+    with opened(book, quiet=json) as runtime, runtime.engine.connect() as connection:
+        found = [item.as_json() for item in list_breaks(connection, runtime.settings.book, status=status)]
+    if json:
+        print_json(found)
+        return
+    for row in found:
+        row["break_id"] = str(row["break_id"])[:12]
+    table(found, LIST_COLUMNS)
+    say(f"{len(found)} breaks.")
+
+
+@breaks_app.command("show")
+def breaks_show(
+    break_id: Annotated[str, typer.Argument(metavar="BREAK_ID", help="The id, or enough of its beginning.")],
+    json: JsonFlag = False,
+    book: BookOption = None,
+) -> None:
+    """Show one break with its evidence and the path of its item."""
+    from reconciliation.breaks import find_break
+
+    with opened(book, quiet=json) as runtime, runtime.engine.connect() as connection:
+        found = find_break(connection, runtime.settings.book, break_id).as_json()
+    if json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        if name != "evidence":
+            say(f"{name:20} {'' if value is None else value}")
+    for item in found["evidence"]:
+        say(f"{'evidence':20} {item}")

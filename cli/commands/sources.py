@@ -1,0 +1,87 @@
+"""`sample`, `ingest`: what comes from outside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.errors import COULD_NOT_RUN, NO
+from cli.output import BookOption, JsonFlag, note, print_json, progress, say, table
+from cli.runtime import opened
+
+sample_app = typer.Typer(help="Make the files of a sample company.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(sample_app, name="sample")
+    app.command()(ingest)
+
+
+@sample_app.command("make")
+def sample_make(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; made if missing.")],
+    days: Annotated[int, typer.Option("--days", min=1, max=3660)] = 31,
+    per_day: Annotated[int, typer.Option("--per-day", min=1, max=1_000_000)] = 640,
+    seed: Annotated[int, typer.Option("--seed")] = 1,
+    clean: Annotated[bool, typer.Option("--clean", help="Plant no breaks and let everything settle.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Write provider files, bank statements, the company's postings and the truth about planted breaks."""
+    from ingest.sample import make_sample
+
+    with progress("making the sample", quiet=json):
+        summary = make_sample(folder, days=days, per_day=per_day, seed=seed, clean=clean)
+    if json:
+        print_json(summary)
+    else:
+        say(f"{folder}: {summary}")
+
+
+def ingest(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="stripe_report or camt053.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, or folders of files.")],
+    account: Annotated[str | None, typer.Option("--account", help="The account at that provider.")] = None,
+    json: JsonFlag = False,
+    book: BookOption = None,
+) -> None:
+    """Land files of one source: raw rows, control totals, quarantine."""
+    from ingest.control_totals import failure
+    from ingest.landing import land
+
+    with opened(book, quiet=json) as runtime, progress("landing", quiet=json) as update:
+        landed = land(runtime, source=source, paths=paths, account=account, book=runtime.settings.book, progress=update)
+    quarantined = sum(file.quarantined for file in landed)
+    failed = [total for file in landed for total in file.control_totals if not total.passed]
+    if json:
+        print_json({"files": landed, "quarantined": quarantined, "control_totals_failed": len(failed)})
+    else:
+        table(
+            [_row(file) for file in landed],
+            ["file", "record_type", "status", "read", "accepted", "quarantined"],
+        )
+        for file in landed:
+            if file.error:
+                note(str(file.error))
+            for warning in file.warnings:
+                note(f"{file.name}: {warning}")
+            for line, reason in file.quarantined_rows:
+                note(f"{file.name}:{line}: {reason}")
+            if file.quarantined > len(file.quarantined_rows):
+                note(f"{file.name}: {file.quarantined - len(file.quarantined_rows)} more")
+            for total in file.control_totals:
+                if not total.passed:
+                    note(f"{file.name}: {failure(total)}")
+        if quarantined:
+            note("Rows put aside stay out of reconciliation: have their source correct them, then ingest the new file.")
+    if any(file.status == "rejected" for file in landed):
+        raise typer.Exit(COULD_NOT_RUN)
+    if quarantined or failed:
+        raise typer.Exit(NO)
+
+
+def _row(file: object) -> dict[str, object]:
+    names = ("record_type", "status", "read", "accepted", "quarantined")
+    return {"file": getattr(file, "name", ""), **{name: getattr(file, name) for name in names}}

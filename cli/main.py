@@ -1,0 +1,52 @@
+"""Assemble the commands and map what goes wrong to an exit status."""
+
+from __future__ import annotations
+
+import sys
+
+import psycopg
+import typer
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from cli.commands import archive, close, ledger, processes, reconciliation, sources
+from cli.errors import as_json, exit_status
+from cli.output import note, print_json
+from ledger_core.errors import CounterfoilError, DependencyError
+
+app = typer.Typer(
+    name="counterfoil",
+    help="Reconcile what providers and banks say with a signed ledger, and prove it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for module in (processes, sources, ledger, reconciliation, close, archive):
+    module.register(app)
+
+
+def main() -> None:
+    """Run the console script."""
+    try:
+        app()  # Typer itself exits: 0, what a command raised as `typer.Exit`, or 2 for words that it does not know
+    except CounterfoilError as error:
+        _report(error)
+        sys.exit(exit_status(error))
+    except (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError) as error:
+        lost = DependencyError(
+            f"the database went away: {str(getattr(error, 'orig', error)).strip().splitlines()[0]}",
+            remedy="Run the same command again: what is done stays done.",
+        )
+        _report(lost)
+        sys.exit(exit_status(lost))
+
+
+def _report(error: CounterfoilError) -> None:
+    if "--json" in sys.argv:
+        print_json(as_json(error))
+    note(f"counterfoil: {error}")
+
+
+if __name__ == "__main__":
+    main()

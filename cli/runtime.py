@@ -1,0 +1,50 @@
+"""How commands open the ledger's runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ledger_core.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from ledger_core.actor import Actor
+    from ledger_core.store.runtime import Runtime
+
+
+def settings_for(book: str | None = None, *, create_home: bool = False) -> Settings:
+    """Return the settings; `create_home` lets `up` and `demo` make a `.counterfoil` here."""
+    settings = load_settings(book=book)
+    if create_home and settings.home_path is None:
+        from pathlib import Path
+
+        from ledger_core.settings import HOME_FOLDER_NAME, find_home
+
+        home = find_home(Path.cwd()) or Path.cwd() / HOME_FOLDER_NAME
+        home.mkdir(exist_ok=True)
+        settings = load_settings(book=book, home_path=home)
+    return settings
+
+
+@contextmanager
+def opened(book: str | None = None, *, quiet: bool = False) -> Iterator[Runtime]:
+    """Open the runtime, starting what it lacks."""
+    from contextlib import ExitStack
+
+    from cli.output import progress
+    from ledger_core.store.runtime import open_runtime
+
+    settings = settings_for(book)
+    with ExitStack() as stack:
+        # The bar of the start ends when the runtime stands: the command's own comes after it.
+        with progress("starting", quiet=quiet) as update:
+            runtime = stack.enter_context(open_runtime(settings, progress=update))
+        yield runtime
+
+
+def operator(settings: Settings) -> Actor:
+    """Return who stands in the records that this command appends."""
+    from ledger_core.actor import Actor
+
+    return Actor(subject=settings.actor, role="operator")
