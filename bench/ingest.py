@@ -1,0 +1,191 @@
+"""What landing a Stripe report costs, against a bare COPY of the same bytes, in the same run on the same machine.
+
+    python -m bench.ingest [--quick]
+
+The baseline is Postgres' own `COPY ... CSV` of the whole file into a table of as many text columns: no check, no hash,
+no encryption, no rows put aside. Rounds are interleaved and medians printed, on an embedded Postgres with fsync on.
+Limits: at least 40,000 rows/s from file to committed, and a peak of memory that does not grow with the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+from sqlalchemy import Engine, text
+
+from ingest.landing import land
+from ingest.stripe_report.contract import PAYOUT_RECONCILIATION
+from ledger_core.settings import Settings
+from ledger_core.store.database import make_engine
+from ledger_core.store.embedded import EmbeddedPostgres
+from ledger_core.store.migrate import migrate
+from ledger_core.store.objects import FileStore
+
+REQUIRED_ROWS_PER_SECOND = 40_000
+MAX_GROWTH_BYTES = 64 * 1024 * 1024
+"""Of peak memory between a file and one five times its size; the lists of one block weigh about half of it."""
+COLUMNS = [column.name for column in PAYOUT_RECONCILIATION.columns if not column.name.startswith("payout_")]
+METADATA = ("payment_metadata[order_id]", "payment_metadata[channel]")
+
+
+@dataclass(frozen=True, slots=True)
+class BenchRuntime:
+    """What landing needs, without a signing proxy."""
+
+    settings: Settings
+    engine: Engine
+    raw_store: FileStore
+
+    @staticmethod
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+
+def main() -> int:
+    """Run the benchmark; return 1 when a limit is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one round of half the size, for a smoke test")
+    options = parser.parse_args()
+    rows, rounds = (100_000, 1) if options.quick else (200_000, 5)
+    with tempfile.TemporaryDirectory() as folder, _server(Path(folder)) as engine:
+        runtime = BenchRuntime(Settings(home_path=Path(folder) / "home"), engine, FileStore(Path(folder) / "raw"))
+        bare, landed, peaks = [], [], []
+        for number in range(rounds):
+            path = write_report(Path(folder) / f"report-{number}.csv", rows=rows, seed=number)
+            bare.append(rows / _timed(lambda path=path: _bare_copy(engine, path)))
+            landed.append(rows / _timed(lambda path=path: _land(runtime, path, rows)))
+        for factor in (1, 5):
+            path = write_report(Path(folder) / f"long-{factor}.csv", rows=rows * factor, seed=1000 + factor)
+            with _peak_memory() as peak:
+                _land(runtime, path, rows * factor)
+            peaks.append(peak[0])
+        return _report(rows, path.stat().st_size / (rows * 5), bare, landed, peaks)
+
+
+def write_report(path: Path, *, rows: int, seed: int) -> Path:
+    """Write an itemised payout reconciliation of `rows` rows with every documented column of `.5`."""
+    dice = random.Random(seed)
+    names = [*COLUMNS, *METADATA]
+    place = {name: number for number, name in enumerate(names)}
+    with path.open("w") as sink:
+        sink.write(",".join(names) + "\n")
+        for number in range(rows):
+            cents, fee = dice.randrange(100, 90_000), dice.randrange(30, 90)
+            moment = f"2026-10-{1 + number * 28 // rows:02d} {number // 60 % 24:02d}:{number % 60:02d}:07"
+            suffix = f"{seed:04d}{number:020d}"
+            values = [""] * len(names)
+            for name, value in {
+                "automatic_payout_id": f"po_{number // 500:024d}",
+                "automatic_payout_effective_at_utc": "2026-11-02 00:00:00",
+                "balance_transaction_id": f"txn_{suffix}",
+                "created_utc": moment,
+                "created": moment,
+                "available_on_utc": "2026-10-30 00:00:00",
+                "currency": dice.choice(("usd", "USD", "eur", "GBP")),
+                "gross": f"{cents // 100}.{cents % 100:02d}",
+                "fee": f"0.{fee}",
+                "net": f"{(cents - fee) // 100}.{(cents - fee) % 100:02d}",
+                "reporting_category": "charge",
+                "source_id": f"ch_{suffix}",
+                "description": f'"Order {number}, web shop"' if number % 7 == 0 else f"Order {number}",
+                "customer_id": f"cus_{number % 9973:014d}",
+                "customer_email": f"buyer{number % 9973}@example.com",
+                "charge_id": f"ch_{suffix}",
+                "payment_intent_id": f"pi_{suffix}",
+                "payment_method_type": "card",
+                "card_brand": "Visa",
+                "card_funding": "credit",
+                "card_country": "US",
+                METADATA[0]: f"order-{number}",
+                METADATA[1]: "web",
+            }.items():
+                values[place[name]] = value
+            sink.write(",".join(values) + "\n")
+    return path
+
+
+def _land(runtime: BenchRuntime, path: Path, rows: int) -> None:
+    landed = land(runtime, source="stripe_report", paths=[path])[0]
+    assert landed.accepted == rows, landed
+
+
+def _bare_copy(engine: Engine, path: Path) -> None:
+    columns = ", ".join(f"c{number} text" for number in range(len(COLUMNS) + len(METADATA)))
+    with engine.begin() as connection:
+        connection.execute(text("drop table if exists bare"))
+        connection.execute(text(f"create table bare ({columns})"))
+        cursor = connection.connection.driver_connection.cursor()
+        with path.open("rb") as source, cursor.copy("copy bare from stdin (format csv, header)") as copy:
+            while block := source.read(1024 * 1024):
+                copy.write(block)
+
+
+def _timed(work: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+@contextmanager
+def _peak_memory() -> Iterator[list[int]]:
+    """Yield a list that holds the growth of this process' memory, in bytes, once the block is over."""
+    process, done, peak = psutil.Process(), threading.Event(), [0]
+    before = process.memory_info().rss
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            peak[0] = max(peak[0], process.memory_info().rss - before)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        watcher.join()
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[Engine]:
+    embedded = EmbeddedPostgres(folder=folder / "postgres")
+    process, port = embedded.start()
+    engine = make_engine(embedded.url(port, "postgres"), role="login")
+    try:
+        migrate(engine)
+        yield engine
+    finally:
+        engine.dispose()
+        process.send_signal(2)
+        process.wait(timeout=60)
+
+
+def _report(rows: int, row_bytes: float, bare: list[float], landed: list[float], peaks: list[int]) -> int:
+    bare_median, landed_median = statistics.median(bare), statistics.median(landed)
+    growth = peaks[1] - peaks[0]
+    print(f"report of {rows:,} rows of {len(COLUMNS) + len(METADATA)} columns, {row_bytes:.0f} bytes a row")
+    print(f"bare COPY         {bare_median:>10,.0f} rows/s  (median of {len(bare)})")
+    print(f"landing           {landed_median:>10,.0f} rows/s  ({landed_median / bare_median:.2f} of the bare COPY)")
+    print(f"memory above idle {peaks[0] / 2**20:>10,.0f} MiB, a file five times as long {peaks[1] / 2**20:,.0f} MiB")
+    missed = []
+    if landed_median < REQUIRED_ROWS_PER_SECOND:
+        missed.append(f"landing is below {REQUIRED_ROWS_PER_SECOND:,} rows/s")
+    if growth > MAX_GROWTH_BYTES:
+        missed.append(f"memory grew by {growth / 2**20:.0f} MiB with the file")
+    print("limits met" if not missed else "MISSED: " + "; ".join(missed))
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""How fast a segment is exported, verified and checked, against `gunzip | sha256` of the same file in the same run.
+
+    python -m bench.verify [--quick] [--records N]
+
+The export is of everything that was posted (1 M records by default), its verification runs in a process of its own, so
+that its memory is known. The check walks the same records with every projection beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from bench.harness import Case, Target, interleaved, print_rates, print_targets, throwaway_runtime
+from ledger_core.actor import Actor
+from ledger_core.journal.accounts import account_draft
+from ledger_core.journal.entries import EntryDraft, PostingDraft
+from ledger_core.log.segment import RECORDS_FILE
+from ledger_core.log.verifier import verify_path
+from ledger_core.store.checker import check_book
+from ledger_core.store.export import export_segment
+from ledger_core.store.proofs import entry_proof
+from ledger_core.store.runtime import Runtime
+
+ACTOR = Actor(subject="bench")
+BOOK = "main"
+BATCH = 10_000
+CHUNK = 1024 * 1024
+PROOFS = 50
+
+
+def main() -> int:
+    """Run the benchmark; return 1 when a target is missed (never with `--quick`)."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one small round: does it run at all")
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--verify", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.verify:
+        return _verify(*(Path(item) for item in options.verify))
+    records, rounds = (20_000, 1) if options.quick else (options.records, options.rounds)
+    with throwaway_runtime() as runtime:
+        reached = _run(runtime, records, rounds)
+    return 0 if reached or options.quick else 1
+
+
+def _run(runtime: Runtime, records: int, rounds: int) -> bool:
+    posting_seconds = _seconds(lambda: _post(runtime, records))
+    print(f"posted {records:,} entries in {posting_seconds:.1f} s")
+    export_seconds = _seconds(lambda: export_segment(runtime, closed_on=date(2026, 1, 31), book=BOOK))
+    (packed,) = runtime.home.rglob(RECORDS_FILE)
+    print(f"exported in {export_seconds:.1f} s to {packed.stat().st_size / 1e6:,.0f} MB")
+    peaks: list[float] = []
+    cpu_rates: list[float] = []
+    plain, ours = "baseline: gunzip and sha256", "verified, strict"
+    rates = interleaved(
+        [
+            Case(name=plain, run=lambda: records / _seconds(lambda: _gunzip_and_hash(packed))),
+            Case(name=ours, run=lambda: records / _verify_apart(runtime, packed.parent, peaks, cpu_rates)),
+            Case(name="checked, every projection", run=lambda: records / _seconds(lambda: _check(runtime))),
+        ],
+        rounds,
+    )
+    medians = print_rates(rates, "records/s")
+    proof_seconds = statistics.median(
+        _seconds(lambda n=number: entry_proof(runtime, BOOK, f"bench:{n * records // PROOFS}"))
+        for number in range(PROOFS)
+    )
+    next_seconds = _seconds(lambda: export_segment(runtime, closed_on=date(2026, 2, 1), book=BOOK))
+    print(f"{'ratio to the baseline':<44} {medians[ours] / medians[plain]:>10.2f}")
+    print(f"{'verified in a second of CPU':<44} {statistics.median(cpu_rates):>10,.0f} records")
+    print(f"{'next export (verifies this segment first)':<44} {next_seconds:>10.1f} s")
+    print(f"{'proof of one entry, p50':<44} {proof_seconds * 1_000:>10.1f} ms")
+    both_seconds = (export_seconds + records / medians[ours]) * 1_000_000 / records
+    return print_targets(
+        [
+            Target(name="records verified a second", value=medians[ours], at_least=150_000),
+            Target(name="60 s over export and verification of 1 M", value=60 / both_seconds, at_least=1.0),
+            Target(name="300 MB over the verifier's peak memory", value=300 / max(peaks), at_least=1.0),
+            Target(name="10 ms over the proof of one entry", value=0.010 / proof_seconds, at_least=1.0),
+        ]
+    )
+
+
+def _post(runtime: Runtime, records: int) -> None:
+    ledger = runtime.ledger(BOOK)
+    codes = [f"assets:clearing:{number}" for number in range(50)]
+    ledger.apply_accounts(
+        [account_draft(code=code, type="asset", currency="USD") for code in [*codes, "revenue:sales"]], actor=ACTOR
+    )
+    for start in range(0, records, BATCH):
+        count = min(BATCH, records - start)
+        ledger.post_entries([_entry(number, codes) for number in range(start, start + count)], actor=ACTOR)
+
+
+def _entry(number: int, codes: list[str]) -> EntryDraft:
+    sides = ((codes[number % len(codes)], "debit"), ("revenue:sales", "credit"))
+    return EntryDraft(
+        effective_at=datetime(2026, 1, 1 + number % 28, 8, tzinfo=UTC),
+        external_id=f"bench:{number}",
+        description=f"charge ch_{number:08d}",
+        postings=tuple(
+            PostingDraft(account=code, direction=side, amount_minor=1 + number, currency="USD") for code, side in sides
+        ),
+        metadata={"reference": f"txn_{number:08d}"},
+    )
+
+
+def _gunzip_and_hash(path: Path) -> str:
+    unpacker, digest = zlib.decompressobj(zlib.MAX_WBITS | 16), sha256()
+    with path.open("rb") as source:
+        while chunk := source.read(CHUNK):
+            digest.update(unpacker.decompress(chunk))
+    return digest.hexdigest()
+
+
+def _verify_apart(runtime: Runtime, folder: Path, peaks: list[float], cpu_rates: list[float]) -> float:
+    """Verify in a process of its own; return its seconds without its start, keep its peak memory in MB and CPU rate."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "bench.verify", "--verify", str(folder), str(runtime.trust_path)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    seconds, peak, cpu_rate = finished.stdout.split()
+    peaks.append(float(peak))
+    cpu_rates.append(float(cpu_rate))
+    return float(seconds)
+
+
+def _verify(folder: Path, trust: Path) -> int:
+    started, cpu_started = time.perf_counter(), time.process_time()
+    report = verify_path(folder, trust)
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
+    assert report.verdict == "verified", report.as_lines()
+    # Linux counts kilobytes, macOS bytes.
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, report.records / cpu_seconds)
+    return 0
+
+
+def _check(runtime: Runtime) -> None:
+    report = check_book(runtime, BOOK)
+    assert report.sound, report.as_lines()
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""A close launched from Dagster's UI: web server, daemon, queue and a run process of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from ingest.sample import make_sample
+from ledger_core.actor import Actor
+from ledger_core.settings import Settings
+from ledger_core.store.apply_chart import apply_chart_file
+from ledger_core.store.process_group import free_port
+from ledger_core.store.runtime import open_runtime
+from orchestration.dagster_home import write_dagster_home
+from orchestration.processes import daemon_command, webserver_command
+
+pytestmark = pytest.mark.e2e
+
+LAUNCH = """
+mutation Launch($parameters: ExecutionParams!) {
+  launchPipelineExecution(executionParams: $parameters) {
+    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
+  }
+}
+"""
+STATUS = "query Status($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+
+
+@pytest.fixture
+def delivered(settings: Settings, tmp_path: Path) -> date:
+    """A home whose landing folders hold a sample; returns its last day."""
+    folder = tmp_path / "sample"
+    make_sample(folder, days=14, per_day=15, seed=3, clean=False)
+    with open_runtime(settings) as runtime:
+        apply_chart_file(runtime, folder / "accounts.yaml", book=None, actor=Actor(subject="test"))
+        landing = runtime.home / "landing"
+        (landing / "entries").mkdir(parents=True, exist_ok=True)
+        shutil.copy2(folder / "entries.jsonl", landing / "entries")
+        shutil.copytree(folder / "stripe", landing / "stripe_report", dirs_exist_ok=True)
+        shutil.copytree(folder / "bank", landing / "camt053", dirs_exist_ok=True)
+        write_dagster_home(runtime.home, runtime.database_url)
+    return date.fromisoformat(json.loads((folder / "truth.json").read_text())["as_of"])
+
+
+@pytest.fixture
+def web_address(settings: Settings, delivered: date) -> Iterator[str]:
+    port = free_port()
+    processes = []
+    for arguments, environment in (webserver_command(settings, port), daemon_command(settings)):
+        environment["COUNTERFOIL_ENV"] = "test"
+        processes.append(
+            subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        )
+    address = f"http://127.0.0.1:{port}"
+    _wait(lambda: _serves(address), 120)
+    yield address
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+    for process in processes:
+        process.wait(timeout=60)
+
+
+def test_a_run_launched_from_the_ui_closes_the_day(web_address: str, delivered: date, settings: Settings) -> None:
+    (repository,) = _ask(web_address, REPOSITORIES)["repositoriesOrError"]["nodes"]
+    parameters = {
+        "selector": {
+            "repositoryName": repository["name"],
+            "repositoryLocationName": repository["location"]["name"],
+            "jobName": "nightly_close",
+        },
+        "mode": "default",
+        "runConfigData": {},
+        "executionMetadata": {"tags": [{"key": "dagster/partition", "value": str(delivered)}]},
+    }
+    launched = _ask(web_address, LAUNCH, parameters=parameters)["launchPipelineExecution"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    run_id = launched["run"]["runId"]
+
+    def status() -> str:
+        return str(_ask(web_address, STATUS, id=run_id)["runOrError"]["status"])
+
+    _wait(lambda: status() in {"SUCCESS", "FAILURE", "CANCELED"}, 400)
+    assert status() == "SUCCESS"
+    assert list((settings.home / "reports").glob(f"{delivered}-*.html"))
+
+
+REPOSITORIES = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
+
+
+def _ask(address: str, query: str, **variables: Any) -> dict[str, Any]:
+    request = Request(
+        f"{address}/graphql",
+        data=json.dumps({"query": query, "variables": variables}).encode(),
+        headers={"content-type": "application/json"},
+    )
+    with urlopen(request, timeout=60) as response:
+        answer: dict[str, Any] = json.load(response)["data"]
+    return answer
+
+
+def _serves(address: str) -> bool:
+    try:
+        with urlopen(f"{address}/server_info", timeout=2) as response:
+            return bool(response.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def _wait(condition: Any, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"nothing within {seconds:.0f} s"
+        time.sleep(1)

@@ -1,0 +1,134 @@
+"""The check of a living book: while it is being posted to, with an unsigned tail, with another book beside it."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, date, datetime
+
+import pytest
+from sqlalchemy import text
+
+from ledger_core.actor import Actor
+from ledger_core.errors import ConfigurationError, DependencyError, NotFound
+from ledger_core.journal.accounts import account_draft
+from ledger_core.journal.entries import EntryDraft, PostingDraft
+from ledger_core.store.checker import Code, check_book
+from ledger_core.store.database import make_engine
+from ledger_core.store.export import export_segment
+from ledger_core.store.process_group import ProcessGroup
+from ledger_core.store.runtime import Runtime
+from ledger_core.store.services import SIGNING_PROXY
+
+pytestmark = pytest.mark.integration
+
+BOOK = "main"
+ME = Actor(subject="tester")
+
+
+def entry(number: int) -> EntryDraft:
+    return EntryDraft(
+        effective_at=datetime(2026, 3, 1, 8, tzinfo=UTC),
+        external_id=f"shop:{number}",
+        description="Zażółć gęślą jaźń 🧾",
+        postings=(
+            PostingDraft(account="assets:cash:usd", direction="debit", amount_minor=2**62, currency="USD"),
+            PostingDraft(account="revenue:sales:usd", direction="credit", amount_minor=2**62, currency="USD"),
+        ),
+        metadata={"reference": f"réf-{number}"},
+    )
+
+
+@pytest.fixture
+def posted(runtime: Runtime) -> Runtime:
+    ledger = runtime.ledger(BOOK)
+    ledger.apply_accounts(
+        [
+            account_draft(code="assets:cash:usd", type="asset", currency="USD"),
+            account_draft(code="revenue:sales:usd", type="revenue", currency="USD"),
+            account_draft(code="assets:never:used", type="asset", currency="USD"),
+        ],
+        actor=ME,
+    )
+    ledger.post_entries([entry(number) for number in range(300)], actor=ME, key="first")
+    return runtime
+
+
+def test_a_book_of_every_kind_of_record_is_sound(posted: Runtime) -> None:
+    ledger = posted.ledger(BOOK)
+    first = ledger.post_entries([entry(300)], actor=ME).posted[0]
+    ledger.reverse(first.id, actor=ME)
+    ledger.change_account("assets:never:used", actor=ME, status="frozen")
+    ledger.change_account("assets:never:used", actor=ME, status="closed")
+    ledger.append_record("security_event", {"event": "test"}, actor=ME)
+    ledger.append_record("reconciliation_run", {"manifest": {"run_id": "x"}}, actor=ME)
+    export_segment(posted, closed_on=date(2026, 3, 1), book=BOOK)
+    report = check_book(posted, BOOK)
+    assert report.sound, [str(item) for item in report.findings]
+    assert report.counts["account_versions"] == 5
+    assert report.counts["postings"] == 2 * report.counts["entries"] == 604
+
+
+def test_a_book_is_checked_while_it_is_posted_to(posted: Runtime) -> None:
+    stop = threading.Event()
+
+    def post() -> None:
+        for number in range(1_000, 3_000):
+            posted.ledger(BOOK).post_entries([entry(number)], actor=ME, key=f"k{number}")
+            if stop.is_set():
+                return
+
+    writer = threading.Thread(target=post)
+    writer.start()
+    try:
+        sizes = set()
+        for _ in range(5):
+            report = check_book(posted, BOOK)
+            assert report.sound, [str(item) for item in report.findings]
+            sizes.add(report.size)
+    finally:
+        stop.set()
+        writer.join()
+    assert len(sizes) > 1, "the book grew while it was checked"
+
+
+def test_an_unsigned_tail_is_a_note_and_no_finding(posted: Runtime) -> None:
+    group = ProcessGroup(posted.home / "run")
+    group.stop(SIGNING_PROXY)
+    with pytest.raises(DependencyError):
+        posted.ledger(BOOK).post_entries([entry(400)], actor=ME)
+    posted.close()
+    from ledger_core.store.runtime import open_runtime
+
+    with open_runtime(posted.settings) as again:
+        # Only opening the ledger has the tail signed; a check changes nothing.
+        report = check_book(again, BOOK)
+        assert report.sound, [str(item) for item in report.findings]
+        if report.signed_size < report.size:
+            assert any("wait for their signature" in note for note in report.notes)
+
+
+def test_another_books_damage_is_not_this_books(posted: Runtime) -> None:
+    posted.ledger("other")
+    engine = make_engine(posted.database_url, role="login", pool_size=1)
+    with engine.begin() as connection:
+        connection.execute(text("update ledger.log_head set last_recorded_at = now() where book = 'other'"))
+    engine.dispose()
+    assert check_book(posted, BOOK).sound
+    assert check_book(posted, "other").codes == {Code.HEAD_MISMATCH}
+
+
+def test_a_book_that_does_not_exist_is_not_found(posted: Runtime) -> None:
+    with pytest.raises(NotFound, match="no book nobody"):
+        check_book(posted, "nobody")
+
+
+def test_without_the_pinned_trust_nothing_is_said(posted: Runtime) -> None:
+    posted.trust_path.unlink()
+    with pytest.raises(ConfigurationError, match="trust"):
+        check_book(posted, BOOK)
+
+
+def test_progress_counts_records(posted: Runtime) -> None:
+    seen: list[int] = []
+    report = check_book(posted, BOOK, progress=seen.append)
+    assert seen[-1] == report.size

@@ -1,0 +1,103 @@
+"""The graph as Dagster loads it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ledger_core.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+GROUPS = {"landing", "ledger", "warehouse", "matching", "breaks", "reports", "archive"}
+
+
+@pytest.fixture(scope="module")
+def settings_of_graph(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(home_path=tmp_path_factory.mktemp("graph"), database_url=None, env="test")
+
+
+def test_importing_the_definitions_is_quick_and_brings_nothing_heavy() -> None:
+    code = (
+        "import sys, time; started = time.process_time(); import orchestration.definitions;"
+        "heavy = {'great_expectations', 'dbt', 'pandas', 'scipy', 'ingest', 'reconciliation'} & set(sys.modules);"
+        "print(time.process_time() - started); sys.exit(len(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done
+    assert float(done.stdout) < 3.0
+
+
+def test_the_graph_loads_without_a_database_and_shows_every_model_with_its_parents(settings_of_graph: Settings) -> None:
+    from orchestration.dbt_graph import project_graph
+    from orchestration.definitions import build_definitions
+
+    graph = build_definitions(settings_of_graph).resolve_asset_graph()
+    shown = {tuple(key.path) for key in graph.get_all_asset_keys()}
+    models = project_graph(settings_of_graph).models
+    assert len(models) > 30
+    for model in models:
+        assert model.key in shown
+        assert set(model.depends_on) <= shown
+
+
+def test_every_asset_that_is_made_has_a_group_an_owner_a_kind_a_description_and_days(
+    settings_of_graph: Settings,
+) -> None:
+    from orchestration.definitions import build_definitions
+
+    graph = build_definitions(settings_of_graph).resolve_asset_graph()
+    made = [graph.get(key) for key in graph.get_all_asset_keys() if graph.get(key).is_materializable]
+    assert {node.group_name for node in made} == GROUPS
+    for node in made:
+        assert node.owners, node.key
+        assert node.kinds, node.key
+        assert node.description, node.key
+        assert node.partitions_def is not None, node.key
+        assert node.backfill_policy is not None, node.key
+        assert node.backfill_policy.max_partitions_per_run is None, node.key
+
+
+def test_every_dbt_test_and_every_expectation_is_a_check(settings_of_graph: Settings) -> None:
+    from expectations.suites import all_suites
+    from orchestration.dbt_graph import project_graph
+    from orchestration.definitions import build_definitions
+
+    graph = build_definitions(settings_of_graph).resolve_asset_graph()
+    shown = {key.name for key in graph.asset_check_keys}
+    assert {test.name for test in project_graph(settings_of_graph).tests} <= shown
+    assert {each.name for suite in all_suites() for each in suite.expectations} <= shown
+
+
+def test_loading_again_reads_the_graph_and_parses_nothing(settings_of_graph: Settings) -> None:
+    from orchestration.dbt_graph import project_graph
+
+    project_graph(settings_of_graph)
+    started = time.monotonic()
+    project_graph(settings_of_graph)
+    assert time.monotonic() - started < 1.0
+    assert len(list((Path(settings_of_graph.home) / "dagster").glob("dbt-graph-*.json"))) == 1
+
+
+def test_the_schedule_closes_yesterday_and_only_production_starts_it_by_itself(settings_of_graph: Settings) -> None:
+    import dagster as dg
+
+    from orchestration.definitions import build_definitions
+
+    for env, status in (("test", "STOPPED"), ("production", "RUNNING")):
+        settings = settings_of_graph.model_copy(update={"env": env})
+        definitions = build_definitions(settings)
+        schedule = definitions.resolve_schedule_def("nightly_close")
+        assert schedule.default_status.value == status
+        assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 2 * * *", "UTC")
+        context = dg.build_schedule_context(
+            scheduled_execution_time=datetime(2026, 11, 1, 2, tzinfo=UTC),
+            repository_def=definitions.get_repository_def(),
+        )
+        (request,) = schedule.evaluate_tick(context).run_requests or []
+        assert request.partition_key == "2026-10-31"

@@ -1,0 +1,158 @@
+"""The suites against real rows: what passes, what warns, what is an error."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import Engine, text
+
+from expectations.model import Batch, Expectation, Scope, Suite, between, never_null, rows_refused
+from expectations.runner import validate
+from expectations.suites import camt053, ledger, stripe_report
+
+pytestmark = pytest.mark.integration
+LAST = date(2026, 10, 31)
+
+
+@pytest.fixture
+def stripe_days(engine: Engine) -> Engine:
+    """Five weeks of charges, forty a day, with one fee rate."""
+    with engine.begin() as connection:
+        for back in range(35, -1, -1):
+            _land_items(connection, LAST - timedelta(days=back), rows=40, fee="0.30")
+    return engine
+
+
+def test_steady_weeks_pass_every_expectation(stripe_days: Engine, database_url: str) -> None:
+    outcomes = validate(stripe_report.suite(), Scope(book="main", first=LAST, last=LAST), database_url)
+    assert [(outcome.expectation.name, outcome.error) for outcome in outcomes if not outcome.passed] == []
+    assert all(outcome.error is None for outcome in outcomes)
+
+
+def test_a_day_with_a_tenth_of_its_volume_and_thrice_its_fees_warns(stripe_days: Engine, database_url: str) -> None:
+    day = LAST + timedelta(days=1)
+    with stripe_days.begin() as connection:
+        _land_items(connection, day, rows=4, fee="0.90")
+    outcomes = validate(stripe_report.suite(), Scope(book="main", first=day, last=day), database_url)
+    failed = {outcome.expectation.name: outcome.expectation.severity for outcome in outcomes if not outcome.passed}
+    assert failed == {"volume_like_the_weeks_before": "warn", "fee_rate_like_the_weeks_before": "warn"}
+
+
+def test_a_row_whose_net_is_not_gross_minus_fee_is_an_error(stripe_days: Engine, database_url: str) -> None:
+    with stripe_days.begin() as connection:
+        _land_items(connection, LAST, rows=1, fee="0.30", net="9.00")
+    outcomes = validate(stripe_report.suite(), Scope(book="main", first=LAST, last=LAST), database_url)
+    failed = [outcome for outcome in outcomes if not outcome.passed]
+    assert [(each.expectation.name, each.expectation.severity) for each in failed] == [
+        ("net_is_gross_minus_fee", "error")
+    ]
+    assert failed[0].unexpected_count == 1
+
+
+def test_a_book_without_any_rows_passes_because_drift_needs_something_to_compare(database_url: str) -> None:
+    scope = Scope(book="main", first=LAST, last=LAST)
+    for suite in (stripe_report.suite(), camt053.suite()):
+        assert [(x.expectation.name, x.error) for x in validate(suite, scope, database_url) if not x.passed] == []
+
+
+def test_a_statement_that_opens_with_another_balance_warns(engine: Engine, database_url: str) -> None:
+    with engine.begin() as connection:
+        _land_statement(connection, LAST - timedelta(days=1), opening="100.00", closing="150.00")
+        _land_statement(connection, LAST, opening="151.00", closing="160.00")
+    outcomes = validate(camt053.suite(), Scope(book="main", first=LAST, last=LAST), database_url)
+    failed = {outcome.expectation.name: outcome.expectation.severity for outcome in outcomes if not outcome.passed}
+    assert failed == {"statement_balances_continue": "warn"}
+
+
+def test_the_ledger_of_an_empty_book_passes_but_for_marts_that_no_run_has_built(database_url: str) -> None:
+    outcomes = validate(ledger.suite(), Scope(book="main", first=LAST, last=LAST), database_url)
+    assert {outcome.expectation.name for outcome in outcomes if outcome.passed} == {
+        "trial_balance_is_zero",
+        "unsigned_tail_is_short",
+    }
+    assert all("does not exist" in (outcome.error or "") for outcome in outcomes if not outcome.passed)
+
+
+def test_an_expectation_that_cannot_be_evaluated_has_not_passed_and_says_why(database_url: str) -> None:
+    suite = Suite(
+        name="broken",
+        asset=("raw", "files"),
+        batches=(Batch(name="files", query="select * from raw.files where book = :book"),),
+        expectations=(
+            never_null("no_such_column", "files", severity="warn", description="x"),
+            rows_refused("fine", "files", "false", severity="warn", description="x"),
+            between("also_fine", "bytes", "files", 0, 10, severity="warn", description="x"),
+            Expectation(
+                name="bad_sql",
+                batch="files",
+                kind="UnexpectedRowsExpectation",
+                arguments={"unexpected_rows_query": "select nonsense from {batch}"},
+                severity="error",
+                description="x",
+            ),
+        ),
+    )
+    outcomes = validate(suite, Scope(book="main", first=LAST, last=LAST), database_url)
+    assert [(each.passed, each.error is None) for each in outcomes] == [
+        (False, False),
+        (True, True),
+        (True, True),
+        (False, False),
+    ]
+
+
+def _land_file(connection: object, source: str, name: str, rows: int) -> uuid.UUID:
+    file_id = uuid.uuid4()
+    connection.execute(  # type: ignore[attr-defined]
+        text(
+            "insert into raw.files (file_id, book, source, provider, account, name, sha256, stored_sha256, bytes,"
+            " object_name, received_at, record_type, parser_version, status, rows_read, rows_accepted,"
+            " rows_quarantined)"
+            " values (:id, 'main', :source, 'stripe', 'default', :name, :sha, :sha, 1, :name, :at, 'x', 1, 'landed',"
+            " :rows, :rows, 0)"
+        ),
+        {
+            "id": file_id,
+            "source": source,
+            "name": name,
+            "sha": file_id.hex * 2,
+            "at": datetime(2026, 11, 1, tzinfo=UTC),
+            "rows": rows,
+        },
+    )
+    return file_id
+
+
+def _land_items(connection: object, day: date, *, rows: int, fee: str, net: str | None = None) -> None:
+    file_id = _land_file(connection, "stripe_report", f"items-{day}-{uuid.uuid4()}", rows)
+    connection.execute(  # type: ignore[attr-defined]
+        text(
+            "insert into raw.stripe_report_payout_reconciliation"
+            " (file_id, ordinal, row_sha256, balance_transaction_id,"
+            " created_utc, currency, gross, fee, net, reporting_category, payment_intent_id)"
+            " select :id, n, '', 'txn_' || cast(:id as text) || n, :at, 'usd', '10.00',"
+            " :fee, :net, 'charge', 'pi_' || n from generate_series(1, :rows) n"
+        ),
+        {
+            "id": file_id,
+            "at": f"{day} 10:00:00",
+            "fee": fee,
+            "net": net or str(Decimal("10.00") - Decimal(fee)),
+            "rows": rows,
+        },
+    )
+
+
+def _land_statement(connection: object, day: date, *, opening: str, closing: str) -> None:
+    file_id = _land_file(connection, "camt053", f"statement-{day}", 1)
+    connection.execute(  # type: ignore[attr-defined]
+        text(
+            "insert into raw.camt053_statements (file_id, ordinal, row_sha256, statement_id, electronic_sequence,"
+            " account_iban, currency, opening_amount, opening_indicator, opening_on, closing_amount, closing_indicator,"
+            " closing_on) values (:id, 1, '', :day, '1', 'DE00', 'EUR', :opening, 'CRDT', :day, :closing, 'CRDT', :day)"
+        ),
+        {"id": file_id, "day": str(day), "opening": opening, "closing": closing},
+    )

@@ -1,0 +1,74 @@
+"""What the database itself refuses, whoever asks: the accidents that roles and triggers stop."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from ledger_core.actor import Actor
+from ledger_core.journal.accounts import AccountDraft
+from ledger_core.store import readers
+from ledger_core.store.runtime import Runtime
+
+pytestmark = pytest.mark.integration
+
+APPEND_ONLY = ("records", "checkpoints", "tiles", "account_versions", "entries", "postings", "exports")
+
+
+@pytest.fixture
+def conn(runtime: Runtime) -> psycopg.Connection:
+    """The login's own connection, in no role of ours: the owner of everything but a superuser's switches."""
+    runtime.ledger().apply_accounts(
+        [AccountDraft(code="a", type="asset", currency="USD", normal_balance="debit")], actor=Actor(subject="t")
+    )
+    made = psycopg.connect(runtime.database_url.replace("+psycopg", ""), autocommit=True)
+    yield made  # type: ignore[misc]
+    made.close()
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+@pytest.mark.parametrize("act", ["update ledger.{} set book = book", "delete from ledger.{}", "truncate ledger.{}"])
+def test_what_was_appended_is_never_changed(conn: psycopg.Connection, table: str, act: str) -> None:
+    with pytest.raises(psycopg.errors.RestrictViolation, match="append-only"):
+        conn.execute(act.format(table))
+
+
+def test_an_unbalanced_entry_is_refused_by_the_database_too(conn: psycopg.Connection) -> None:
+    unbalanced = (
+        "insert into ledger.postings (book, seq, line, account_id, direction, amount_minor, currency, effective_at) "
+        "values ('main', 9, 0, 1, 'debit', 5, 'USD', now()), ('main', 9, 1, 1, 'credit', 4, 'USD', now())"
+    )
+    with pytest.raises(psycopg.errors.CheckViolation, match="does not balance in USD"):
+        conn.execute(unbalanced)
+
+
+def test_the_writer_cannot_touch_what_it_appended_and_the_reader_writes_nothing(conn: psycopg.Connection) -> None:
+    for role, act in (
+        ("writer", "delete from ledger.records"),
+        ("writer", "alter table ledger.records disable trigger all"),
+        ("reader", "insert into ledger.idempotency select 'b', 'r', 'k', '', 0, 0, '[]'"),
+        ("dbt", "select * from ledger.records"),
+    ):
+        conn.execute(f"set role counterfoil_{role}")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute(act)
+        conn.execute("reset role")
+
+
+def test_dbt_sees_signed_records_only(conn: psycopg.Connection, runtime: Runtime) -> None:
+    with runtime.engine.connect() as connection:
+        assert readers.read_head(connection, "main").signed_size == 2
+    assert conn.execute("select count(*) from ledger.posted_account_versions").fetchone() == (1,)
+    conn.execute("update ledger.log_head set signed_size = 1")
+    assert conn.execute("select count(*) from ledger.posted_account_versions").fetchone() == (0,)
+    conn.execute("update ledger.log_head set signed_size = 2")
+
+
+def test_a_book_is_opened_by_its_first_record(conn: psycopg.Connection, runtime: Runtime) -> None:
+    runtime.ledger("second")
+    with runtime.engine.connect() as connection:
+        record = readers.get_record(connection, "second", 0)
+        assert record is not None
+        assert record.kind == "book"
+        assert connection.execute(text("select count(*) from ledger.log_head")).scalar_one() == 2

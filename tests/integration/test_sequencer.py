@@ -1,0 +1,456 @@
+"""Posting through the real sequencer, Postgres and signing proxy: what callers are told, and when."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from ledger_core.actor import Actor
+from ledger_core.errors import (
+    AccountNotOpen,
+    AlreadyReversed,
+    CurrencyMismatch,
+    DependencyError,
+    DuplicateExternalId,
+    InFlight,
+    InsufficientFunds,
+    IntegrityError,
+    KeyReused,
+    ReferenceNotFound,
+    Refused,
+    SignatureLate,
+    UnbalancedEntry,
+    UnknownAccount,
+)
+from ledger_core.journal.accounts import AccountDraft
+from ledger_core.journal.entries import EntryDraft, PostingDraft
+from ledger_core.log.merkle import verify_inclusion
+from ledger_core.log.note import parse_checkpoint, parse_note
+from ledger_core.ports import Answer, Declined, Posted, Unchanged
+from ledger_core.store import readers
+from ledger_core.store.ledger import Ledger
+from ledger_core.store.runtime import Runtime
+
+pytestmark = pytest.mark.integration
+
+ACTOR = Actor(subject="tester")
+MONDAY = datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+CHART = (
+    AccountDraft(code="assets:bank", type="asset", currency="USD", normal_balance="debit", overdraft="forbidden"),
+    AccountDraft(code="assets:psp", type="asset", currency="USD", normal_balance="debit"),
+    AccountDraft(code="assets:card", type="asset", currency="USD", normal_balance="debit", overdraft="50"),
+    AccountDraft(code="assets:psp:eur", type="asset", currency="EUR", normal_balance="debit"),
+    AccountDraft(code="revenue:sales", type="revenue", currency="USD", normal_balance="credit"),
+)
+
+
+@pytest.fixture
+def ledger(runtime: Runtime) -> Ledger:
+    made = runtime.ledger()
+    assert isinstance(made, Ledger)
+    made.apply_accounts(CHART, actor=ACTOR)
+    return made
+
+
+def entry(
+    external_id: str,
+    amount: int = 100,
+    *,
+    debit: str = "assets:psp",
+    credit: str = "revenue:sales",
+    currency: str = "USD",
+    **more: object,
+) -> EntryDraft:
+    return EntryDraft(
+        effective_at=MONDAY,
+        external_id=external_id,
+        description="a sale",
+        postings=(
+            PostingDraft(account=debit, direction="debit", amount_minor=amount, currency=currency),
+            PostingDraft(account=credit, direction="credit", amount_minor=amount, currency=currency),
+        ),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def errors(answer: Answer) -> list[str | None]:
+    return [type(item.error).__name__ if isinstance(item, Declined) else None for item in answer.items]
+
+
+def test_every_posted_entry_is_proven_by_the_checkpoint_that_came_with_it(ledger: Ledger) -> None:
+    answer = ledger.post_entries([entry(f"sale:{n}") for n in range(700)], actor=ACTOR)
+    assert answer.checkpoint is not None
+    checkpoint = parse_checkpoint(parse_note(answer.checkpoint).text)
+    assert (checkpoint.origin, checkpoint.size) == (ledger.origin, answer.size)
+    for item in answer.posted:
+        assert verify_inclusion(item.leaf_hash, item.seq, answer.size, answer.inclusion(item), checkpoint.root)
+    seqs = [item.seq for item in answer.posted]
+    assert seqs == list(range(seqs[0], seqs[0] + 700))
+    times = [item.recorded_at for item in answer.posted]
+    assert all(later > earlier for earlier, later in itertools.pairwise(times))
+
+
+def test_a_bad_item_never_spoils_its_neighbours(ledger: Ledger) -> None:
+    frozen = AccountDraft(code="assets:frozen", type="asset", currency="USD", normal_balance="debit")
+    ledger.apply_accounts([frozen], actor=ACTOR)
+    ledger.change_account("assets:frozen", actor=ACTOR, status="frozen")
+    missing = "01890000-0000-7000-8000-000000000000"
+    unbalanced = EntryDraft(
+        effective_at=MONDAY,
+        external_id="bad:5",
+        description="",
+        postings=(
+            PostingDraft(account="assets:psp", direction="debit", amount_minor=1, currency="USD"),
+            PostingDraft(account="revenue:sales", direction="credit", amount_minor=2, currency="USD"),
+        ),
+    )
+    answer = ledger.post_entries(
+        [
+            entry("good:1"),
+            entry("bad:1", debit="assets:none"),
+            entry("bad:2", debit="assets:frozen"),
+            entry("bad:3", debit="assets:psp:eur"),
+            entry("bad:4", reverses=missing),
+            unbalanced,
+            entry("bad:6", 10, debit="revenue:sales", credit="assets:bank"),
+            entry("good:1", 5),
+            entry("good:2"),
+        ],
+        actor=ACTOR,
+    )
+    assert errors(answer) == [
+        None,
+        UnknownAccount.__name__,
+        AccountNotOpen.__name__,
+        CurrencyMismatch.__name__,
+        ReferenceNotFound.__name__,
+        UnbalancedEntry.__name__,
+        InsufficientFunds.__name__,
+        DuplicateExternalId.__name__,
+        None,
+    ]
+    assert [item.seq for item in answer.posted] == [answer.posted[0].seq, answer.posted[0].seq + 1]
+
+
+def test_funds_count_the_items_before_in_the_same_batch(ledger: Ledger) -> None:
+    draw = {"debit": "revenue:sales", "credit": "assets:bank"}
+    answer = ledger.post_entries(
+        [
+            entry("f:1", 60, **draw),
+            entry("f:2", 100, debit="assets:bank"),
+            entry("f:3", 60, **draw),
+            entry("f:4", 60, **draw),
+            entry("f:5", 40, **draw),
+        ],
+        actor=ACTOR,
+    )
+    assert errors(answer) == ["InsufficientFunds", None, None, "InsufficientFunds", None]
+    card = {"debit": "revenue:sales", "credit": "assets:card"}
+    answer = ledger.post_entries([entry("c:1", 50, **card), entry("c:2", 1, **card)], actor=ACTOR)
+    assert errors(answer) == [None, "InsufficientFunds"]
+
+
+def test_an_atomic_group_falls_together_and_leaves_no_trace(ledger: Ledger, runtime: Runtime) -> None:
+    with pytest.raises(InsufficientFunds) as caught:
+        ledger.post_entries(
+            [entry("g:1", debit="assets:bank"), entry("g:2", 101, debit="revenue:sales", credit="assets:bank")],
+            actor=ACTOR,
+            atomic=True,
+            key="group",
+        )
+    assert caught.value.context["index"] == 1
+    with runtime.engine.connect() as connection:
+        assert readers.get_entry(connection, "main", "g:1") is None
+        assert readers.balance(connection, "main", "assets:bank").debits == 0
+    answer = ledger.post_entries(
+        [entry("g:1", debit="assets:bank"), entry("g:2", 100, debit="revenue:sales", credit="assets:bank")],
+        actor=ACTOR,
+        atomic=True,
+        key="group",
+    )
+    assert errors(answer) == [None, None]
+
+
+def test_a_repeated_key_gets_the_same_answer_and_another_body_is_refused(ledger: Ledger) -> None:
+    entries = [entry("k:1"), entry("k:2", debit="assets:none"), entry("k:3")]
+    first = ledger.post_entries(entries, actor=ACTOR, key="key-1")
+    ledger.post_entries([entry("between")], actor=ACTOR)
+    again = ledger.post_entries(entries, actor=ACTOR, key="key-1")
+    assert (first.replayed, again.replayed) == (False, True)
+    assert again.posted == first.posted
+    assert str(again.items[1].error) == str(first.items[1].error)  # type: ignore[union-attr]
+    assert (again.checkpoint, again.size) == (first.checkpoint, first.size)
+    assert [again.inclusion(item) for item in again.posted] == [first.inclusion(item) for item in first.posted]
+    with pytest.raises(KeyReused):
+        ledger.post_entries([entry("k:9")], actor=ACTOR, key="key-1")
+    assert not ledger.post_entries([entry("k:9")], actor=ACTOR, key="key-1", route="other").replayed
+
+
+def test_a_request_of_several_batches_is_repeated_as_one(ledger: Ledger) -> None:
+    entries = [entry(f"many:{n}") for n in range(2_300)]
+    first = ledger.post_entries(entries, actor=ACTOR, key="many")
+    again = ledger.post_entries(entries, actor=ACTOR, key="many")
+    assert again.replayed
+    assert again.items == first.items
+    assert (again.checkpoint, again.size) == (first.checkpoint, first.size)
+    root = parse_checkpoint(parse_note(again.checkpoint or "").text).root
+    for item in (again.posted[0], again.posted[1_500], again.posted[-1]):
+        assert verify_inclusion(item.leaf_hash, item.seq, again.size, again.inclusion(item), root)
+
+
+def test_refusals_are_not_stored_under_their_key(ledger: Ledger) -> None:
+    assert errors(ledger.post_entries([entry("r:1", debit="assets:new")], actor=ACTOR, key="r")) == ["UnknownAccount"]
+    new = AccountDraft(code="assets:new", type="asset", currency="USD", normal_balance="debit")
+    ledger.apply_accounts([new], actor=ACTOR)
+    assert errors(ledger.post_entries([entry("r:1", debit="assets:new")], actor=ACTOR, key="r")) == [None]
+
+
+def test_a_hundred_callers_with_one_key_make_one_entry(ledger: Ledger, runtime: Runtime) -> None:
+    barrier = threading.Barrier(100)
+
+    def post(_: int) -> Answer | InFlight:
+        barrier.wait()
+        try:
+            return ledger.post_entries([entry("once")], actor=ACTOR, key="once")
+        except InFlight as error:
+            return error
+
+    with ThreadPoolExecutor(100) as pool:
+        outcomes = list(pool.map(post, range(100)))
+    answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
+    assert sum(not answer.replayed for answer in answers) == 1
+    assert len({answer.posted[0].id for answer in answers}) == 1
+    with runtime.engine.connect() as connection:
+        assert len(readers.list_entries(connection, "main")) == 1
+
+
+def test_an_external_id_protects_for_ever_and_says_whether_it_is_the_same(ledger: Ledger) -> None:
+    first = ledger.post_entries([entry("x:1")], actor=ACTOR).posted[0]
+    same, other = ledger.post_entries([entry("x:1"), entry("x:1", 5)], actor=ACTOR).items
+    for item, identical in ((same, True), (other, False)):
+        assert isinstance(item, Declined)
+        assert isinstance(item.error, DuplicateExternalId)
+        assert (item.error.entry_id, item.error.identical) == (first.id, identical)
+    fresh, twin = ledger.post_entries([entry("x:2"), entry("x:2")], actor=ACTOR).items
+    assert isinstance(fresh, Posted)
+    assert isinstance(twin, Declined)
+    assert isinstance(twin.error, DuplicateExternalId)
+    assert (twin.error.entry_id, twin.error.identical) == (fresh.id, True)
+
+
+def test_an_entry_is_reversed_once_and_a_reversal_may_be_reversed(ledger: Ledger, runtime: Runtime) -> None:
+    sale = ledger.post_entries([entry("sale")], actor=ACTOR).posted[0]
+    undone = ledger.reverse(sale.id, actor=ACTOR, key="undo").posted[0]
+    assert ledger.reverse(sale.id, actor=ACTOR, key="undo").replayed
+    for item in (
+        ledger.reverse(sale.id, actor=ACTOR).items[0],
+        ledger.reverse(sale.id, actor=ACTOR, external_id="again").items[0],
+    ):
+        assert isinstance(item, Declined)
+        assert isinstance(item.error, AlreadyReversed)
+    ledger.reverse(undone.id, actor=ACTOR)
+    twice = ledger.post_entries([entry("s"), entry("a1", corrects=sale.id), entry("a2", corrects=sale.id)], actor=ACTOR)
+    assert errors(twice) == [None, None, None]
+    with runtime.engine.connect() as connection:
+        found = readers.get_entry(connection, "main", sale.id)
+        assert found is not None
+        assert found.reversed_by == undone.id
+        assert readers.balance(connection, "main", "assets:psp").amount_minor == 400
+
+
+def test_two_reversals_in_one_batch_are_one(ledger: Ledger) -> None:
+    sale = ledger.post_entries([entry("sale")], actor=ACTOR).posted[0]
+    undo = {"debit": "revenue:sales", "credit": "assets:psp", "reverses": sale.id}
+    answer = ledger.post_entries([entry("u:1", **undo), entry("u:2", **undo)], actor=ACTOR)  # type: ignore[arg-type]
+    assert errors(answer) == [None, "AlreadyReversed"]
+
+
+def test_accounts_change_only_where_postings_do_not_rely_on_them(ledger: Ledger, runtime: Runtime) -> None:
+    applied = ledger.apply_accounts(CHART, actor=ACTOR)
+    assert (applied.created, applied.changed, applied.unchanged) == (0, 0, 5)
+    with pytest.raises(Refused):
+        ledger.apply_accounts(
+            [AccountDraft(code="assets:psp", type="asset", currency="EUR", normal_balance="debit")], actor=ACTOR
+        )
+    answer = ledger.change_account("assets:psp", actor=ACTOR, metadata={"role": "clearing"}, overdraft="900")
+    assert isinstance(answer.items[0], Posted)
+    again = ledger.change_account("assets:psp", actor=ACTOR, metadata={"role": "clearing"})
+    assert again.items == (Unchanged(code="assets:psp"),)
+    ledger.post_entries([entry("before closing")], actor=ACTOR)
+    with pytest.raises(Refused):
+        ledger.change_account("assets:psp", actor=ACTOR, status="closed")
+    ledger.change_account("assets:card", actor=ACTOR, status="closed")
+    with pytest.raises(AccountNotOpen):
+        ledger.change_account("assets:card", actor=ACTOR, status="open")
+    with runtime.engine.connect() as connection:
+        versions = connection.execute(
+            text("select count(*) from ledger.account_versions where code = 'assets:psp'")
+        ).scalar_one()
+    assert versions == 2
+
+
+def test_a_dry_run_says_what_posting_would_say_and_writes_nothing(ledger: Ledger, runtime: Runtime) -> None:
+    ledger.post_entries([entry("d:1")], actor=ACTOR)
+    refusal = ledger.dry_run(entry("d:1"))
+    assert refusal is not None
+    assert isinstance(refusal.error, DuplicateExternalId)
+    assert refusal.error.identical
+    assert ledger.dry_run(entry("d:2", debit="assets:none")) is not None
+    assert ledger.dry_run(entry("d:2")) is None
+    with runtime.engine.connect() as connection:
+        assert readers.get_entry(connection, "main", "d:2") is None
+
+
+def test_other_kinds_of_records_join_the_same_log(ledger: Ledger, runtime: Runtime) -> None:
+    body = {
+        "closed_on": "2026-11-22", "segment": 0, "first_seq": 0, "next_seq": 5,
+        "manifest_sha256": "00" * 32, "uri": "file:///x",
+    }  # fmt: skip
+    posted = ledger.append_record("export", body, actor=ACTOR, key="e0")
+    assert ledger.append_record("export", body, actor=ACTOR, key="e0") == posted
+    with pytest.raises(Refused):
+        ledger.append_record("export", body, actor=ACTOR)
+    with runtime.engine.connect() as connection:
+        assert connection.execute(text("select segment, seq from ledger.exports")).one() == (0, posted.seq)
+
+
+def test_the_clock_may_stand_still_or_go_back(ledger: Ledger, runtime: Runtime) -> None:
+    last = ledger.post_entries([entry("t:1")], actor=ACTOR).posted[0]
+    slow = Ledger(
+        engine=runtime.engine,
+        signer=runtime.signer,
+        settings=runtime.settings,
+        book="main",
+        clock=lambda: datetime(2020, 1, 1, tzinfo=UTC),
+    )
+    try:
+        first, second = slow.post_entries([entry("t:2"), entry("t:3")], actor=ACTOR).posted
+    finally:
+        slow.close()
+    assert first.recorded_at == last.recorded_at + timedelta(microseconds=1)
+    assert second.recorded_at == last.recorded_at + timedelta(microseconds=2)
+
+
+class AbsentSigner:
+    """A proxy that can be sent away; otherwise the real one."""
+
+    def __init__(self, real: object) -> None:
+        self.real = real
+        self.away = False
+
+    def latest(self, origin: str) -> str | None:
+        return self.real.latest(origin)  # type: ignore[attr-defined, no-any-return]
+
+    def close(self) -> None:
+        self.real.close()  # type: ignore[attr-defined]
+
+    def sign_checkpoint(self, **asked: object) -> str:
+        if self.away:
+            raise DependencyError("the signing proxy is away.")
+        return self.real.sign_checkpoint(**asked)  # type: ignore[attr-defined, no-any-return]
+
+
+def test_while_the_signer_is_away_nothing_is_acknowledged_and_the_tail_stays_bounded(
+    ledger: Ledger, runtime: Runtime
+) -> None:
+    signer = AbsentSigner(runtime.signer)
+    settings = runtime.settings.model_copy(
+        update={"signature_wait_seconds": 0.5, "unsigned_tail_max_seconds": 1.0, "unsigned_tail_max_records": 10}
+    )
+    mine = Ledger(engine=runtime.engine, signer=signer, settings=settings, book="main", clock=runtime.clock)
+    try:
+        mine.post_entries([entry("a:0")], actor=ACTOR)
+        signer.away = True
+        with pytest.raises(SignatureLate):
+            mine.post_entries([entry("a:1")], actor=ACTOR, key="a1")
+        with runtime.engine.connect() as connection:
+            found = readers.get_entry(connection, "main", "a:1")
+            assert found is not None
+            assert found.status == "pending"
+            before = readers.read_head(connection, "main").size
+        threading.Event().wait(1.0)
+        with pytest.raises(DependencyError) as caught:
+            mine.post_entries([entry("a:2")], actor=ACTOR, key="a2")
+        assert not isinstance(caught.value, SignatureLate)
+        with runtime.engine.connect() as connection:
+            assert readers.read_head(connection, "main").size == before
+        signer.away = False
+        wait_until_signed(runtime)
+        late = mine.post_entries([entry("a:1")], actor=ACTOR, key="a1")
+        assert late.replayed
+        assert late.posted[0].id == found.id
+        assert not mine.post_entries([entry("a:2")], actor=ACTOR, key="a2").replayed
+    finally:
+        mine.close()
+
+
+def test_a_database_behind_the_proxy_refuses_to_be_written(ledger: Ledger, runtime: Runtime) -> None:
+    ledger.post_entries([entry(f"b:{n}") for n in range(3)], actor=ACTOR)
+    with runtime.engine.connect() as connection:
+        head = readers.read_head(connection, "main")
+    ledger.close()
+    roll_back(runtime, head.size - 1)
+    again = Ledger(
+        engine=runtime.engine, signer=runtime.signer, settings=runtime.settings, book="main", clock=runtime.clock
+    )
+    try:
+        with pytest.raises(IntegrityError) as caught:
+            again.post_entries([entry("b:9")], actor=ACTOR)
+        assert "went back in time" in str(caught.value)
+        with pytest.raises(IntegrityError):
+            again.post_entries([entry("b:10")], actor=ACTOR)
+    finally:
+        again.close()
+
+
+def test_a_database_that_goes_back_under_a_running_process_is_noticed(ledger: Ledger, runtime: Runtime) -> None:
+    answer = ledger.post_entries([entry(f"b:{n}") for n in range(3)], actor=ACTOR)
+    roll_back(runtime, answer.size - 1)
+    with pytest.raises(IntegrityError):
+        ledger.post_entries([entry("b:9")], actor=ACTOR)
+
+
+def wait_until_signed(runtime: Runtime) -> None:
+    for _ in range(200):
+        with runtime.engine.connect() as connection:
+            head = readers.read_head(connection, "main")
+        if head.signed_size == head.size:
+            return
+        threading.Event().wait(0.02)
+    raise AssertionError("the tail was not signed within four seconds")
+
+
+def roll_back(runtime: Runtime, size: int) -> None:
+    """Put the database where it stood at `size`, as a restore from a backup would, past the triggers."""
+    from sqlalchemy import create_engine
+
+    superuser = create_engine(runtime.database_url)
+    with superuser.begin() as connection:
+        connection.execute(text("set session_replication_role = replica"))
+        for table in ("postings", "entries", "records"):
+            connection.execute(text(f"delete from ledger.{table} where seq >= {size}"))
+        connection.execute(text(f"delete from ledger.checkpoints where size > {size}"))
+        from ledger_core.log.merkle import Frontier
+
+        leaves = [
+            bytes(row[0]) for row in connection.execute(text("select leaf_hash from ledger.records order by seq"))
+        ]
+        signed = connection.execute(text("select coalesce(max(size), 0) from ledger.checkpoints")).scalar_one()
+        connection.execute(
+            text(
+                "update ledger.log_head set size = :size, signed_size = :signed, last_leaf = :leaf, frontier = :peaks"
+            ),
+            {
+                "size": size,
+                "signed": signed,
+                "leaf": leaves[-1],
+                "peaks": Frontier().extend(leaves).to_bytes(),
+            },
+        )
+    superuser.dispose()

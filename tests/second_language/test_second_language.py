@@ -1,0 +1,167 @@
+"""Our formats as others read them: a verifier in Node that shares no code with ours, and `openssl`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ledger_core.log.dsse import pae, parse_envelope
+from ledger_core.log.keys import TrustFile, parse_trust
+from ledger_core.log.note import PublicKey, decode_base64, parse_note, verify_note
+from ledger_core.log.verifier import verify_path
+
+VECTORS = Path(__file__).parents[2] / "docs" / "formats" / "vectors"
+VERIFIER = Path(__file__).with_name("verify.mjs")
+
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+
+
+def load(name: str) -> Any:
+    return json.loads((VECTORS / name).read_text())
+
+
+def node(*arguments: str | Path) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(["node", VERIFIER, *arguments], capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.fixture
+def maker() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_vectors", VECTORS / "make.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def segment(tmp_path: Path) -> Path:
+    """The published segment as a folder, and its trust file beside it."""
+    vector = load("segment.json")
+    folder = tmp_path / vector["folder"]
+    folder.mkdir(parents=True)
+    put(folder, vector["files"])
+    (tmp_path / "trust.json").write_text(json.dumps(vector["trust"]))
+    return folder
+
+
+def put(folder: Path, files: dict[str, str]) -> None:
+    for name, data in files.items():
+        (folder / name).write_bytes(decode_base64(data))
+
+
+def test_the_published_vectors_are_those_that_the_sources_make(maker: ModuleType) -> None:
+    for name, content in maker.files().items():
+        assert (VECTORS / name).read_text() == content, f"{name}: run docs/formats/vectors/make.py"
+
+
+@needs_node
+def test_the_second_verifier_agrees_with_every_vector() -> None:
+    status, answer = node("vectors", VECTORS)
+    assert (status, answer["verdict"]) == (0, "verified"), answer
+    assert answer["vectors"] > 250
+
+
+@needs_node
+def test_the_second_verifier_agrees_on_a_segment_and_on_damage_to_it(segment: Path, tmp_path: Path) -> None:
+    trust = tmp_path / "trust.json"
+    assert node("segment", segment, "--trust", trust)[0] == 0
+    vector = load("segment.json")
+    for case in vector["damaged"]:
+        put(segment, {**vector["files"], **case["files"]})
+        status, answer = node("segment", segment, "--trust", trust)
+        assert (status, answer["verdict"]) == (1, "failed"), case["verdict"]
+
+
+def test_our_verifier_names_the_damage_as_published(segment: Path, tmp_path: Path) -> None:
+    trust = tmp_path / "trust.json"
+    assert verify_path(tmp_path, trust).verdict == "verified"
+    vector = load("segment.json")
+    for case in vector["damaged"]:
+        put(segment, {**vector["files"], **case["files"]})
+        assert verify_path(tmp_path, trust).verdict == case["verdict"]
+
+
+def test_our_verifier_takes_the_published_proofs(tmp_path: Path) -> None:
+    vector = load("proof.json")
+    trust = parse_trust(json.dumps(vector["trust"]).encode())
+    assert isinstance(trust, TrustFile)
+    (tmp_path / "keys.jsonl").write_text("".join(json.dumps(item) + "\n" for item in vector["keys"]))
+    (tmp_path / "one.tlog-proof").write_text(vector["tlog_proof"])
+    (tmp_path / "bundle.json").write_text(json.dumps(vector["bundle"]))
+    assert verify_path(tmp_path / "one.tlog-proof", trust).verdict == "verified"
+    assert verify_path(tmp_path / "bundle.json", trust).verdict == "verified"
+
+
+def test_our_notes_are_judged_as_published() -> None:
+    vector = load("checkpoint.json")
+    key = PublicKey(decode_base64(vector["spki"]))
+    for case in vector["notes"]:
+        signed = verify_note(parse_note(case["note"]), vector["origin"], [key])
+        assert (signed == [vector["key_id"]]) is case["holds"], case["what"]
+
+
+def openssl_verifies(folder: Path, spki: bytes, message: bytes, signature: bytes) -> bool:
+    for name, data in (("key.der", spki), ("message", message), ("signature", signature)):
+        (folder / name).write_bytes(data)
+    command = [
+        "openssl",
+        "dgst",
+        "-sha256",
+        "-verify",
+        "key.der",
+        "-keyform",
+        "DER",
+        "-signature",
+        "signature",
+        "message",
+    ]
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=60, check=False)
+    return done.returncode == 0
+
+
+@needs_openssl
+def test_openssl_verifies_checkpoints_and_envelopes(tmp_path: Path) -> None:
+    vector = load("checkpoint.json")
+    spki = decode_base64(vector["spki"])
+    note = parse_note(vector["notes"][0]["note"])
+    assert openssl_verifies(tmp_path, spki, note.text.encode(), note.signatures[0].signature)
+    assert not openssl_verifies(tmp_path, spki, note.text.encode() + b"\n", note.signatures[0].signature)
+    envelope = parse_envelope(load("proof.json")["bundle"])
+    assert openssl_verifies(
+        tmp_path, spki, pae(envelope.payload_type, envelope.payload), envelope.signatures[0].signature
+    )
+
+
+def test_the_verifier_in_one_file_runs_apart_from_the_sources(segment: Path, tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "ledger_core.log.build_verifier"]
+    out = [tmp_path / name for name in ("one.pyz", "two.pyz")]
+    root = VECTORS.parents[2]
+    for path in out:
+        subprocess.run([*build, path], check=True, capture_output=True, timeout=60, cwd=root)
+    assert out[0].read_bytes() == out[1].read_bytes(), "its hash can be published"
+
+    def run(*arguments: str | Path) -> tuple[int, dict[str, Any]]:
+        # -I: neither the working directory nor an installed package can stand in for what the file holds.
+        command = [sys.executable, "-I", str(out[0]), *map(str, arguments), "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False)
+        return done.returncode, json.loads(done.stdout)
+
+    trust = tmp_path / "trust.json"
+    status, report = run(segment, "--trust", trust)
+    assert (status, report["verdict"], report["records"]) == (0, "verified", 13)
+    vector = load("segment.json")
+    put(segment, vector["damaged"][0]["files"])
+    status, report = run(segment, "--trust", trust)
+    assert (status, report["verdict"], report["failures"][0]["seq"]) == (1, "edited", 5)
+    assert run(segment, "--trust", tmp_path / "absent.json")[0] == 2

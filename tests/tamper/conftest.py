@@ -1,0 +1,224 @@
+"""A company with a past, attacked over and over: populated once a session, cloned for each attack.
+
+Real Postgres, real signing proxy process, real archive. An attack that touches the database alone shares the home and
+its proxy; one that touches the archive or the proxy gets a copy of the home and a proxy of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from ledger_core.actor import Actor
+from ledger_core.journal.accounts import account_draft
+from ledger_core.journal.entries import EntryDraft, PostingDraft
+from ledger_core.settings import Settings
+from ledger_core.store.checker import CheckReport, check_book
+from ledger_core.store.database import make_engine
+from ledger_core.store.embedded import EmbeddedPostgres
+from ledger_core.store.export import export_segment
+from ledger_core.store.process_group import ProcessGroup
+from ledger_core.store.runtime import Runtime, open_runtime
+
+BOOK = "main"
+TESTER = Actor(subject="tester")
+EARLIER, COMPANY = "tamper_earlier", "tamper_company"
+_numbers = itertools.count(1)
+
+
+def entry(number: int, *, amount_minor: int | None = None) -> EntryDraft:
+    """Return the company's entry number `number`: a charge with its fee, or a sale in yen."""
+    amount = amount_minor or 10_000 + number
+    yen = number % 7 == 0
+    sides = (
+        [("assets:bank:jpy", "debit", amount), ("revenue:sales:jpy", "credit", amount)]
+        if yen
+        else [
+            ("assets:clearing:usd", "debit", amount - 30),
+            ("expenses:fees:usd", "debit", 30),
+            ("revenue:sales:usd", "credit", amount),
+        ]
+    )
+    return EntryDraft(
+        effective_at=datetime(2026, 3, 1 + number % 28, 8, tzinfo=UTC),
+        external_id=f"shop:{number}",
+        description=f"order {number}",
+        postings=tuple(
+            PostingDraft(account=code, direction=side, amount_minor=minor, currency=code[-3:].upper())
+            for code, side, minor in sides
+        ),
+        metadata={"order": f"o-{number}"},
+    )
+
+
+ACCOUNTS = [
+    account_draft(code=code, type=kind, currency=code[-3:].upper(), metadata={"role": code.split(":")[1]})
+    for code, kind in (
+        ("assets:bank:jpy", "asset"),
+        ("assets:clearing:usd", "asset"),
+        ("expenses:fees:usd", "expense"),
+        ("revenue:sales:jpy", "revenue"),
+        ("revenue:sales:usd", "revenue"),
+    )
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Company:
+    """The populated home and the server with its two template databases: as of yesterday, and as of today."""
+
+    home: Path
+    postgres: EmbeddedPostgres
+    port: int
+
+    def settings(self, database: str, home: Path | None = None) -> Settings:
+        return Settings(
+            home_path=home or self.home, database_url=self.postgres.url(self.port, database), env="test", actor="test"
+        )
+
+    def clone(self, template: str, name: str) -> None:
+        admin = make_engine(self.postgres.url(self.port, "postgres"), role="login", pool_size=1)
+        with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(f"create database {name} template {template}"))
+        admin.dispose()
+
+    def drop(self, name: str) -> None:
+        admin = make_engine(self.postgres.url(self.port, "postgres"), role="login", pool_size=1)
+        with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(f"drop database if exists {name} with (force)"))
+        admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def company(postgres: tuple[EmbeddedPostgres, int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    """Two exported nights and a day after them; `tamper_earlier` is the database after the first night."""
+    embedded, port = postgres
+    made = Company(home=tmp_path_factory.mktemp("company") / "home", postgres=embedded, port=port)
+    made.clone("counterfoil_template", COMPANY)
+    with open_runtime(made.settings(COMPANY)) as runtime:
+        ledger = runtime.ledger(BOOK)
+        ledger.apply_accounts(ACCOUNTS, actor=TESTER, key="chart")
+        ledger.post_entries([entry(number) for number in range(1, 261)], actor=TESTER, key="first")
+        export_segment(runtime, closed_on=date(2026, 3, 30), book=BOOK)
+    made.clone(COMPANY, EARLIER)
+    with open_runtime(made.settings(COMPANY)) as runtime:
+        ledger = runtime.ledger(BOOK)
+        first = ledger.post_entries([entry(261)], actor=TESTER, key="single").items[0]
+        ledger.reverse(first.id, actor=TESTER, key="reversal")
+        ledger.post_entries([entry(number) for number in range(262, 291)], actor=TESTER)
+        ledger.change_account("assets:bank:jpy", actor=TESTER, metadata={"role": "bank", "iban": "known"})
+        export_segment(runtime, closed_on=date(2026, 3, 31), book=BOOK)
+        for number in range(291, 301):
+            ledger.post_entries([entry(number)], actor=TESTER, key=f"tail-{number}")
+    yield made
+    group = ProcessGroup(made.home / "run")
+    for record in reversed(group.records()):
+        group.stop(record.name)
+
+
+@dataclass(slots=True, kw_only=True)
+class Attacked:
+    """One clone of the company, and a superuser's way in that no trigger notices."""
+
+    runtime: Runtime
+    company: Company
+
+    def sql(self, statement: str, **arguments: Any) -> int:
+        """Run `statement` as superuser with triggers off; return how many rows it touched."""
+        engine = make_engine(self.runtime.database_url, role="login", pool_size=1)
+        with engine.begin() as connection:
+            connection.execute(text("set session_replication_role = replica"))
+            touched = connection.execute(text(statement), arguments).rowcount
+        engine.dispose()
+        return touched
+
+    def sql_many(self, statement: str, arguments: list[dict[str, Any]]) -> None:
+        """Run `statement` once for each of `arguments`, as `sql` does."""
+        engine = make_engine(self.runtime.database_url, role="login", pool_size=1)
+        with engine.begin() as connection:
+            connection.execute(text("set session_replication_role = replica"))
+            connection.execute(text(statement), arguments)
+        engine.dispose()
+
+    def rows(self, query: str, **arguments: Any) -> list[Any]:
+        with self.runtime.engine.connect() as connection:
+            return list(connection.execute(text(query), arguments).all())
+
+    def check(self) -> CheckReport:
+        return check_book(self.runtime, BOOK)
+
+
+@contextmanager
+def attacked_clone(company: Company, *, template: str = COMPANY, home: Path | None = None) -> Iterator[Attacked]:
+    name = f"tamper_{next(_numbers)}"
+    company.clone(template, name)
+    try:
+        with open_runtime(company.settings(name, home)) as runtime:
+            yield Attacked(runtime=runtime, company=company)
+    finally:
+        company.drop(name)
+
+
+@pytest.fixture
+def attacked(company: Company) -> Iterator[Attacked]:
+    """A fresh clone of the database on the company's own home: for attacks on the database alone."""
+    with attacked_clone(company) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def unharmed(company: Company) -> Iterator[Attacked]:
+    """One clone a module: for attacks that are stopped before they change anything."""
+    with attacked_clone(company) as found:
+        yield found
+
+
+@pytest.fixture
+def own_home(company: Company, tmp_path: Path) -> Iterator[Path]:
+    """A copy of the company's home, whose proxy is started on first use and stopped afterwards."""
+    home = tmp_path / "home"
+    shutil.copytree(company.home, home, ignore=shutil.ignore_patterns("run", "*.sock"))
+    yield home
+    group = ProcessGroup(home / "run")
+    for record in reversed(group.records()):
+        group.stop(record.name)
+
+
+@pytest.fixture
+def attacked_home(company: Company, own_home: Path) -> Iterator[Attacked]:
+    """A fresh clone with archive and proxy of its own: for attacks beyond the database."""
+    with attacked_clone(company, home=own_home) as found:
+        yield found
+
+
+@pytest.fixture(name="attacked_clone")
+def attacked_clone_fixture(company: Company) -> Callable[..., Any]:
+    """A context manager for further clones: of another state, or several on one home."""
+
+    def clone(*, template: str = COMPANY, home: Path | None = None) -> Any:
+        return attacked_clone(company, template=template, home=home)
+
+    return clone
+
+
+@pytest.fixture
+def engine_of() -> Iterator[Callable[[Attacked], Any]]:
+    """A superuser's engine with the triggers on."""
+    engines = []
+
+    def make(attacked: Attacked) -> Any:
+        engines.append(make_engine(attacked.runtime.database_url, role="login", pool_size=1))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        engine.dispose()

@@ -1,0 +1,34 @@
+"""Cursors are opaque, and of no use under other filters."""
+
+import pytest
+
+from api.cursors import decode_cursor, encode_cursor
+from api.problems import ApiProblem
+
+FILTERS = {"book": "main", "account": None}
+
+
+def test_a_cursor_leads_back_to_its_position():
+    assert decode_cursor(encode_cursor(41, filters=FILTERS), filters=FILTERS, kind=int) == 41
+
+
+def test_no_cursor_is_the_first_page():
+    assert decode_cursor(None, filters=FILTERS, kind=int) is None
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "WzEsMl0", "é", "W10", "A" * 10_000, "WzEsImEiLCJiIl0"])
+def test_a_foreign_cursor_is_refused_and_never_crashes(cursor):
+    with pytest.raises(ApiProblem) as caught:
+        decode_cursor(cursor, filters=FILTERS, kind=int)
+    assert caught.value.status_code == 422
+
+
+def test_a_cursor_made_under_other_filters_is_refused():
+    cursor = encode_cursor(41, filters=FILTERS)
+    with pytest.raises(ApiProblem, match="other filters"):
+        decode_cursor(cursor, filters={"book": "other"}, kind=int)
+
+
+def test_a_cursor_of_another_list_is_refused():
+    with pytest.raises(ApiProblem):
+        decode_cursor(encode_cursor("assets", filters=FILTERS), filters=FILTERS, kind=int)

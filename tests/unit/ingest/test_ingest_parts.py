@@ -1,0 +1,250 @@
+"""The small parts: cards, encryption, COPY text, sniffing, continuity of statements, contracts against tables."""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import ingest
+from ingest.camt053.contract import CONTRACT as CAMT053
+from ingest.cards import find_cards, mask, mask_bytes, may_hold_cards
+from ingest.control_totals import StatementHead, continuity_totals
+from ingest.copy_text import encode_rows
+from ingest.ddl import create_tables
+from ingest.encryption import CHUNK_BYTES, decrypt, encrypt
+from ingest.landing import land
+from ingest.sniff import refuse_strangers
+from ingest.sources import find_source, source_names
+from ingest.stripe_report.contract import CONTRACT as STRIPE_REPORT
+from ledger_core.errors import IntegrityError, InvalidInput
+
+KEY = bytes(range(32))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4242424242424242",
+        "card 4242 4242 4242 4242 ok",
+        "4242-4242-4242-4242",
+        "(5555555555554444)",
+        "amex 3782 822463 10005.",
+        "378282246310005",
+        "6011111111111117",
+        "6200000000000005",
+        "4222222222222",
+    ],
+)
+def test_a_card_number_is_found(text):
+    assert len(find_cards(text)) == 1
+    assert may_hold_cards([text])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4242424242424241",  # fails Luhn
+        "9242424242424248",  # nobody's range
+        "order_4242424242424242",
+        "inv-4242424242424242",
+        "42424242424242424242424242",
+        "0.4242424242424242",
+        "4242424242424242x",
+        "2026-10-01 10:11:12",
+        "DE02100500000054540402",
+    ],
+)
+def test_what_only_looks_like_a_card_number_is_left_alone(text):
+    assert find_cards(text) == []
+
+
+def test_masking_leaves_the_last_four_and_the_length():
+    assert mask("4242 4242 4242 4242") == "**** **** **** 4242"
+
+
+@pytest.mark.parametrize("cut", range(1, 40))
+def test_bytes_are_masked_across_the_borders_of_chunks(cut):
+    data = b"before 4242424242424242 and 4242424242424242 after"
+    seen: set[str] = set()
+    chunks = [data[:cut], data[cut:]]
+    assert b"".join(mask_bytes(chunks, {"4242424242424242"}, seen=seen)) == data.replace(
+        b"4242424242424242", b"************4242"
+    )
+    assert seen == {"4242424242424242"}
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES])
+def test_encrypted_bytes_come_back(size):
+    sink, data = io.BytesIO(), b"x" * size
+    written = encrypt([data], sink, key=KEY, file_id="f")
+    assert written.size_bytes == size
+    assert b"".join(decrypt(io.BytesIO(sink.getvalue()), key=KEY, file_id="f")) == data
+
+
+@pytest.mark.parametrize("attack", ["flip", "cut", "cut_chunk", "swap_file", "swap_chunks", "empty"])
+def test_changed_ciphertext_is_noticed(attack):
+    sink = io.BytesIO()
+    encrypt([b"x" * (2 * CHUNK_BYTES + 5)], sink, key=KEY, file_id="f")
+    data, file_id = bytearray(sink.getvalue()), "f"
+    head, chunk = len(b"counterfoil raw 1\n"), CHUNK_BYTES + 16 + 4
+    if attack == "flip":
+        data[100] ^= 1
+    elif attack == "cut":
+        del data[-1:]
+    elif attack == "cut_chunk":
+        del data[head + 2 * chunk :]
+    elif attack == "swap_file":
+        file_id = "g"
+    elif attack == "swap_chunks":
+        first, second = data[head : head + chunk], data[head + chunk : head + 2 * chunk]
+        data[head : head + 2 * chunk] = second + first
+    else:
+        del data[head:]
+    with pytest.raises(IntegrityError):
+        list(decrypt(io.BytesIO(bytes(data)), key=KEY, file_id=file_id))
+
+
+def test_copy_text_escapes_what_would_end_a_field_or_a_row():
+    assert encode_rows([("a\tb", "c\nd", "e\\f", "\r"), ("", "x", "y", "z")]) == [
+        "a\\tb\tc\\nd\te\\\\f\t\\r",
+        "\tx\ty\tz",
+    ]
+    assert encode_rows([(None, 1)]) == ["\\N\t1"]
+    assert encode_rows([("\\N",)]) == ["\\\\N"]
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (b"", "the file is empty"),
+        (b"\x1f\x8b\x08", "compressed.*gunzip"),
+        (b"PK\x03\x04", "zip.*unzip"),
+        ("a,b\n".encode("utf-16"), "encoded as UTF-16"),
+        ("a,b\n".encode("utf-16-le"), "encoded as UTF-16LE"),
+        ("a,b\n".encode("utf-32"), "encoded as UTF-32"),
+        (b"%PDF-1.7", "looks like PDF"),
+        (b"<!DOCTYPE html><html>", "looks like HTML.*login or error page"),
+        (b"<?xml version='1.0'?>", "looks like XML.*ingest camt053"),
+        (b'{"error": 1}', "looks like JSON"),
+        (b":20:STARTUMS\n", "looks like MT940"),
+    ],
+)
+def test_a_stranger_is_called_by_its_name(head, said):
+    with pytest.raises(InvalidInput, match=f"(?s){said}"):
+        refuse_strangers(head, name="f.csv", wanted="csv", source="stripe_report")
+
+
+def test_a_report_given_as_a_statement_is_sent_to_its_source():
+    with pytest.raises(InvalidInput, match="ingest stripe_report"):
+        refuse_strangers(b"payout_id,currency\n", name="f", wanted="xml", source="camt053")
+
+
+@pytest.mark.parametrize("head", [b"\x89\x04\x11abc", b"\xd0\xcf\x11\xe0" + bytes(400)])
+def test_rubbish_is_not_called_a_report(head):
+    with pytest.raises(InvalidInput, match="looks like binary data"):
+        refuse_strangers(head, name="f", wanted="xml", source="camt053")
+
+
+def test_an_empty_folder_is_no_landing(tmp_path):
+    with pytest.raises(InvalidInput, match="no file here to ingest") as caught:
+        land(_NoDatabase(), source="camt053", paths=[tmp_path])
+    assert caught.value.file == str(tmp_path)
+
+
+@pytest.mark.parametrize("account", ["", "a b", "acct_1\n", "x" * 65, "acct/1", "é"])
+def test_an_account_that_cannot_be_named_is_refused(account, tmp_path):
+    with pytest.raises(InvalidInput, match=r"--account.*1 to 64 letters"):
+        land(_NoDatabase(), source="camt053", paths=[tmp_path], account=account)
+
+
+class _NoDatabase:
+    """What `land` looks at before it opens a transaction."""
+
+    settings = SimpleNamespace(provider_account="default")
+
+    @staticmethod
+    def clock():
+        return None
+
+
+def _head(sequence: int | None, opening: int, closing: int, *, day: int = 1, month: int = 10, **more) -> StatementHead:
+    year = more.pop("year", 2026)
+    return StatementHead(
+        account="A",
+        currency="EUR",
+        sequence=sequence,
+        opening_minor=opening,
+        closing_minor=closing,
+        closing_on=date(year, month, day),
+        **more,
+    )
+
+
+def test_statements_that_continue_have_no_gap_whatever_order_they_landed_in():
+    heads = [_head(3, 20, 30, day=5), _head(1, 0, 10), _head(2, 10, 20, day=2)]
+    assert continuity_totals(heads) == []
+
+
+def test_a_missing_statement_is_a_gap_in_numbers_and_balance():
+    found = continuity_totals([_head(1, 0, 10), _head(3, 20, 30, day=3)])
+    assert [(total.name, total.expected, total.actual) for total in found] == [
+        ("statement_sequence", "2", "3"),
+        ("statement_balance", "0.10", "0.20"),
+    ]
+
+
+def test_numbers_may_start_again_with_the_year():
+    assert continuity_totals([_head(250, 0, 10, month=12), _head(1, 10, 10, year=2027, month=1)]) == []
+
+
+def test_a_missing_page_is_a_gap():
+    pages = [_head(1, 0, 5, page=1, is_last_page=False), _head(1, 9, 10, page=3)]
+    assert [total.name for total in continuity_totals(pages)] == ["statement_pages", "statement_balance"]
+
+
+def test_a_last_page_that_never_came_is_a_gap():
+    assert [total.name for total in continuity_totals([_head(1, 0, 5, page=1, is_last_page=False)])] == [
+        "statement_pages"
+    ]
+
+
+@pytest.mark.parametrize("contract", [STRIPE_REPORT, CAMT053], ids=lambda contract: contract.source)
+def test_the_frozen_tables_are_those_of_the_contract(contract):
+    frozen = (Path(ingest.__file__).parent / "migrations" / "sql" / "0001_raw.sql").read_text()
+    assert create_tables(contract) in frozen, "the contract changed: write a migration that adds the column"
+
+
+@pytest.mark.parametrize("contract", [STRIPE_REPORT, CAMT053], ids=lambda contract: contract.source)
+def test_claims_and_patterns_are_expressions(contract):
+    for claim in contract.claims:
+        assert re.compile(claim.pattern)
+        assert claim.field in {column.name for record_type in contract.record_types for column in record_type.stored}
+
+
+def test_payouts_are_claimed_and_striped_shirts_are_not():
+    by_field = {claim.field: re.compile(claim.pattern, re.IGNORECASE) for claim in CAMT053.claims}
+    assert by_field["counterparty_name"].search("STRIPE PAYMENTS EUROPE")
+    assert by_field["remittance"].search("STRIPE-PO_1ABCDEF")
+    assert not by_field["remittance"].search("Striped shirts, po_12")
+    assert not by_field["counterparty_name"].search("Pinstripe Ltd")
+
+
+def test_sources_are_found_by_their_packages():
+    assert source_names() == ["camt053", "stripe_report"]
+    assert find_source("camt053").contract is CAMT053
+    with pytest.raises(InvalidInput, match="Use one of: camt053, stripe_report"):
+        find_source("paypal")
+
+
+def test_the_page_on_contracts_names_every_mandatory_column_report_and_total():
+    page = (Path(ingest.__file__).parents[1] / "docs" / "formats" / "contracts.md").read_text()
+    said = set(re.findall(r"`([^`]+)`", page))
+    for record_type in STRIPE_REPORT.record_types:
+        assert {*record_type.mandatory, *record_type.reports, record_type.name} <= said
+    assert {"camt.053.001.02", "camt.053.001.04", "camt.053.001.08"} <= said
+    assert {"balance", "entry_details", "summary_entries", "summary_credits", "summary_debits", "rows"} <= said

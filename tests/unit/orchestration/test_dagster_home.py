@@ -1,0 +1,45 @@
+"""What Dagster is told about storage, telemetry and its processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+from urllib.parse import parse_qs, urlsplit
+
+from ledger_core.settings import Settings
+from orchestration.dagster_home import EVENT_BATCH_SIZE, instance_config, storage_url
+from orchestration.processes import daemon_command, webserver_command
+
+URL = "postgresql+psycopg://me:p%40ss@127.0.0.1:5433/books?sslmode=require"
+
+
+def test_storage_names_the_old_driver_because_dagsters_notify_fails_under_the_new_one() -> None:
+    assert storage_url(URL).startswith("postgresql+psycopg2://me:p%40ss@127.0.0.1:5433/books?")
+
+
+def test_storage_keeps_to_its_own_schema_and_role_and_keeps_the_addresss_own_options() -> None:
+    query = parse_qs(urlsplit(storage_url(URL)).query)
+    assert query["sslmode"] == ["require"]
+    assert "-csearch_path=dagster" in query["options"][0]
+    assert "-crole=counterfoil_dagster" in query["options"][0]
+
+
+def test_nothing_is_told_to_anybody() -> None:
+    config = instance_config(Path("/home"), URL)
+    assert cast("dict[str, object]", config["telemetry"])["enabled"] is False
+    assert cast("dict[str, object]", config["nux"])["enabled"] is False
+
+
+def test_runs_launched_from_the_ui_find_home_and_database_by_the_environment(tmp_path: Path) -> None:
+    settings = Settings(home_path=tmp_path, database_url=URL, env="test")
+    for _, environment in (webserver_command(settings, 3000), daemon_command(settings)):
+        assert environment["COUNTERFOIL_HOME"] == str(tmp_path)
+        assert environment["DAGSTER_HOME"] == str(tmp_path / "dagster")
+        assert environment["DATABASE_URL"] == URL
+        assert environment["DAGSTER_DISABLE_TELEMETRY"] == "1"
+        assert environment["DAGSTER_EVENT_BATCH_SIZE"] == str(EVENT_BATCH_SIZE)
+
+
+def test_the_web_server_stays_on_the_loopback_because_it_has_no_login(tmp_path: Path) -> None:
+    arguments, _ = webserver_command(Settings(home_path=tmp_path, database_url=URL, env="test"), 3000)
+    assert arguments[arguments.index("-h") + 1] == "127.0.0.1"

@@ -1,0 +1,108 @@
+"""Verdict, rate and manifest follow from counts alone."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from ledger_core.log.canonical import canonical_bytes
+from reconciliation.findings import Findings, decimal_rate
+from reconciliation.manifest import build_manifest, manifest_sha256
+from reconciliation.pins import Pin, PinnedFile
+
+
+def findings(**changes: Any) -> Findings:
+    values: dict[str, Any] = {
+        "matched": 10,
+        "pending": 0,
+        "breaks_by_class": {},
+        "pending_by_class": {},
+        "matches_by_stage": {"a1": 10},
+        "ledger_items": 10,
+        "psp_items": 10,
+        "payouts": 1,
+        "bank_lines": 1,
+        "bank_lines_not_ours": 3,
+        "amended_psp_items": 0,
+        "control_totals": 4,
+        "control_totals_failed": 0,
+        "reason_count": 0,
+        "reasons": (),
+    }
+    return Findings(**(values | changes))
+
+
+def pin(**changes: Any) -> Pin:
+    values: dict[str, Any] = {
+        "book": "main",
+        "as_of": date(2026, 10, 31),
+        "signed_size": 12,
+        "last_entry_seq": 10,
+        "last_account_seq": 4,
+        "grace_business_days": 5,
+        "provider_account": "default",
+        "code_version": "abc",
+        "files": (PinnedFile(file_no=1, file_id=UUID(int=1), source="camt053", account="bank", sha256="0" * 64),),
+    }
+    return Pin(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, "reconciled"),
+        ({"pending": 2}, "reconciled_with_pending"),
+        ({"pending": 2, "breaks_by_class": {"fee_mismatch": 1}}, "breaks"),
+        ({"breaks_by_class": {"fee_mismatch": 1}, "reason_count": 1}, "incomplete"),
+        ({"reason_count": 1}, "incomplete"),
+    ],
+)
+def test_the_first_verdict_that_applies_wins(changes: dict[str, Any], verdict: str) -> None:
+    assert findings(**changes).verdict == verdict
+
+
+def test_a_rate_of_one_means_every_single_one() -> None:
+    assert decimal_rate(999_999_999, 1_000_000_000) == "0.999999"
+    assert decimal_rate(3, 3) == "1.000000"
+    assert decimal_rate(0, 0) == "1.000000"
+    assert decimal_rate(1, 3) == "0.333333"
+
+
+def test_a_pending_item_is_counted_apart_and_a_break_lowers_the_rate() -> None:
+    assert findings(matched=9, pending=1).match_rate == "1.000000"
+    assert findings(matched=9, pending=5, breaks_by_class={"missing_at_psp": 1}).match_rate == "0.900000"
+
+
+def test_the_run_is_named_by_its_input_and_not_by_the_growth_of_the_log() -> None:
+    assert pin().run_id == pin(signed_size=99).run_id
+    others = [
+        pin(as_of=date(2026, 10, 30)),
+        pin(last_entry_seq=11),
+        pin(last_account_seq=5),
+        pin(code_version="abd"),
+        pin(files=()),
+        pin(book="other"),
+        pin(grace_business_days=4),
+    ]
+    assert len({pin().run_id, *(other.run_id for other in others)}) == len(others) + 1
+
+
+def test_the_manifest_is_canonical_and_small_whatever_the_number_of_files() -> None:
+    files = tuple(
+        PinnedFile(file_no=n, file_id=UUID(int=n), source="stripe_report", account="default", sha256=f"{n:064x}")
+        for n in range(1, 5_001)
+    )
+    manifest = build_manifest(
+        pin(files=files),
+        verdict="reconciled",
+        merged=True,
+        counts=findings().as_counts(),
+        rules=[{"leg": "A", "stage": 1, "rule": "reference_equal", "version": 1}],
+        outputs={"matches_sha256": "0" * 64, "differences_sha256": "0" * 64},
+    )
+    assert len(canonical_bytes(manifest)) < 4_000
+    assert len(manifest_sha256(manifest)) == 64
+    assert manifest["inputs"]["files"] == 5_000
