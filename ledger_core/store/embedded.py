@@ -7,6 +7,7 @@ forbids that, it is started as `nobody`, which then must be able to reach the fo
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
+
+import psutil
 
 from ledger_core.errors import ConfigurationError, DependencyError
 from ledger_core.store.process_group import free_port, short_socket_folder
@@ -78,16 +81,17 @@ class EmbeddedPostgres:
         arguments = [str(binary("postgres")), "-D", str(self.data_path)]
         for name, value in settings.items():
             arguments += ["-c", f"{name}={value}"]
-        # A server killed hard leaves children that hold its memory for a moment: its successor is started again.
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while True:
-            process = _launch(arguments, log=log)
-            if _wait_until_ready(process, self.data_path, deadline):
-                log.close()
-                return process, port
-            if time.monotonic() > deadline or "in use" not in self._log_tail():
-                break
-            time.sleep(0.3)
+        with log:
+            while True:
+                left_over = _drop_stale_lock(self.data_path)
+                process = _launch(arguments, log=log)
+                if _wait_until_ready(process, self.data_path, deadline):
+                    return process, port
+                # A server killed hard leaves children that hold its memory for a moment: it is started again.
+                if not left_over or time.monotonic() > deadline:
+                    break
+                time.sleep(0.3)
         raise DependencyError(
             f"the embedded Postgres did not start: {self._log_tail()}",
             remedy=f"Its log is {self.folder / 'server.log'}.",
@@ -150,6 +154,37 @@ def _launch(arguments: list[str], *, log: IO[bytes]) -> subprocess.Popen[bytes]:
         group=group,
         extra_groups=None if user is None else [],
     )
+
+
+def _drop_stale_lock(data_path: Path) -> bool:
+    """Remove the lock file of a server that is gone; say whether a killed one has children that are still going.
+
+    Postgres takes whatever has the recorded pid for its predecessor: also a zombie, which PID 1 of many a container
+    never reaps, and a stranger that was given the same number after a restart. Every process of a server works inside
+    its data folder, so when nobody is there the lock is nobody's. A server that runs keeps its lock, and us out.
+    """
+    lock = data_path / "postmaster.pid"
+    if not lock.exists():
+        return False
+    server = lock.read_text().split("\n", 1)[0].strip()
+    inhabitants = _processes_inside(data_path)
+    if not inhabitants:
+        lock.unlink(missing_ok=True)
+    return bool(inhabitants) and server not in inhabitants
+
+
+def _processes_inside(data_path: Path) -> set[str]:
+    """Return the pids of living processes that work inside `data_path`, or that could and will not say."""
+    inside = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            try:
+                here = Path(process.cwd()) == data_path.resolve()
+            except psutil.AccessDenied:
+                here = process.name() == "postgres"
+            if here and process.status() != psutil.STATUS_ZOMBIE:
+                inside.add(str(process.pid))
+    return inside
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], data_path: Path, deadline: float) -> bool:

@@ -12,24 +12,53 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from ledger_core.errors import ConfigurationError
+from ledger_core.errors import ConfigurationError, DependencyError
 from ledger_core.store import embedded as embedded_module
 from ledger_core.store.database import make_engine, parse_url
 from ledger_core.store.embedded import EmbeddedPostgres
 from ledger_core.store.migrate import migrate
 
 
-def test_a_server_killed_hard_starts_again_with_its_data(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reaped", [True, False], ids=["reaped", "a zombie"])
+def test_a_server_killed_hard_starts_again_with_its_data(tmp_path: Path, reaped: bool) -> None:
     embedded = EmbeddedPostgres(folder=tmp_path / "pg")
     process, port = embedded.start()
     try:
         with psycopg.connect(embedded.url(port, "postgres").replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute("create table kept as select 1 as one")
         os.kill(process.pid, 9)
-        process.wait()
+        if reaped:
+            process.wait()
+        killed = process
         process, port = embedded.start()
+        killed.wait()
         with psycopg.connect(embedded.url(port, "postgres").replace("+psycopg", "")) as connection:
             assert connection.execute("select one from kept").fetchone() == (1,)
+    finally:
+        process.send_signal(2)
+        process.wait()
+
+
+def test_a_lock_whose_number_went_to_a_stranger_is_nobodys(tmp_path: Path) -> None:
+    embedded = EmbeddedPostgres(folder=tmp_path / "pg", durable=False)
+    process, _ = embedded.start()
+    lock = (embedded.data_path / "postmaster.pid").read_text()
+    process.send_signal(2)
+    process.wait()
+    stranger = str(os.getpid())
+    (embedded.data_path / "postmaster.pid").write_text("\n".join([stranger, *lock.splitlines()[1:]]) + "\n")
+    process, _ = embedded.start()
+    process.send_signal(2)
+    process.wait()
+
+
+def test_a_server_that_runs_keeps_a_second_one_out(tmp_path: Path) -> None:
+    embedded = EmbeddedPostgres(folder=tmp_path / "pg", durable=False)
+    process, _ = embedded.start()
+    try:
+        with pytest.raises(DependencyError, match="already exists"):
+            embedded.start()
+        assert process.poll() is None
     finally:
         process.send_signal(2)
         process.wait()
