@@ -55,8 +55,8 @@ class Answer:
 
     `checkpoint` is the signed note of the smallest stored checkpoint that covers every posted item, and
     `size` its tree size; both are a function of the request's place in the log, so that a replay repeats them
-    byte for byte. They are None and the durable size when the caller did not wait, or when nothing was
-    posted.
+    byte for byte. When nothing was posted they are None and a signed size that covers whatever was said to
+    stand already; when the caller did not wait, None and the durable size.
     """
 
     items: tuple[Item, ...]

@@ -120,9 +120,13 @@ def _check_account(known: tuple[str, str] | None, code: str, currency: str, labe
         raise CurrencyMismatch(
             f"account {code} is kept in {known[0]}, the posting is in {currency}.",
             file=label, line=line, pointer=f"/postings/{index}/currency",
+            remedy=f"Post to an account kept in {currency}, or mend the currency in the file.",
         )  # fmt: skip
     if known[1] != "open":
-        raise AccountNotOpen(f"account {code} is {known[1]}.", file=label, line=line, pointer=pointer)
+        raise AccountNotOpen(
+            f"account {code} is {known[1]}.", file=label, line=line, pointer=pointer,
+            remedy="Post to an open account; a frozen one can be opened again, a closed one stays closed.",
+        )  # fmt: skip
 
 
 def _post(

@@ -194,12 +194,15 @@ class _Judge:
                 )
             if account.status != "open":
                 raise AccountNotOpen(
-                    f"account {posting.account} is {account.status}.", pointer=f"/postings/{index}/account"
+                    f"account {posting.account} is {account.status}.",
+                    pointer=f"/postings/{index}/account",
+                    remedy="Post to an open account; a frozen one can be opened again, a closed one stays closed.",
                 )
             if account.currency != posting.currency:
                 raise CurrencyMismatch(
                     f"account {posting.account} is kept in {account.currency}, the posting is in {posting.currency}.",
                     pointer=f"/postings/{index}/currency",
+                    remedy=f"Post to an account kept in {posting.currency}.",
                 )
             accounts.append(account)
         return accounts

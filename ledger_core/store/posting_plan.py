@@ -19,7 +19,7 @@ from psycopg import Connection
 
 from ledger_core.errors import IntegrityError
 from ledger_core.log.merkle import RangeTree
-from ledger_core.ports import Item
+from ledger_core.ports import Declined, Item, Unchanged
 from ledger_core.store.idempotency import StoredOutcome
 from ledger_core.store.posting_build import Builder
 from ledger_core.store.posting_decide import Duplicate, Step, Verdict, decide
@@ -31,13 +31,23 @@ from ledger_core.store.tiles import Tile, TileEdge, plan_tiles
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """What transaction 1 makes of one request. `covers` is the size that a checkpoint must reach to answer it."""
+    """What transaction 1 makes of one request.
+
+    `covers` is the size that a checkpoint must reach to cover what it appended, `stands` the size that covers what it
+    was told stands already: neither is said before it is signed. 0 where there is nothing of the kind.
+    """
 
     request: Request
     items: tuple[Item, ...] = ()
     replay: StoredOutcome | None = None
     error: Exception | None = None
     covers: int = 0
+    stands: int = 0
+
+    @property
+    def awaits(self) -> int:
+        """The size that must be signed before the answer is given."""
+        return max(self.covers, self.stands)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,6 +141,7 @@ class Planner:
         built = Builder(self._book, head, self._rows, self._clock(), self._random_bytes)
         outcomes = [_outcome(verdict, built) for verdict in decisions.verdicts]
         settle_duplicates(conn, self._book, decisions.duplicates, ChainMap(built.by_external_id, dict(in_flight)))
+        self._set_stands(outcomes, decisions.duplicates, built.seq)
         tree = RangeTree(head.frontier, built.leaves) if built.leaves else None
         tiles = plan_tiles(conn, self._book, head.size, built.leaves, tree.node, self._edge) if tree else []
         batch = PlannedBatch(
@@ -152,6 +163,16 @@ class Planner:
         self._state.believed = (batch.size, built.prev)
         self._last_ids = built.by_external_id
         return batch
+
+    def _set_stands(self, outcomes: Sequence[Outcome], duplicates: Sequence[Duplicate], size: int) -> None:
+        """Have answers wait for the records they point at; for the whole batch where those came just now."""
+        holders = {id(each.error): each.known.seq + 1 if each.known else size for each in duplicates}
+        for outcome in outcomes:
+            for item in outcome.items:
+                if type(item) is Declined:
+                    outcome.stands = max(outcome.stands, holders.get(id(item.error), 0))
+                elif type(item) is Unchanged:
+                    outcome.stands = max(outcome.stands, self._state.accounts[item.code].changed_seq + 1)
 
 
 def _is_simple(request: Request) -> bool:

@@ -24,13 +24,13 @@ from ledger_core.errors import (
     IntegrityError,
     SignatureLate,
 )
-from ledger_core.ports import Answer, SequencerObserver
+from ledger_core.ports import SequencerObserver
 from ledger_core.store.posting import BatchWriter
 from ledger_core.store.posting_items import Request
-from ledger_core.store.posting_plan import Outcome, PlannedBatch
+from ledger_core.store.posting_plan import PlannedBatch
 from ledger_core.store.posting_signed import behind_signature
 from ledger_core.store.posting_state import HeadRow
-from ledger_core.store.sequencer_answers import Waiting
+from ledger_core.store.sequencer_answers import Waiting, unsigned_answer
 from ledger_core.store.sequencer_interpreter import tune_interpreter
 from ledger_core.store.sequencer_link import Link, database_away
 from ledger_core.store.sequencer_notary import Notary
@@ -38,6 +38,7 @@ from ledger_core.store.sequencer_queue import RequestQueue
 from ledger_core.store.sequencer_tail import Tail, TailLimits
 
 CLOSE_SECONDS = 10.0
+REPEAT = "Repeat the command, or the request with its key."
 
 
 class Sequencer:
@@ -99,11 +100,9 @@ class Sequencer:
         if request.durable:
             return SignatureLate(
                 "the records are durable and their signature has not arrived.",
-                remedy="Send the same request with the same key: it waits for the same records.",
+                remedy="Repeat the command, or the request with its key: it waits for the same records.",
             )
-        return DependencyError(
-            "the ledger did not get to this request in time.", remedy="Send it again, with the same key."
-        )
+        return DependencyError("the ledger did not get to this request in time.", remedy=REPEAT)
 
     def close(self) -> None:
         """Let what is queued become durable and signed, for at most ten seconds, and stop."""
@@ -115,7 +114,7 @@ class Sequencer:
             if thread.name.startswith("sequencer-signer"):
                 self._tail.close()
             thread.join(max(0.0, deadline - time.monotonic()))
-        self._refuse_everyone(DependencyError("the ledger was closed.", remedy="Send it again, with the same key."))
+        self._refuse_everyone(DependencyError("the ledger was closed.", remedy=REPEAT))
 
     def _start(self) -> None:
         with self._changed:
@@ -226,8 +225,10 @@ class Sequencer:
             self._queue.release(request)
             if outcome.error is not None:
                 request.future.set_exception(outcome.error)
-            elif outcome.covers == 0 or not (request.wait or outcome.replay):
-                request.future.set_result(_unsigned_answer(outcome, batch.size))
+            elif not (request.wait or outcome.replay):
+                request.future.set_result(unsigned_answer(outcome, batch.size))
+            elif outcome.covers == 0 and outcome.stands <= batch.head.signed_size:
+                request.future.set_result(unsigned_answer(outcome, batch.head.signed_size))
             else:
                 waiting.append(Waiting(outcome=outcome))
         self._tail.add(batch.size, batch.head.signed_size, waiting, appended=bool(batch.leaves))
@@ -316,7 +317,3 @@ class Sequencer:
                 waited += self._ahead[0]
                 self._ahead = None
         self._refuse(waited + self._tail.drain(), error)
-
-
-def _unsigned_answer(outcome: Outcome, size: int) -> Answer:
-    return Answer(items=outcome.items, replayed=outcome.replay is not None, checkpoint=None, size=size)

@@ -24,7 +24,7 @@ from ledger_core.store.tiles import node_reader
 
 @dataclass(slots=True, kw_only=True)
 class Waiting:
-    """A request whose records are durable and whose answer waits for `outcome.covers` signed records."""
+    """A request whose records are durable and whose answer waits for `outcome.awaits` signed records."""
 
     outcome: Outcome
 
@@ -58,6 +58,8 @@ class Answers:
     def _answer(
         self, conn: Connection[Any], outcome: Outcome, signed: SignedTail | None, stored: Stored | None
     ) -> Answer:
+        if outcome.covers == 0:
+            return unsigned_answer(outcome, outcome.stands)
         items = self._items(conn, outcome)
         fresh = signed is not None and stored is not None and stored.inserted
         from_memory = False
@@ -103,6 +105,11 @@ class Answers:
                 remedy="Run `counterfoil check`.",
             )
         return found
+
+
+def unsigned_answer(outcome: Outcome, size: int) -> Answer:
+    """Return the answer to a request that appended nothing, or whose caller does not wait."""
+    return Answer(items=outcome.items, replayed=outcome.replay is not None, checkpoint=None, size=size)
 
 
 def _first_seq(items: Sequence[Item]) -> int:

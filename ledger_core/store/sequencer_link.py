@@ -45,5 +45,5 @@ def database_away(error: psycopg.Error) -> DependencyError:
     said = str(error).strip().splitlines()
     return DependencyError(
         f"the database went away: {said[0] if said else type(error).__name__}",
-        remedy="Send the same request again, with the same key: whatever became of it is found.",
+        remedy="Repeat the command, or the request with its key: whatever became of it is found.",
     )

@@ -164,7 +164,7 @@ class Tail:
         with self._changed:
             target = max(
                 self._unsigned[-1][0] if self._unsigned else 0,
-                max((waiting.outcome.covers for waiting in self._waiting), default=0),
+                max((waiting.outcome.awaits for waiting in self._waiting), default=0),
             )
             asked, self._asked = self._asked, False
             signed_size = self._signed_size
@@ -188,8 +188,8 @@ class Tail:
             self._signed_size = max(self._signed_size, signed_size)
             while self._unsigned and self._unsigned[0][0] <= signed_size:
                 self._unsigned.popleft()
-            ready = [waiting for waiting in self._waiting if waiting.outcome.covers <= signed_size]
-            self._waiting = deque(waiting for waiting in self._waiting if waiting.outcome.covers > signed_size)
+            ready = [waiting for waiting in self._waiting if waiting.outcome.awaits <= signed_size]
+            self._waiting = deque(waiting for waiting in self._waiting if waiting.outcome.awaits > signed_size)
             self._changed.notify_all()
         try:
             self._answers.give(conn, ready, signed, stored)

@@ -15,15 +15,12 @@ from ledger_core.errors import (
     AccountNotOpen,
     AlreadyReversed,
     CurrencyMismatch,
-    DependencyError,
     DuplicateExternalId,
     InFlight,
     InsufficientFunds,
-    IntegrityError,
     KeyReused,
     ReferenceNotFound,
     Refused,
-    SignatureLate,
     UnbalancedEntry,
     UnknownAccount,
 )
@@ -335,122 +332,3 @@ def test_the_clock_may_stand_still_or_go_back(ledger: Ledger, runtime: Runtime) 
         slow.close()
     assert first.recorded_at == last.recorded_at + timedelta(microseconds=1)
     assert second.recorded_at == last.recorded_at + timedelta(microseconds=2)
-
-
-class AbsentSigner:
-    """A proxy that can be sent away; otherwise the real one."""
-
-    def __init__(self, real: object) -> None:
-        self.real = real
-        self.away = False
-
-    def latest(self, origin: str) -> str | None:
-        return self.real.latest(origin)  # type: ignore[attr-defined, no-any-return]
-
-    def close(self) -> None:
-        self.real.close()  # type: ignore[attr-defined]
-
-    def sign_checkpoint(self, **asked: object) -> str:
-        if self.away:
-            raise DependencyError("the signing proxy is away.")
-        return self.real.sign_checkpoint(**asked)  # type: ignore[attr-defined, no-any-return]
-
-
-def test_while_the_signer_is_away_nothing_is_acknowledged_and_the_tail_stays_bounded(
-    ledger: Ledger, runtime: Runtime
-) -> None:
-    signer = AbsentSigner(runtime.signer)
-    settings = runtime.settings.model_copy(
-        update={"signature_wait_seconds": 0.5, "unsigned_tail_max_seconds": 1.0, "unsigned_tail_max_records": 10}
-    )
-    mine = Ledger(engine=runtime.engine, signer=signer, settings=settings, book="main", clock=runtime.clock)
-    try:
-        mine.post_entries([entry("a:0")], actor=ACTOR)
-        signer.away = True
-        with pytest.raises(SignatureLate):
-            mine.post_entries([entry("a:1")], actor=ACTOR, key="a1")
-        with runtime.engine.connect() as connection:
-            found = readers.get_entry(connection, "main", "a:1")
-            assert found is not None
-            assert found.status == "pending"
-            before = readers.read_head(connection, "main").size
-        threading.Event().wait(1.0)
-        with pytest.raises(DependencyError) as caught:
-            mine.post_entries([entry("a:2")], actor=ACTOR, key="a2")
-        assert not isinstance(caught.value, SignatureLate)
-        with runtime.engine.connect() as connection:
-            assert readers.read_head(connection, "main").size == before
-        signer.away = False
-        wait_until_signed(runtime)
-        late = mine.post_entries([entry("a:1")], actor=ACTOR, key="a1")
-        assert late.replayed
-        assert late.posted[0].id == found.id
-        assert not mine.post_entries([entry("a:2")], actor=ACTOR, key="a2").replayed
-    finally:
-        mine.close()
-
-
-def test_a_database_behind_the_proxy_refuses_to_be_written(ledger: Ledger, runtime: Runtime) -> None:
-    ledger.post_entries([entry(f"b:{n}") for n in range(3)], actor=ACTOR)
-    with runtime.engine.connect() as connection:
-        head = readers.read_head(connection, "main")
-    ledger.close()
-    roll_back(runtime, head.size - 1)
-    again = Ledger(
-        engine=runtime.engine, signer=runtime.signer, settings=runtime.settings, book="main", clock=runtime.clock
-    )
-    try:
-        with pytest.raises(IntegrityError) as caught:
-            again.post_entries([entry("b:9")], actor=ACTOR)
-        assert "went back in time" in str(caught.value)
-        with pytest.raises(IntegrityError):
-            again.post_entries([entry("b:10")], actor=ACTOR)
-    finally:
-        again.close()
-
-
-def test_a_database_that_goes_back_under_a_running_process_is_noticed(ledger: Ledger, runtime: Runtime) -> None:
-    answer = ledger.post_entries([entry(f"b:{n}") for n in range(3)], actor=ACTOR)
-    roll_back(runtime, answer.size - 1)
-    with pytest.raises(IntegrityError):
-        ledger.post_entries([entry("b:9")], actor=ACTOR)
-
-
-def wait_until_signed(runtime: Runtime) -> None:
-    for _ in range(200):
-        with runtime.engine.connect() as connection:
-            head = readers.read_head(connection, "main")
-        if head.signed_size == head.size:
-            return
-        threading.Event().wait(0.02)
-    raise AssertionError("the tail was not signed within four seconds")
-
-
-def roll_back(runtime: Runtime, size: int) -> None:
-    """Put the database where it stood at `size`, as a restore from a backup would, past the triggers."""
-    from sqlalchemy import create_engine
-
-    superuser = create_engine(runtime.database_url)
-    with superuser.begin() as connection:
-        connection.execute(text("set session_replication_role = replica"))
-        for table in ("postings", "entries", "records"):
-            connection.execute(text(f"delete from ledger.{table} where seq >= {size}"))
-        connection.execute(text(f"delete from ledger.checkpoints where size > {size}"))
-        from ledger_core.log.merkle import Frontier
-
-        leaves = [
-            bytes(row[0]) for row in connection.execute(text("select leaf_hash from ledger.records order by seq"))
-        ]
-        signed = connection.execute(text("select coalesce(max(size), 0) from ledger.checkpoints")).scalar_one()
-        connection.execute(
-            text(
-                "update ledger.log_head set size = :size, signed_size = :signed, last_leaf = :leaf, frontier = :peaks"
-            ),
-            {
-                "size": size,
-                "signed": signed,
-                "leaf": leaves[-1],
-                "peaks": Frontier().extend(leaves).to_bytes(),
-            },
-        )
-    superuser.dispose()
