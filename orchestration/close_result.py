@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ class CloseResult:
     changed: bool
     """Whether anything was landed, posted, matched or exported that had not been before."""
     verdict: str
+    reasons: tuple[Mapping[str, str], ...]
+    """Why the verdict is `incomplete`, the first twenty: kind, subject, detail."""
     run_id: str
     match_rate: float
     break_count: int
@@ -52,6 +55,7 @@ class CloseResult:
         classes = ", ".join(f"{name} {count}" for name, count in sorted(self.breaks_by_class.items()))
         return [
             f"{self.window}: {self.verdict}",
+            *(f"  {reason['kind']}: {reason['subject']}: {reason['detail']}" for reason in self.reasons),
             f"{self.entries_posted:,} entries posted ({self.entries_known_before:,} stood already), "
             f"{self.rows_landed:,} rows of {self.files_landed:,} files landed, {self.rows_quarantined:,} quarantined",
             f"match rate {self.match_rate:.2%}, {self.break_count:,} open breaks"
@@ -77,6 +81,7 @@ def result_of(window: Window, execution: ExecuteInProcessResult) -> CloseResult:
         dagster_run_id=execution.run_id,
         changed=bool(entries_posted or files_landed or run["created"] or segment["created"]),
         verdict=str(run["verdict"]),
+        reasons=tuple(run["reasons"]),
         run_id=str(run["run_id"]),
         match_rate=float(run["match_rate"]),
         break_count=int(run["break_count"]),

@@ -37,7 +37,9 @@ class MergeCounts:
         }
 
 
-def merge_differences(connection: Connection, *, book: str, run_id: str, as_of: date, schema: str) -> MergeCounts:
+def merge_differences(
+    connection: Connection, *, book: str, run_id: str, run_ordinal: int, as_of: date, schema: str
+) -> MergeCounts:
     """Bring `recon.breaks` of `book` to what the run in `schema` found past its grace; return what that changed."""
     assert schema.isidentifier(), schema
     found = _read_found(connection, schema)
@@ -53,7 +55,7 @@ def merge_differences(connection: Connection, *, book: str, run_id: str, as_of: 
     closed = connection.execute(text(_CLOSING_EVENTS), parameters).all()
     connection.execute(text(_UPSERT.format(schema=schema)), parameters)
     connection.execute(text(_CLOSE), parameters)
-    _insert_events(connection, [row._mapping for row in (*events, *closed)])
+    _insert_events(connection, [row._mapping for row in (*events, *closed)], run_ordinal)
     _insert_keys(connection, book, found, assignments)
     connection.execute(text("drop table pg_temp.assigned"))
     happened = [row.event for row in events]
@@ -141,16 +143,17 @@ def _stage(connection: Connection, assignments: Mapping[str, str]) -> None:
     connection.execute(text("analyze pg_temp.assigned"))
 
 
-def _insert_events(connection: Connection, events: Sequence[RowMapping]) -> None:
+def _insert_events(connection: Connection, events: Sequence[RowMapping], run_ordinal: int) -> None:
     for start in range(0, len(events), BATCH_ROWS):
         connection.execute(
             text(
                 "insert into recon.break_events"
-                " (book, break_id, run_id, event, happened_on, class, amount_minor, was_class, was_amount_minor)"
-                " values (:book, :break_id, :run_id, :event, :happened_on, :class, :amount_minor, :was_class,"
-                " :was_amount_minor)"
+                " (book, break_id, run_id, run_ordinal, event, happened_on, class, amount_minor, was_class,"
+                " was_amount_minor)"
+                " values (:book, :break_id, :run_id, :run_ordinal, :event, :happened_on, :class, :amount_minor,"
+                " :was_class, :was_amount_minor)"
             ),
-            [dict(event) for event in events[start : start + BATCH_ROWS]],
+            [{**event, "run_ordinal": run_ordinal} for event in events[start : start + BATCH_ROWS]],
         )
 
 

@@ -2,7 +2,9 @@
 
 Order: pin, build everything up to differences, merge into the breaks, build what reads the breaks, append the manifest
 to the log. Each step can be repeated: a run that was killed anywhere is finished by the same command, and a run whose
-input equals that of an earlier one is that run and appends nothing.
+input equals that of the last one is that run and appends nothing. A run whose input equals that of an earlier one,
+because a setting was changed and changed back, is that run again: it is merged anew, since the breaks are by now those
+of the run between, and recorded anew, since the log should say which run they last followed.
 """
 
 from __future__ import annotations
@@ -53,9 +55,13 @@ class RunRuntime(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What a run found. `created` is False when the same input had been reconciled before."""
+    """What a run found. `created` is False when the last run had the same input: then nothing was appended.
+
+    `ordinal` grows with every merge; a run that is merged again gets a new one.
+    """
 
     run_id: str
+    ordinal: int
     created: bool
     book: str
     as_of: date
@@ -137,7 +143,7 @@ def reconcile(
         )
         dbt = Dbt(home=runtime.home, database_url=runtime.database_url, schema=TARGET_SCHEMA)
         with runtime.engine.connect() as connection:
-            standing = find_run(connection, pin.run_id)
+            standing = _standing(connection, pin)
             fresh = standing is not None and is_built(connection, pin.run_id)
             lasting = LASTING if staging_stands(connection, pin.code_version) else ()
         nodes: list[NodeResult] = []
@@ -175,12 +181,33 @@ def latest_run(connection: Connection, book: str) -> RunResult | None:
     return _result(row) if row else None
 
 
+def _standing(connection: Connection, pin: Pin) -> RunResult | None:
+    """Return the run of the same input, unless the breaks are by now those of another run of its day."""
+    run = find_run(connection, pin.run_id)
+    if run is None or not run.merged or pin.as_of < _last_merged_day(connection, pin):
+        return run
+    parameters = {"book": pin.book, "ordinal": run.ordinal}
+    overtaken = connection.execute(
+        text("select exists (select 1 from recon.runs where book = :book and merged and ordinal > :ordinal)"),
+        parameters,
+    ).scalar()
+    return None if overtaken else run
+
+
 def _store_run(connection: Connection, pin: Pin, now: datetime) -> None:
     findings = read_findings(connection, TARGET_SCHEMA)
     merged = pin.as_of >= _last_merged_day(connection, pin)
+    ordinal: int = connection.execute(text("select nextval('recon.run_ordinals')")).scalar_one()
     changes: MergeCounts | None = None
     if merged:
-        changes = merge_differences(connection, book=pin.book, run_id=pin.run_id, as_of=pin.as_of, schema=TARGET_SCHEMA)
+        changes = merge_differences(
+            connection,
+            book=pin.book,
+            run_id=pin.run_id,
+            run_ordinal=ordinal,
+            as_of=pin.as_of,
+            schema=TARGET_SCHEMA,
+        )
     counts = findings.as_counts() | ({"merge": changes.as_manifest()} if changes else {})
     manifest = build_manifest(
         pin,
@@ -190,7 +217,7 @@ def _store_run(connection: Connection, pin: Pin, now: datetime) -> None:
         rules=read_rules(connection, TARGET_SCHEMA),
         outputs=output_hashes(connection, TARGET_SCHEMA),
     )
-    _insert_run(connection, pin, findings, manifest, merged=merged, now=now)
+    _insert_run(connection, pin, findings, manifest, merged=merged, ordinal=ordinal, now=now)
 
 
 def _last_merged_day(connection: Connection, pin: Pin) -> date:
@@ -201,14 +228,25 @@ def _last_merged_day(connection: Connection, pin: Pin) -> date:
 
 
 def _insert_run(
-    connection: Connection, pin: Pin, findings: Findings, manifest: dict[str, Any], *, merged: bool, now: datetime
+    connection: Connection,
+    pin: Pin,
+    findings: Findings,
+    manifest: dict[str, Any],
+    *,
+    merged: bool,
+    ordinal: int,
+    now: datetime,
 ) -> None:
+    """Write the run's row; of one that is merged again only what the merge decides has changed."""
     connection.execute(
         text(
             "insert into recon.runs (run_id, book, as_of, signed_size, code_version, verdict, merged, counts, reasons,"
-            " manifest, manifest_sha256, created_at) values (:run_id, :book, :as_of, :signed_size, :code_version,"
-            " :verdict, :merged, cast(:counts as jsonb), cast(:reasons as jsonb), cast(:manifest as jsonb),"
-            " :manifest_sha256, :now)"
+            " manifest, manifest_sha256, ordinal, created_at) values (:run_id, :book, :as_of, :signed_size,"
+            " :code_version, :verdict, :merged, cast(:counts as jsonb), cast(:reasons as jsonb),"
+            " cast(:manifest as jsonb), :manifest_sha256, :ordinal, :now)"
+            " on conflict (run_id) do update set merged = excluded.merged, counts = excluded.counts,"
+            " manifest = excluded.manifest, manifest_sha256 = excluded.manifest_sha256, ordinal = excluded.ordinal,"
+            " signed_size = excluded.signed_size, created_at = excluded.created_at, record_seq = null"
         ),
         {
             "run_id": pin.run_id,
@@ -222,13 +260,14 @@ def _insert_run(
             "reasons": orjson.dumps(findings.reasons).decode(),
             "manifest": orjson.dumps(manifest).decode(),
             "manifest_sha256": manifest_sha256(manifest),
+            "ordinal": ordinal,
             "now": now,
         },
     )
     connection.execute(
         text(
             "insert into recon.run_files (run_id, file_id)"
-            " select :run_id, file_id from recon.pin_files where target_schema = :schema"
+            " select :run_id, file_id from recon.pin_files where target_schema = :schema on conflict do nothing"
         ),
         {"run_id": pin.run_id, "schema": TARGET_SCHEMA},
     )
@@ -248,7 +287,7 @@ def _recorded(runtime: RunRuntime, run_id: str) -> RunResult:
     actor = Actor(subject=runtime.settings.actor)
     # The key makes a repetition after a crash find the record that is there.
     posted = runtime.ledger(run.book).append_record(
-        RECORD_KIND, {"manifest": dict(run.manifest)}, actor=actor, key=f"{RECORD_KIND}:{run_id}"
+        RECORD_KIND, {"manifest": dict(run.manifest)}, actor=actor, key=f"{RECORD_KIND}:{run_id}:{run.ordinal}"
     )
     with runtime.engine.begin() as connection:
         connection.execute(
@@ -261,6 +300,7 @@ def _recorded(runtime: RunRuntime, run_id: str) -> RunResult:
 def _result(row: RowMapping) -> RunResult:
     return RunResult(
         run_id=row["run_id"],
+        ordinal=row["ordinal"],
         created=False,
         book=row["book"],
         as_of=row["as_of"],
@@ -299,4 +339,5 @@ _RUNS = "select run_id, book, as_of, verdict, counts, reasons, manifest, record_
 _RATES = """
 insert into recon.run_rates (run_id, leg, provider, account, currency, matched, pending, breaks)
 select :run_id, leg, provider, account, currency, matched, pending, breaks from {schema}.fct_match_rates
+on conflict do nothing
 """

@@ -2,8 +2,9 @@
 
 # Without the future import of annotations: Dagster reads the type of `context` from the function itself.
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from sqlalchemy import text
@@ -45,8 +46,9 @@ def ledger_assets(days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     def post_entries(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         with step(context) as current:
             summaries = post_waiting(current.runtime)
+            forgotten = forget_old_keys(current.runtime)
             rows = view_counts(current.runtime)
-            figures = posting_metadata(summaries, current.seconds)
+            figures = posting_metadata(summaries, current.seconds) | {"idempotency_keys_forgotten": forgotten}
         for key in VIEWS:
             yield dg.MaterializeResult(
                 asset_key=key,
@@ -89,6 +91,19 @@ def posting_metadata(summaries: Sequence["PostSummary"], seconds: float) -> dict
         "dagster/partition_row_count": sum(summary.posted for summary in summaries),
         "duration_seconds": seconds,
     }
+
+
+def forget_old_keys(runtime: "Runtime") -> int:
+    """Forget, a slice at a time, the idempotency keys that are past their month; return how many."""
+    from ledger_core.store.idempotency import forget_outcomes
+
+    forgotten = 0
+    with closing(runtime.engine.raw_connection()) as connection:
+        driver: Any = connection.driver_connection
+        while removed := forget_outcomes(driver, runtime.settings.book):
+            connection.commit()
+            forgotten += removed
+    return forgotten
 
 
 def view_counts(runtime: "Runtime") -> dict[str, int]:

@@ -116,8 +116,8 @@ def write_report(runtime: "Runtime", as_of: date) -> Path:
     from reconciliation.report import render_report
 
     with runtime.engine.connect() as connection:
-        run_id = newest_run_id(connection, runtime.settings.book, as_of)
-        path = runtime.home / "reports" / f"{as_of}-{run_id[:12]}.html"
+        run_id, ordinal = newest_run(connection, runtime.settings.book, as_of)
+        path = runtime.home / "reports" / f"{as_of}-{run_id[:12]}-{ordinal}.html"
         if path.exists():
             return path
         page = render_report(connection, run_id)
@@ -128,15 +128,19 @@ def write_report(runtime: "Runtime", as_of: date) -> Path:
     return path
 
 
-def newest_run_id(connection: Connection, book: str, as_of: date) -> str:
-    """Return the run that was made last for `as_of`. Raises `NotFound`."""
-    statement = "select run_id from recon.runs where book = :book and as_of = :as_of order by ordinal desc limit 1"
-    run_id = connection.execute(text(statement), {"book": book, "as_of": as_of}).scalar()
-    if run_id is None:
+def newest_run(connection: Connection, book: str, as_of: date) -> tuple[str, int]:
+    """Return id and ordinal of the run that was merged last for `as_of`. Raises `NotFound`."""
+    found = connection.execute(
+        text(
+            "select run_id, ordinal from recon.runs where book = :book and as_of = :as_of order by ordinal desc limit 1"
+        ),
+        {"book": book, "as_of": as_of},
+    ).one_or_none()
+    if found is None:
         raise NotFound(
             f"there is no reconciliation run as of {as_of}.", remedy=f"`counterfoil reconcile --to {as_of}`."
         )
-    return str(run_id)
+    return found.run_id, found.ordinal
 
 
 def verify_failures(runtime: "Runtime", segment: Path) -> list[str]:

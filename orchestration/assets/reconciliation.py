@@ -100,6 +100,7 @@ def run_metadata(result: "RunResult", seconds: float) -> dict[str, Any]:
         "created": result.created,
         "as_of": str(result.as_of),
         "verdict": result.verdict,
+        "reasons": _reasons(result),
         "match_rate": float(result.match_rate),
         "break_count": sum(result.breaks_by_class.values()),
         "pending_count": result.pending,
@@ -228,9 +229,13 @@ def _run_result(result: "RunResult", seconds: float) -> dg.MaterializeResult:
         check_name="verdict_is_reconciled",
         passed=result.verdict in {"reconciled", "reconciled_with_pending"},
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"verdict": result.verdict, "reasons": [dict(reason) for reason in result.reasons[:MAX_REASONS]]},
+        metadata={"verdict": result.verdict, "reasons": _reasons(result)},
     )
     return dg.MaterializeResult(asset_key=RUN, metadata=run_metadata(result, seconds), check_results=[check])
+
+
+def _reasons(result: "RunResult") -> list[dict[str, str]]:
+    return [dict(reason) for reason in result.reasons[:MAX_REASONS]]
 
 
 def _summary(result: "RunResult") -> str:

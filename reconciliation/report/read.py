@@ -189,9 +189,8 @@ def _changes(connection: Connection, run: Row[Any], since: int) -> tuple[Change,
         connection,
         'select events.*, events.class as "event_class", breaks.leg, breaks.key, breaks.currency, breaks.resolution'
         " from recon.break_events as events inner join recon.breaks as breaks using (book, break_id)"
-        " inner join recon.runs as runs on runs.run_id = events.run_id"
-        " where events.book = :book and runs.ordinal > :since and runs.ordinal <= :ordinal"
-        " order by events.event, breaks.leg, breaks.key, events.break_id, runs.ordinal",
+        " where events.book = :book and events.run_ordinal > :since and events.run_ordinal <= :ordinal"
+        " order by events.event, breaks.leg, breaks.key, events.break_id, events.run_ordinal",
         book=run.book, since=since, ordinal=run.ordinal,
     )  # fmt: skip
     return tuple(

@@ -20,7 +20,7 @@ from ledger_core.store.apply_chart import apply_chart_file
 from ledger_core.store.post_file import post_file
 from ledger_core.store.runtime import Runtime
 from reconciliation.breaks import Break, find_break, list_breaks
-from reconciliation.runs import latest_run, reconcile
+from reconciliation.runs import RunResult, latest_run, reconcile
 
 pytestmark = pytest.mark.integration
 ACTOR = Actor(subject="test")
@@ -227,6 +227,29 @@ def test_a_run_that_could_not_reach_the_log_is_finished_by_the_next_one(company:
         latest = latest_run(connection, company.runtime.settings.book)
     assert latest is not None
     assert latest.record_seq == result.record_seq
+
+
+def test_a_run_that_is_gone_back_to_is_merged_and_recorded_again(company: Company) -> None:
+    company.load()
+    midway = max(effective(entry) for entry in company.entries).date() - timedelta(days=6)
+
+    def run(grace_business_days: int) -> tuple[RunResult, set[tuple[str, str]]]:
+        settings = company.runtime.settings.model_copy(update={"grace_business_days": grace_business_days})
+        result = reconcile(replace(company.runtime, settings=settings), to=midway)
+        return result, {(item.break_class, item.key) for item in company.breaks()}
+
+    (patient, some), (hasty, more), (again, same) = run(5), run(0), run(5)
+    assert len(some) < len(more)
+    assert same == some
+    assert (again.run_id, again.created) == (patient.run_id, True)
+    assert patient.ordinal < hasty.ordinal < again.ordinal
+    assert [result.record_seq for result in (patient, hasty, again)] == sorted(
+        {result.record_seq or 0 for result in (patient, hasty, again)}
+    )
+    assert again.counts["merge"]["closed"] == len(more) - len(some)
+    assert again.manifest["outputs"] == patient.manifest["outputs"]
+    once_more, _ = run(5)
+    assert (once_more.created, once_more.record_seq) == (False, again.record_seq)
 
 
 def test_an_empty_book_and_a_strange_break_id_get_clear_answers(runtime: Runtime) -> None:

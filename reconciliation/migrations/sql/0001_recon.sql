@@ -28,6 +28,8 @@ create table recon.pin_files (
     unique (target_schema, file_no)
 );
 
+create sequence recon.run_ordinals;
+
 create table recon.runs (
     run_id text primary key check (run_id ~ '^[0-9a-f]{64}$'),
     book text not null,
@@ -43,8 +45,8 @@ create table recon.runs (
     manifest jsonb not null,
     -- Canonical bytes of the manifest hash to this; the log's record carries the same manifest.
     manifest_sha256 text not null check (manifest_sha256 ~ '^[0-9a-f]{64}$'),
-    -- Where the run stands among the runs of its book, by when it was made.
-    ordinal bigint generated always as identity,
+    -- Where the run stands among the runs of its book, by when it was last merged: a run that is gone back to moves up.
+    ordinal bigint not null default nextval('recon.run_ordinals'),
     created_at timestamptz not null,
     -- Null until the log has taken the manifest.
     record_seq bigint
@@ -129,6 +131,8 @@ create table recon.break_events (
     book text not null,
     break_id text not null,
     run_id text not null,
+    -- The run's ordinal at the merge that this happened in.
+    run_ordinal bigint not null,
     event text not null check (event in ('opened', 'closed', 'reopened', 'reclassified', 'changed')),
     -- A business day, never the day of the run.
     happened_on date not null,
@@ -136,14 +140,15 @@ create table recon.break_events (
     amount_minor numeric(38, 0) not null,
     was_class text,
     was_amount_minor numeric(38, 0),
-    primary key (book, break_id, run_id, event),
+    primary key (book, break_id, run_ordinal, event),
     foreign key (book, break_id) references recon.breaks
 );
-create index break_events_of_run on recon.break_events (run_id);
+create index break_events_of_run on recon.break_events (book, run_ordinal);
 
 grant usage on schema recon to counterfoil_writer, counterfoil_reader, counterfoil_dbt, counterfoil_dagster, counterfoil_auditor;
 grant select on all tables in schema recon
     to counterfoil_writer, counterfoil_reader, counterfoil_dbt, counterfoil_dagster, counterfoil_auditor;
+grant usage on sequence recon.run_ordinals to counterfoil_writer;
 grant insert, update, delete on recon.pins, recon.pin_files to counterfoil_writer;
 grant insert, update on recon.runs, recon.breaks to counterfoil_writer;
 grant insert on recon.run_files, recon.run_rates, recon.break_events to counterfoil_writer;

@@ -133,6 +133,8 @@ create table ledger.idempotency (
     created_at timestamptz not null default now(),
     primary key (book, route, key)
 );
+-- For the nightly removal of old keys, which would read the whole table otherwise.
+create index idempotency_by_age on ledger.idempotency (book, created_at);
 
 -- The archive's segments, projected from `export` records.
 create table ledger.exports (
