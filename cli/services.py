@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -34,8 +35,10 @@ def start_everything(settings: Settings, *, progress: Progress | None = None) ->
         runtime.ledger()
         write_dagster_home(settings.home, runtime.database_url)
     group = process_group(settings)
-    for service in (api_service(settings), webserver_service(settings), daemon_service(settings)):
-        group.ensure(service, progress=progress)
+    services = (api_service(settings), webserver_service(settings), daemon_service(settings))
+    with ThreadPoolExecutor(len(services)) as pool:
+        # Each takes seconds to import what it needs, and none needs another.
+        list(pool.map(lambda service: group.ensure(service, progress=progress), services))
 
 
 def stop_everything(settings: Settings) -> list[str]:

@@ -10,11 +10,12 @@ import fcntl
 import hashlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ MAX_SOCKET_PATH_BYTES = 90
 HEALTH_PATIENCE_SECONDS = 10.0
 """How long a process that is alive may keep quiet before it is replaced."""
 STOP_TIMEOUT_SECONDS = 20.0
+CHILDREN_TIMEOUT_SECONDS = 1.0
+KILL_TIMEOUT_SECONDS = 5.0
 START_TIMEOUT_SECONDS = 90.0
 
 
@@ -138,12 +141,12 @@ class ProcessGroup:
             process = psutil.Process(record.pid)
             family = process.children(recursive=True)
             # Postgres reads SIGINT as "fast": end sessions and shut down cleanly; the others as Ctrl-C.
-            process.send_signal(2)
-            gone, left = psutil.wait_procs([process, *family], timeout=STOP_TIMEOUT_SECONDS)
-            for survivor in left:
+            process.send_signal(signal.SIGINT)
+            _await_end([process], STOP_TIMEOUT_SECONDS)
+            # What it started and did not end has no work without it; Dagster's code servers wait 20 s for a heartbeat.
+            for survivor in _await_end([process, *family], CHILDREN_TIMEOUT_SECONDS):
                 survivor.kill()
-            psutil.wait_procs(left, timeout=5)
-            del gone
+            _await_end([process, *family], KILL_TIMEOUT_SECONDS)
         except psutil.NoSuchProcess:
             pass
         path.unlink(missing_ok=True)
@@ -192,6 +195,25 @@ def _start_time(pid: int) -> float | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
+
+
+def _await_end(processes: Sequence[psutil.Process], timeout_seconds: float) -> list[psutil.Process]:
+    """Wait for `processes` to end and return those that did not; a zombie that nobody has reaped yet has ended."""
+    left = list(processes)
+
+    def ended() -> bool:
+        left[:] = [process for process in left if _goes_on(process)]
+        return not left
+
+    _wait_for(ended, timeout_seconds)
+    return left
+
+
+def _goes_on(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _wait_for(condition: Callable[[], bool], timeout_seconds: float) -> bool:

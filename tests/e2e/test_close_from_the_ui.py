@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
-import subprocess
 import time
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
 
+from cli.services import daemon_service, webserver_service
 from ingest.sample import make_sample
 from ledger_core.actor import Actor
 from ledger_core.settings import Settings
 from ledger_core.store.apply_chart import apply_chart_file
-from ledger_core.store.process_group import free_port
 from ledger_core.store.runtime import open_runtime
+from ledger_core.store.services import process_group
 from orchestration.dagster_home import write_dagster_home
-from orchestration.processes import daemon_command, webserver_command
 
 pytestmark = pytest.mark.e2e
 
@@ -54,21 +50,12 @@ def delivered(settings: Settings, tmp_path: Path) -> date:
 
 
 @pytest.fixture
-def web_address(settings: Settings, delivered: date) -> Iterator[str]:
-    port = free_port()
-    processes = []
-    for arguments, environment in (webserver_command(settings, port), daemon_command(settings)):
-        environment["COUNTERFOIL_ENV"] = "test"
-        processes.append(
-            subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        )
-    address = f"http://127.0.0.1:{port}"
-    _wait(lambda: _serves(address), 120)
-    yield address
-    for process in processes:
-        process.send_signal(signal.SIGINT)
-    for process in processes:
-        process.wait(timeout=60)
+def web_address(settings: Settings, delivered: date, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of the webserver; it and the daemon end, with all they started, with the home."""
+    monkeypatch.setenv("COUNTERFOIL_ENV", "test")
+    group = process_group(settings)
+    group.ensure(daemon_service(settings))
+    return group.ensure(webserver_service(settings)).address
 
 
 def test_a_run_launched_from_the_ui_closes_the_day(web_address: str, delivered: date, settings: Settings) -> None:
@@ -107,14 +94,6 @@ def _ask(address: str, query: str, **variables: Any) -> dict[str, Any]:
     with urlopen(request, timeout=60) as response:
         answer: dict[str, Any] = json.load(response)["data"]
     return answer
-
-
-def _serves(address: str) -> bool:
-    try:
-        with urlopen(f"{address}/server_info", timeout=2) as response:
-            return bool(response.status == 200)
-    except (URLError, OSError):
-        return False
 
 
 def _wait(condition: Any, seconds: float) -> None:
