@@ -49,7 +49,7 @@ lock: setup ## Resolve the lock files again
 ##@ Check
 .PHONY: test
 test: setup lint types contracts ## Every check and every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 .PHONY: unit
 unit: setup ## The tests without I/O
