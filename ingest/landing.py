@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -136,13 +136,34 @@ def expand(paths: Iterable[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
+            files += sorted(each for each in path.iterdir() if _is_delivered(each))
         elif path.is_file():
             files.append(path)
         else:
             problem = "is no regular file" if path.exists() else "does not exist"
             raise InvalidInput(f"the file {problem}.", file=str(path), remedy="Check the path.")
     return files
+
+
+def _is_delivered(path: Path) -> bool:
+    """Tell whether a folder's member is meant to land: a file, or a link to one that is gone, which is then named."""
+    return not path.name.startswith(".") and (path.is_file() or (path.is_symlink() and not path.exists()))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, bytes]]:
+    """Yield the file at `path` and its first bytes. Raises `InvalidInput` when it cannot be read."""
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(path.open("rb"))
+            head = stream.read(HEAD_BYTES)
+        except OSError as error:
+            raise InvalidInput(
+                f"the file cannot be read: {error.strerror}.",
+                file=path.name,
+                remedy="Check that it is there and that the user who runs this may read it.",
+            ) from error
+        yield stream, head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,10 +182,8 @@ class _Landing:
     def land(self, path: Path) -> LandedFile:
         contract, digest = self.source.contract, None
         try:
-            with path.open("rb") as stream:
-                refuse_strangers(
-                    stream.read(HEAD_BYTES), name=path.name, wanted=contract.format, source=contract.source
-                )
+            with _opened(path) as (stream, head):
+                refuse_strangers(head, name=path.name, wanted=contract.format, source=contract.source)
                 digest = stored_bytes.digest(stream, name=path.name)
                 return self._land_stream(stream, path.name, digest)
         except InvalidInput as error:

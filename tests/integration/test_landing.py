@@ -176,6 +176,35 @@ def test_a_cut_file_leaves_nothing_behind_and_the_others_land(landing, tmp_path)
     assert len(list(landing.raw_store.list())) == 1
 
 
+MEMORY = Path("/proc/self/mem")
+"""A regular file whose first byte cannot be read."""
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        (Path("gone.csv"), "No such file"),
+        pytest.param(MEMORY, "error", marks=pytest.mark.skipif(not MEMORY.exists(), reason="needs Linux' /proc")),
+    ],
+    ids=["dangling link", "failing disk"],
+)
+def test_a_file_that_cannot_be_read_is_named_and_the_others_land(landing, tmp_path, target, said):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.csv").symlink_to(target)
+    os.mkfifo(folder / "b.csv")
+    (folder / "c.csv").mkdir()
+    _report(folder / "d.csv")
+    rejected, landed = _land(landing, folder)
+    assert (rejected.name, rejected.status, landed.name, landed.status) == ("a.csv", "rejected", "d.csv", "landed")
+    assert said in rejected.error.message
+    assert rejected.error.remedy
+    assert _rows(landing.engine, "select name from ops.rejected_files") == [{"name": "a.csv"}]
+    for strange in ("b.csv", "c.csv/none.csv"):
+        with pytest.raises(InvalidInput):
+            _land(landing, folder / strange)
+
+
 @pytest.mark.parametrize(
     ("source", "data", "said"),
     [
