@@ -18,6 +18,7 @@ from ledger_core.journal.entries import parse_json
 MAX_SMALL_BODY_BYTES = 1024 * 1024
 """For every route but the batch: 500 postings of the longest codes stay below it."""
 
+_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 _THREAD_ABOVE_BYTES = 128 * 1024
 """Parsing costs about 20 ms a MiB; below this the hop to a thread costs more than it frees."""
 
@@ -32,13 +33,7 @@ async def read_json_object(
         and "transfer-encoding" not in request.headers
     ):
         return {}
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != "application/json":
-        raise ApiProblem(
-            415,
-            "unsupported_media_type",
-            f"The content type is {content_type or 'missing'!r}; this route takes application/json.",
-        )
+    _check_content_type(request.headers.get("content-type", ""))
     data = await _read_at_most(request, max_bytes)
     if not data.strip():
         raise ApiProblem(400, "malformed_body", "The body is empty.", remedy="Send a JSON object.")
@@ -51,6 +46,28 @@ async def read_json_object(
     if not isinstance(value, dict):
         raise ApiProblem(400, "malformed_body", "The body is JSON, but not an object.")
     return value
+
+
+def _check_content_type(header: str) -> None:
+    """Take JSON alone, which is UTF-8 between systems (RFC 8259 section 8.1). Raises a 415 problem."""
+    media_type, _, parameters = header.partition(";")
+    if media_type.strip().lower() != "application/json":
+        raise ApiProblem(
+            415,
+            "unsupported_media_type",
+            f"The content type is {header or 'missing'!r}; this route takes application/json.",
+            remedy="Send JSON with `Content-Type: application/json`.",
+        )
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        charset = value.strip().strip('"').lower()
+        if name.strip().lower() == "charset" and charset not in _CHARSETS:
+            raise ApiProblem(
+                415,
+                "unsupported_media_type",
+                f"The charset is {charset!r}; JSON between systems is UTF-8.",
+                remedy="Encode the body as UTF-8 and leave the charset out.",
+            )
 
 
 async def _read_at_most(request: Request, max_bytes: int) -> bytes:

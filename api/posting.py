@@ -22,7 +22,6 @@ from api.state import ApiState
 from ledger_core.actor import Actor
 from ledger_core.journal.entries import EntryDraft, entry_as_json, format_timestamp
 from ledger_core.ports import Answer, Declined, LedgerPort, Posted, Submission
-from ledger_core.settings import MAX_BATCH_RECORDS
 
 ENTRIES_PATH = "/finance/journal-entries"
 
@@ -42,7 +41,7 @@ class Post:
 
 
 async def post(state: ApiState, ledger: LedgerPort, drafts: Sequence[EntryDraft], how: Post) -> Answer:
-    """Hand `drafts`, 1,000 at most, to the sequencer and wait for their signature.
+    """Hand `drafts`, one batch at most, to the sequencer and wait for their signature.
 
     Raises `SignatureLate` or another `DependencyError` when it does not come within `signature_wait_seconds`: the
     record may be durable by then, and the same key waits for it again.
@@ -51,7 +50,7 @@ async def post(state: ApiState, ledger: LedgerPort, drafts: Sequence[EntryDraft]
 
 
 async def post_parts(state: ApiState, ledger: LedgerPort, drafts: Sequence[EntryDraft], how: Post) -> list[Answer]:
-    """Hand `drafts` to the sequencer in parts of 1,000 and return an answer for each part.
+    """Hand `drafts` to the sequencer in parts of a batch each and return an answer for each part.
 
     Each part has an idempotency of its own, so that a repetition finds those that were done and posts the rest.
     """
@@ -71,17 +70,9 @@ async def post_parts(state: ApiState, ledger: LedgerPort, drafts: Sequence[Entry
 
 
 def _submit(ledger: LedgerPort, drafts: Sequence[EntryDraft], how: Post) -> list[Submission]:
-    return [
-        ledger.submit_entries(
-            drafts[start : start + MAX_BATCH_RECORDS],
-            actor=how.actor,
-            route=how.route if start == 0 else f"{how.route}#{start // MAX_BATCH_RECORDS}",
-            key=how.key,
-            fingerprint=how.fingerprint,
-            atomic=how.atomic,
-        )
-        for start in range(0, len(drafts), MAX_BATCH_RECORDS)
-    ]
+    return ledger.submit_entries(
+        drafts, actor=how.actor, route=how.route, key=how.key, fingerprint=how.fingerprint, atomic=how.atomic
+    )
 
 
 def count_outcome(state: ApiState, answer: Answer) -> None:

@@ -136,7 +136,7 @@ class LedgerPort(Protocol):
         key: str | None = None,
         fingerprint: bytes | None = None,
         atomic: bool = False,
-    ) -> Submission: ...
+    ) -> list[Submission]: ...
 
     def apply_accounts(
         self, accounts: Sequence[AccountDraft], *, actor: Actor, key: str | None = None

@@ -71,12 +71,12 @@ class HttpLedger:
         key: str | None = None,
         fingerprint: bytes | None = None,
         atomic: bool = False,
-    ) -> Submission:
+    ) -> list[Submission]:
         """Post on a thread of its own."""
         future = self._pool.submit(
             self.post_entries, entries, actor=actor, route=route, key=key, fingerprint=fingerprint, atomic=atomic
         )
-        return Submission(future=future, overdue=lambda: DependencyError("the ledger's API did not answer in time."))
+        return [Submission(future=future, overdue=_unanswered)]
 
     def apply_accounts(
         self, accounts: Sequence[AccountDraft], *, actor: Actor, key: str | None = None
@@ -174,6 +174,12 @@ class HttpLedger:
         """End the connections."""
         self._pool.shutdown(wait=True)
         self._client.close()
+
+
+def _unanswered() -> DependencyError:
+    return DependencyError(
+        "the ledger's API did not answer in time.", remedy="Repeat the command, or the request with its key."
+    )
 
 
 def _posted(entry: Entry, draft: EntryDraft) -> Posted:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -151,14 +152,10 @@ class Ledger:
         check_key(key)
         if key is not None and fingerprint is None:
             fingerprint = fingerprint_of(entries)
-        requests: list[Request] = []
-        for number, items in enumerate(_parts(entries, actor, atomic)):
-            # A part of its own for idempotency: a repetition finds the parts that were done and posts the
-            # rest.
-            part = route if number == 0 else f"{route}#{number}"
-            request = Request(
-                items=items, route=part, atomic=atomic, key=key, fingerprint=fingerprint, wait=wait, bytes=_size(items)
-            )
+        requests = []
+        for request in _requests(
+            entries, actor, route=route, key=key, fingerprint=fingerprint, atomic=atomic, wait=wait
+        ):
             self._sequencer.submit(request)
             requests.append(request)
         return self._joined([self._result(request) for request in requests])
@@ -172,28 +169,21 @@ class Ledger:
         key: str | None = None,
         fingerprint: bytes | None = None,
         atomic: bool = False,
-    ) -> Submission:
-        """Queue at most 1,000 `entries` and return at once; for callers that must not block.
+    ) -> list[Submission]:
+        """Queue `entries` and return at once, a submission for each batch of them; for callers that must not block.
 
-        Raises as `post_entries`.
+        Raises as `post_entries`, before any of them is queued.
         """
-        parts = list(_parts(entries, actor, atomic))
-        if len(parts) > 1:
-            raise InvalidInput(
-                f"{MAX_BATCH_RECORDS:,} entries of {MAX_BATCH_BYTES:,} bytes are the most that one submission takes."
-            )
         if key is not None and fingerprint is None:
             fingerprint = fingerprint_of(entries)
-        request = Request(
-            items=parts[0],
-            route=route,
-            atomic=atomic,
-            key=check_key(key),
-            fingerprint=fingerprint,
-            bytes=_size(parts[0]),
+        requests = list(
+            _requests(entries, actor, route=route, key=check_key(key), fingerprint=fingerprint, atomic=atomic)
         )
-        self._sequencer.submit(request)
-        return Submission(future=request.future, overdue=lambda: self._sequencer.overdue(request))
+        for request in requests:
+            self._sequencer.submit(request)
+        return [
+            Submission(future=request.future, overdue=partial(self._sequencer.overdue, request)) for request in requests
+        ]
 
     def apply_accounts(
         self, accounts: Sequence[AccountDraft], *, actor: Actor, key: str | None = None
@@ -341,6 +331,32 @@ class Ledger:
 def fingerprint_of(entries: Sequence[EntryDraft]) -> bytes:
     """Return SHA-256 over the canonical form of `entries`: the request's identity where the caller gives none."""
     return sha256(canonical_bytes([entry_as_json(entry) for entry in entries])).digest()
+
+
+def _requests(
+    entries: Sequence[EntryDraft],
+    actor: Actor,
+    *,
+    route: str,
+    key: str | None,
+    fingerprint: bytes | None,
+    atomic: bool,
+    wait: bool = True,
+) -> Iterator[Request]:
+    """Yield a request for each part; each is one of its own for idempotency.
+
+    So a repetition finds the parts that were done and posts the rest.
+    """
+    for number, items in enumerate(_parts(entries, actor, atomic)):
+        yield Request(
+            items=items,
+            route=route if number == 0 else f"{route}#{number}",
+            atomic=atomic,
+            key=key,
+            fingerprint=fingerprint,
+            wait=wait,
+            bytes=_size(items),
+        )
 
 
 def _parts(entries: Sequence[EntryDraft], actor: Actor, atomic: bool) -> Iterator[list[QueuedItem]]:

@@ -78,8 +78,12 @@ def test_another_content_type_is_refused(http, entry, key, content_type):
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
 
-def test_a_content_type_with_a_charset_is_fine(http, entry, key):
-    assert send(http, valid(entry), key, "application/json; charset=utf-8").status_code == 201
+def test_a_content_type_with_a_charset_is_fine_if_it_is_that_of_json(http, entry, key):
+    for charset in ("utf-8", '"UTF-8"'):
+        assert send(http, valid(entry), key, f"application/json; charset={charset}").status_code == 201
+    answer = send(http, valid(entry), key, "application/json; charset=utf-16")
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert "UTF-8" in answer.json()["remedy"]
 
 
 def changed(entry, path, value):

@@ -210,6 +210,20 @@ def test_a_batch_larger_than_one_commit_is_answered_whole_and_repeats_the_same(h
     assert again.content == answer.content
 
 
+def test_a_batch_with_heavy_entries_is_cut_by_weight_too(http, entry, key):
+    def heavy():
+        sides = [{"account": "expenses:processing-fees:usd", "direction": "debit", "amount": "1", "currency": "USD"}]
+        sum_side = {"account": "assets:psp:stripe:clearing:usd", "direction": "credit", "currency": "USD"}
+        return entry(postings=[*sides * 499, {**sum_side, "amount": "499"}])
+
+    # The first commit's worth is light; what follows is more than one commit may weigh.
+    drafts = [*(entry() for _ in range(1_000)), *(heavy() for _ in range(110))]
+    headers = key()
+    answer = http.post(f"{ENTRIES}/batch", json={"entries": drafts}, headers=headers)
+    assert (answer.status_code, answer.json()["posted"]) == (200, 1_110)
+    assert http.post(f"{ENTRIES}/batch", json={"entries": drafts}, headers=headers).content == answer.content
+
+
 def test_limits_of_a_batch_are_said(http, entry, key):
     answer = http.post(f"{ENTRIES}/batch", json={"entries": []}, headers=key())
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/entries")
