@@ -38,8 +38,8 @@ from ledger_core.ports import Posted
 from ledger_core.settings import MAX_BATCH_RECORDS
 from ledger_core.store.database import make_engine
 from ledger_core.store.ledger import Ledger
-from ledger_core.store.posting_items import EntryItem, prepare_entry
-from ledger_core.store.posting_rows import (
+from ledger_core.store.posting.items import EntryItem, prepare_entry
+from ledger_core.store.posting.rows import (
     ENTRIES_COPY,
     POSTINGS_COPY,
     RECORDS_COPY,

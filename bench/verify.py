@@ -27,8 +27,8 @@ from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.segment import RECORDS_FILE
 from ledger_core.log.verifier import verify_path
 from ledger_core.store.checker import check_book
-from ledger_core.store.export import export_segment
-from ledger_core.store.proofs import entry_proof
+from ledger_core.store.export.segment import export_segment
+from ledger_core.store.proofs.make import entry_proof
 from ledger_core.store.runtime import Runtime
 
 ACTOR = Actor(subject="bench")

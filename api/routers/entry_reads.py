@@ -19,7 +19,7 @@ from api.state import Book, State, require_book
 from ledger_core.errors import NotFound
 from ledger_core.journal.entries import RecordedEntry, format_timestamp
 from ledger_core.store import readers
-from ledger_core.store.proofs import entry_proof
+from ledger_core.store.proofs.make import entry_proof
 
 router = APIRouter(tags=["journal"])
 

@@ -15,7 +15,7 @@ from api.openapi import body
 from api.schemas.log import Verification, VerifyRequest
 from api.selectors import parse_verify_request
 from api.state import require_book, state_of
-from ledger_core.store.proofs import verify_selection
+from ledger_core.store.proofs.make import verify_selection
 
 router = APIRouter(tags=["log"])
 

@@ -28,7 +28,7 @@ def export(
     book: BookOption = None,
 ) -> None:
     """Write the signed segment of DATE to the archive; a date that was exported stays as it is."""
-    from ledger_core.store.export import export_segment
+    from ledger_core.store.export.segment import export_segment
 
     with opened(book, quiet=json) as runtime, progress("exporting", quiet=json) as update:
         result = export_segment(runtime, closed_on=day.date(), book=runtime.settings.book, progress=update)

@@ -76,7 +76,7 @@ def proof(
     book: BookOption = None,
 ) -> None:
     """Give the proof of one entry: the tlog-proof text, or the JSON bundle that `verify` takes."""
-    from ledger_core.store.proofs import entry_proof
+    from ledger_core.store.proofs.make import entry_proof
 
     with opened(book, quiet=json) as runtime:
         found = entry_proof(runtime, runtime.settings.book, entry_id)

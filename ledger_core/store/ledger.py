@@ -1,6 +1,6 @@
 """The posting library: one book, from drafts to signed answers, in this process.
 
-A facade: shapes requests, hands them to the sequencer, waits. Decisions are in `posting_decide`, durability
+A facade: shapes requests, hands them to the sequencer, waits. Decisions are in `posting.decide`, durability
 and signatures in the sequencer. Fulfils `ledger_core.ports.LedgerPort`.
 """
 
@@ -33,10 +33,10 @@ from ledger_core.ports import (
 )
 from ledger_core.settings import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Settings
 from ledger_core.signing.port import CheckpointSigner
-from ledger_core.store.dry_run import dry_run
-from ledger_core.store.idempotency import check_key
 from ledger_core.store.ledger_open import open_book
-from ledger_core.store.posting_items import (
+from ledger_core.store.posting.dry_run import dry_run
+from ledger_core.store.posting.idempotency import check_key
+from ledger_core.store.posting.items import (
     AccountItem,
     EntryItem,
     QueuedItem,
@@ -45,10 +45,10 @@ from ledger_core.store.posting_items import (
     prepare_record,
 )
 from ledger_core.store.readers import get_entry
-from ledger_core.store.sequencer import Sequencer
-from ledger_core.store.sequencer_answers import chained_tree, stored_tree
-from ledger_core.store.sequencer_notary import Notary
-from ledger_core.store.sequencer_tail import TailLimits
+from ledger_core.store.sequencer.answers import chained_tree, stored_tree
+from ledger_core.store.sequencer.notary import Notary
+from ledger_core.store.sequencer.tail import TailLimits
+from ledger_core.store.sequencer.threads import Sequencer
 
 if TYPE_CHECKING:
     from ledger_core.store.runtime import Runtime

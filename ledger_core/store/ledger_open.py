@@ -23,8 +23,8 @@ from ledger_core.log.merkle import Frontier, leaf_hash
 from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.log.record import NO_PREV, assemble, format_time
 from ledger_core.signing.port import CheckpointSigner
-from ledger_core.store.posting_build import uuid7
-from ledger_core.store.posting_signed import behind_signature
+from ledger_core.store.posting.build import uuid7
+from ledger_core.store.posting.signed import behind_signature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

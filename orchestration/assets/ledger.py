@@ -95,7 +95,7 @@ def posting_metadata(summaries: Sequence["PostSummary"], seconds: float) -> dict
 
 def forget_old_keys(runtime: "Runtime") -> int:
     """Forget, a slice at a time, the idempotency keys that are past their month; return how many."""
-    from ledger_core.store.idempotency import forget_outcomes
+    from ledger_core.store.posting.idempotency import forget_outcomes
 
     forgotten = 0
     with closing(runtime.engine.raw_connection()) as connection:

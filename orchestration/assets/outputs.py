@@ -82,7 +82,7 @@ def segment_asset(days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         required_resource_keys=RESOURCES,
     )
     def export(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        from ledger_core.store.export import export_segment
+        from ledger_core.store.export.segment import export_segment
 
         with step(context) as current:
             runtime = current.runtime

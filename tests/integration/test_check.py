@@ -14,7 +14,7 @@ from ledger_core.journal.accounts import account_draft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.store.checker import Code, check_book
 from ledger_core.store.database import make_engine
-from ledger_core.store.export import export_segment
+from ledger_core.store.export.segment import export_segment
 from ledger_core.store.runtime import Runtime
 
 pytestmark = pytest.mark.integration

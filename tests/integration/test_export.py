@@ -22,7 +22,7 @@ from ledger_core.log.dsse import parse_envelope
 from ledger_core.log.segment import FILES, MANIFEST_FILE, RECORDS_FILE, Manifest, parse_manifest
 from ledger_core.log.verifier import verify_path
 from ledger_core.store.checker import check_book
-from ledger_core.store.export import ExportResult, export_segment
+from ledger_core.store.export.segment import ExportResult, export_segment
 from ledger_core.store.runtime import Runtime, open_runtime
 
 pytestmark = pytest.mark.integration
@@ -153,7 +153,7 @@ def test_two_books_do_not_mix(posted: Runtime) -> None:
 
 
 def test_a_second_exporter_is_told_to_wait(posted: Runtime) -> None:
-    from ledger_core.store.export import EXPORT_LOCK
+    from ledger_core.store.export.segment import EXPORT_LOCK
 
     with posted.engine.connect() as connection:
         connection.execute(text(f"select pg_advisory_lock({EXPORT_LOCK}, hashtext('{BOOK}'))"))
@@ -168,7 +168,7 @@ import os, signal, sys
 from datetime import date
 from ledger_core.settings import load_settings
 from ledger_core.store import objects
-from ledger_core.store.export import export_segment
+from ledger_core.store.export.segment import export_segment
 from ledger_core.store.ledger import Ledger
 from ledger_core.store.runtime import open_runtime
 

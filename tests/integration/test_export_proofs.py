@@ -21,8 +21,8 @@ from ledger_core.log.verifier import verify_path
 from ledger_core.ports import Answer
 from ledger_core.store.checker import check_book
 from ledger_core.store.database import make_engine
-from ledger_core.store.export import export_segment
-from ledger_core.store.proofs import Verification, entry_proof, verify_selection
+from ledger_core.store.export.segment import export_segment
+from ledger_core.store.proofs.make import Verification, entry_proof, verify_selection
 from ledger_core.store.runtime import Runtime
 
 pytestmark = pytest.mark.integration

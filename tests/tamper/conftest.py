@@ -25,7 +25,7 @@ from ledger_core.settings import Settings
 from ledger_core.store.checker import CheckReport, check_book
 from ledger_core.store.database import make_engine
 from ledger_core.store.embedded import EmbeddedPostgres
-from ledger_core.store.export import export_segment
+from ledger_core.store.export.segment import export_segment
 from ledger_core.store.process_group import ProcessGroup
 from ledger_core.store.runtime import Runtime, open_runtime
 

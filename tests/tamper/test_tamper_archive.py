@@ -28,7 +28,7 @@ from ledger_core.log.segment import FILES, MANIFEST_FILE, RECORDS_FILE, parse_ma
 from ledger_core.log.stream import RecordStream
 from ledger_core.log.verifier import verify_path
 from ledger_core.store.checker import Code
-from ledger_core.store.export import export_segment
+from ledger_core.store.export.segment import export_segment
 
 pytestmark = pytest.mark.tamper
 

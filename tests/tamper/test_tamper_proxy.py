@@ -15,7 +15,7 @@ from ledger_core.errors import CounterfoilError, IntegrityError, InvalidInput, S
 from ledger_core.journal.entries import EntryDraft, reversal_of
 from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.store.checker import Code
-from ledger_core.store.export import export_segment
+from ledger_core.store.export.segment import export_segment
 from ledger_core.store.readers import get_entry
 
 pytestmark = pytest.mark.tamper

@@ -15,8 +15,8 @@ from ledger_core.log.segment import FILES, Manifest
 from ledger_core.store.check.chain import Statement
 from ledger_core.store.check.exports import RecordedSegment
 from ledger_core.store.check.model import Code, Findings
-from ledger_core.store.export_archive import ArchivedFolder, ArchivedManifest, list_segments, read_manifest
-from ledger_core.store.export_records import require_intact
+from ledger_core.store.export.archive import ArchivedFolder, ArchivedManifest, list_segments, read_manifest
+from ledger_core.store.export.records import require_intact
 from ledger_core.store.objects import ObjectStore
 
 TABLE = "archive"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ledger_core.errors import NotCanonical
 from ledger_core.journal.entries import EntryDraft, PostingDraft, entry_as_json
 from ledger_core.log.canonical import canonical_bytes
-from ledger_core.store.posting_build import uuid7
-from ledger_core.store.posting_items import EntryItem, FaultyItem, prepare_entry
+from ledger_core.store.posting.build import uuid7
+from ledger_core.store.posting.items import EntryItem, FaultyItem, prepare_entry
 
 ACTOR = {"role": "service", "subject": 'a "quoted" subject'}
 

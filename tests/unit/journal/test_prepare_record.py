@@ -8,7 +8,7 @@ import pytest
 
 from ledger_core.actor import Actor
 from ledger_core.errors import InvalidInput
-from ledger_core.store.posting_items import prepare_record
+from ledger_core.store.posting.items import prepare_record
 
 ACTOR = Actor(subject="tester")
 EXPORT: dict[str, Any] = {

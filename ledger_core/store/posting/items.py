@@ -1,7 +1,7 @@
 """Requests as the sequencer queues them: everything that can be worked out before the lock is worked out here.
 
 Runs on the caller's thread, without database and lock. Not the decision: whether the books allow an item is
-`posting_decide`'s to say, under the lock of the book's head. Invariant: `body` is canonical (profile
+`posting.decide`'s to say, under the lock of the book's head. Invariant: `body` is canonical (profile
 cf-jcs/1).
 """
 
@@ -34,7 +34,7 @@ from ledger_core.journal.text import MAX_METADATA_KEY_LENGTH
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.shapes import check_members
 from ledger_core.ports import Answer, Posted
-from ledger_core.store.posting_rows import entry_tail, micros_since_2000, posting_tail
+from ledger_core.store.posting.rows import entry_tail, micros_since_2000, posting_tail
 
 ENVELOPE_BYTES = 320
 """More than what a record has around its body: names, id, `prev`, time, and a book of 63 characters."""

@@ -12,10 +12,10 @@ from ledger_core.journal.entries import EntryDraft
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.merkle import Frontier
 from ledger_core.ports import Declined
-from ledger_core.store.posting_decide import decide
-from ledger_core.store.posting_items import FaultyItem, Request, prepare_entry
-from ledger_core.store.posting_plan import settle_duplicates
-from ledger_core.store.posting_state import BookState, HeadRow, load_facts
+from ledger_core.store.posting.decide import decide
+from ledger_core.store.posting.items import FaultyItem, Request, prepare_entry
+from ledger_core.store.posting.plan import settle_duplicates
+from ledger_core.store.posting.state import BookState, HeadRow, load_facts
 
 _NOBODY = Actor(subject="dry-run")
 

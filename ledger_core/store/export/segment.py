@@ -22,11 +22,11 @@ from ledger_core.errors import DependencyError, IntegrityError, SignatureLate
 from ledger_core.log.merkle import Frontier
 from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.log.record import NO_PREV
-from ledger_core.store.export_archive import ArchivedFolder, ArchivedManifest, list_segments, read_manifest
-from ledger_core.store.export_records import require_intact, verify_against_database
-from ledger_core.store.export_write import Desk, Plan, Tip, tip_after, write_segment
+from ledger_core.store.export.archive import ArchivedFolder, ArchivedManifest, list_segments, read_manifest
+from ledger_core.store.export.records import require_intact, verify_against_database
+from ledger_core.store.export.write import Desk, Plan, Tip, tip_after, write_segment
 from ledger_core.store.keyring import pinned_ring
-from ledger_core.store.posting_signed import behind_signature
+from ledger_core.store.posting.signed import behind_signature
 from ledger_core.store.readers import read_head
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from ledger_core.errors import IntegrityError
 from ledger_core.log.findings import CANNOT_TELL
 from ledger_core.log.segment import RECORDS_FILE, Manifest, RecordsWriter, StoredFile
 from ledger_core.log.stream import BATCH_RECORDS, RecordStream
-from ledger_core.store.export_archive import archived_lines
+from ledger_core.store.export.archive import archived_lines
 from ledger_core.store.objects import ObjectStore
 
 READ_BYTES = 1024 * 1024

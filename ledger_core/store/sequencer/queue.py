@@ -10,7 +10,7 @@ from collections import deque
 
 from ledger_core.errors import CounterfoilError, DependencyError, InFlight, TooManyRequests
 from ledger_core.settings import MAX_BATCH_BYTES, MAX_BATCH_RECORDS
-from ledger_core.store.posting_items import Request
+from ledger_core.store.posting.items import Request
 
 MAX_QUEUED_RECORDS = 50_000
 """What may wait in this process; beyond it callers are told to come back."""

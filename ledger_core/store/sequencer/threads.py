@@ -1,7 +1,7 @@
 """The one way into a book's log: whatever waits is made durable as one batch, then signed, then answered.
 
 Three threads a book and process. The writer takes what waits as soon as the last batch is durable (no timer) and runs
-transaction 1. The signer obtains one checkpoint for everything durable and runs transaction 2 (`sequencer_tail`), so
+transaction 1. The signer obtains one checkpoint for everything durable and runs transaction 2 (`sequencer.tail`), so
 batch k+1 becomes durable while batch k is being signed. Under load the planner works out batch k+1 while batch k is
 being copied: its plan is used if the head, once locked, stands exactly where the plan assumed, and is made anew
 otherwise. Several processes may do all this at once: the head row arbitrates.
@@ -25,17 +25,17 @@ from ledger_core.errors import (
     SignatureLate,
 )
 from ledger_core.ports import SequencerObserver
-from ledger_core.store.posting import BatchWriter
-from ledger_core.store.posting_items import Request
-from ledger_core.store.posting_plan import PlannedBatch
-from ledger_core.store.posting_signed import behind_signature
-from ledger_core.store.posting_state import HeadRow
-from ledger_core.store.sequencer_answers import Waiting, unsigned_answer
-from ledger_core.store.sequencer_interpreter import tune_interpreter
-from ledger_core.store.sequencer_link import Link, database_away
-from ledger_core.store.sequencer_notary import Notary
-from ledger_core.store.sequencer_queue import RequestQueue
-from ledger_core.store.sequencer_tail import Tail, TailLimits
+from ledger_core.store.posting.items import Request
+from ledger_core.store.posting.plan import PlannedBatch
+from ledger_core.store.posting.signed import behind_signature
+from ledger_core.store.posting.state import HeadRow
+from ledger_core.store.posting.writer import BatchWriter
+from ledger_core.store.sequencer.answers import Waiting, unsigned_answer
+from ledger_core.store.sequencer.interpreter import tune_interpreter
+from ledger_core.store.sequencer.link import Link, database_away
+from ledger_core.store.sequencer.notary import Notary
+from ledger_core.store.sequencer.queue import RequestQueue
+from ledger_core.store.sequencer.tail import Tail, TailLimits
 
 CLOSE_SECONDS = 10.0
 REPEAT = "Repeat the command, or the request with its key."

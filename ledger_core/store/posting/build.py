@@ -10,10 +10,10 @@ from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.merkle import leaf_hash
 from ledger_core.log.record import Frame
 from ledger_core.ports import Posted
-from ledger_core.store.posting_decide import Step
-from ledger_core.store.posting_items import AccountItem, EntryItem
-from ledger_core.store.posting_rows import POSTGRES_EPOCH_MICROSECONDS, RowWriter
-from ledger_core.store.posting_state import HeadRow
+from ledger_core.store.posting.decide import Step
+from ledger_core.store.posting.items import AccountItem, EntryItem
+from ledger_core.store.posting.rows import POSTGRES_EPOCH_MICROSECONDS, RowWriter
+from ledger_core.store.posting.state import HeadRow
 
 _TWO_WORDS = Struct(">QQ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

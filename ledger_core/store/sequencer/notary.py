@@ -16,7 +16,7 @@ from ledger_core.errors import IntegrityError, SignerMovedOn
 from ledger_core.log.merkle import Frontier, RangeTree, consistency_path
 from ledger_core.log.note import Checkpoint, parse_checkpoint, parse_note
 from ledger_core.signing.port import CheckpointSigner
-from ledger_core.store.posting_signed import (
+from ledger_core.store.posting.signed import (
     SignedTail,
     Stored,
     behind_signature,

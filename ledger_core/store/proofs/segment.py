@@ -10,8 +10,8 @@ from sqlalchemy import Connection, text
 from ledger_core.errors import IntegrityError, NotFound
 from ledger_core.log.findings import EDITED, MISSING, Failure, VerificationReport
 from ledger_core.log.keys import KeyRing
-from ledger_core.store.export_archive import list_segments, read_manifest
-from ledger_core.store.export_records import require_intact, verify_against_database
+from ledger_core.store.export.archive import list_segments, read_manifest
+from ledger_core.store.export.records import require_intact, verify_against_database
 
 if TYPE_CHECKING:
     from ledger_core.store.runtime import Runtime

@@ -37,8 +37,8 @@ from ledger_core.log.segment import (
     stored_file,
 )
 from ledger_core.log.stream import RecordStream
-from ledger_core.store.export_archive import ArchivedManifest, read_object
-from ledger_core.store.export_records import describe_records, record_batches, require_sound, write_records
+from ledger_core.store.export.archive import ArchivedManifest, read_object
+from ledger_core.store.export.records import describe_records, record_batches, require_sound, write_records
 from ledger_core.store.keyring import read_checkpoint, resolve_pinned
 from ledger_core.store.readers import checkpoint_at
 from ledger_core.store.tiles import node_reader

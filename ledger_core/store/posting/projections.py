@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 from psycopg import Connection, Cursor
 
-from ledger_core.store.posting_accounts import AccountStep
-from ledger_core.store.posting_decide import Step
-from ledger_core.store.posting_items import RecordItem
+from ledger_core.store.posting.accounts import AccountStep
+from ledger_core.store.posting.decide import Step
+from ledger_core.store.posting.items import RecordItem
 
 _BALANCES = """
     update ledger.balances as balance

@@ -18,7 +18,7 @@ from psycopg import Connection
 from ledger_core import errors
 from ledger_core.errors import CounterfoilError, DuplicateExternalId, InvalidInput
 from ledger_core.ports import Declined, Item, Posted, Unchanged
-from ledger_core.store.posting_items import Request
+from ledger_core.store.posting.items import Request
 
 KEPT = timedelta(days=30)
 MAX_KEY_LENGTH = 255

@@ -26,9 +26,9 @@ from ledger_core.log.note import encode_base64
 from ledger_core.log.proof import TlogProof
 from ledger_core.log.record import format_time
 from ledger_core.log.verify_proof import verify_bundle
-from ledger_core.store.proofs_bundle import BuiltBundle, build_bundle, hold_against_proxy
-from ledger_core.store.proofs_rows import compare_rows
-from ledger_core.store.proofs_segment import verify_segment
+from ledger_core.store.proofs.bundle import BuiltBundle, build_bundle, hold_against_proxy
+from ledger_core.store.proofs.rows import compare_rows
+from ledger_core.store.proofs.segment import verify_segment
 from ledger_core.store.readers import read_head
 
 if TYPE_CHECKING:

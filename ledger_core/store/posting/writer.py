@@ -1,6 +1,6 @@
 """Transaction 1 of a posting: a batch becomes durable, in order, under the lock of the book's head.
 
-Not the signature: nothing written here is announced before `posting_signed` stored a checkpoint over it.
+Not the signature: nothing written here is announced before `posting.signed` stored a checkpoint over it.
 Invariants: seq, prev and recorded_at come from the locked head row alone; the records, every projection of them,
 the idempotency rows and the head change together or not at all.
 """
@@ -14,12 +14,12 @@ from typing import Any
 from psycopg import Connection
 
 from ledger_core.errors import IntegrityError
-from ledger_core.store.idempotency import write_outcomes
-from ledger_core.store.posting_items import Request
-from ledger_core.store.posting_plan import PlannedBatch, Planner
-from ledger_core.store.posting_rows import ENTRIES_COPY, POSTINGS_COPY, RECORDS_COPY
-from ledger_core.store.posting_state import HeadRow, lock_head, move_head
-from ledger_core.store.projections import project
+from ledger_core.store.posting.idempotency import write_outcomes
+from ledger_core.store.posting.items import Request
+from ledger_core.store.posting.plan import PlannedBatch, Planner
+from ledger_core.store.posting.projections import project
+from ledger_core.store.posting.rows import ENTRIES_COPY, POSTINGS_COPY, RECORDS_COPY
+from ledger_core.store.posting.state import HeadRow, lock_head, move_head
 from ledger_core.store.tiles import insert_tiles
 
 

@@ -1,6 +1,6 @@
 """Transaction 2 of a posting: a checkpoint is stored, and everything below it counts as posted.
 
-Not the signature itself (`sequencer_notary`). Invariants: `signed_size` never goes back, checkpoints are
+Not the signature itself (`sequencer.notary`). Invariants: `signed_size` never goes back, checkpoints are
 stored in ascending order, so the smallest checkpoint over a record never changes once there is one.
 """
 

@@ -17,8 +17,8 @@ from psycopg import Connection, Cursor
 from ledger_core.errors import IntegrityError
 from ledger_core.journal.balances import overdraft_floor
 from ledger_core.log.merkle import Frontier
-from ledger_core.store.idempotency import StoredOutcome, read_outcomes
-from ledger_core.store.posting_items import AccountItem, EntryItem, RecordItem, Request
+from ledger_core.store.posting.idempotency import StoredOutcome, read_outcomes
+from ledger_core.store.posting.items import AccountItem, EntryItem, RecordItem, Request
 
 _WRITERS = 0x77726974
 """Sets the queue of writers apart from other advisory locks."""

@@ -16,8 +16,8 @@ from sqlalchemy import Engine
 from ledger_core.errors import CounterfoilError, IntegrityError
 from ledger_core.log.merkle import NodeReader
 from ledger_core.ports import Answer, Item, Posted
-from ledger_core.store.posting_plan import Outcome
-from ledger_core.store.posting_signed import SignedTail, Stored, covering_checkpoint
+from ledger_core.store.posting.plan import Outcome
+from ledger_core.store.posting.signed import SignedTail, Stored, covering_checkpoint
 from ledger_core.store.readers_decode import posted_from_row
 from ledger_core.store.tiles import node_reader
 

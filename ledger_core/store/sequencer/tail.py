@@ -19,10 +19,10 @@ from sqlalchemy import Engine
 
 from ledger_core.errors import CounterfoilError, DependencyError
 from ledger_core.ports import SequencerObserver
-from ledger_core.store.posting_items import Request
-from ledger_core.store.sequencer_answers import Answers, Waiting
-from ledger_core.store.sequencer_link import Link
-from ledger_core.store.sequencer_notary import Notary, head_size
+from ledger_core.store.posting.items import Request
+from ledger_core.store.sequencer.answers import Answers, Waiting
+from ledger_core.store.sequencer.link import Link
+from ledger_core.store.sequencer.notary import Notary, head_size
 
 RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 

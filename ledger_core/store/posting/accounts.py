@@ -12,8 +12,8 @@ from typing import Any
 from ledger_core.errors import AccountNotOpen, Conflict, PreconditionFailed, Refused, UnknownAccount
 from ledger_core.journal.accounts import AccountDraft
 from ledger_core.journal.balances import overdraft_floor
-from ledger_core.store.posting_items import AccountItem
-from ledger_core.store.posting_state import AccountState, BookState
+from ledger_core.store.posting.items import AccountItem
+from ledger_core.store.posting.state import AccountState, BookState
 
 
 @dataclass(slots=True)

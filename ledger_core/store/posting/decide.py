@@ -27,10 +27,10 @@ from ledger_core.errors import (
 from ledger_core.journal.balances import signed_balance
 from ledger_core.journal.money import decimal_from_minor
 from ledger_core.ports import Declined, Unchanged
-from ledger_core.store.idempotency import StoredOutcome
-from ledger_core.store.posting_accounts import AccountStep, decide_account
-from ledger_core.store.posting_items import AccountItem, EntryItem, FaultyItem, RecordItem, Request
-from ledger_core.store.posting_state import AccountState, BatchFacts, BookState, KnownEntry
+from ledger_core.store.posting.accounts import AccountStep, decide_account
+from ledger_core.store.posting.idempotency import StoredOutcome
+from ledger_core.store.posting.items import AccountItem, EntryItem, FaultyItem, RecordItem, Request
+from ledger_core.store.posting.state import AccountState, BatchFacts, BookState, KnownEntry
 
 
 @dataclass(slots=True)

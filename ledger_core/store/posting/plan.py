@@ -20,12 +20,12 @@ from psycopg import Connection
 from ledger_core.errors import IntegrityError
 from ledger_core.log.merkle import RangeTree
 from ledger_core.ports import Declined, Item, Unchanged
-from ledger_core.store.idempotency import StoredOutcome
-from ledger_core.store.posting_build import Builder
-from ledger_core.store.posting_decide import Duplicate, Step, Verdict, decide
-from ledger_core.store.posting_items import EntryItem, Request
-from ledger_core.store.posting_rows import RowWriter, copy_data
-from ledger_core.store.posting_state import BookState, HeadRow, load_facts
+from ledger_core.store.posting.build import Builder
+from ledger_core.store.posting.decide import Duplicate, Step, Verdict, decide
+from ledger_core.store.posting.idempotency import StoredOutcome
+from ledger_core.store.posting.items import EntryItem, Request
+from ledger_core.store.posting.rows import RowWriter, copy_data
+from ledger_core.store.posting.state import BookState, HeadRow, load_facts
 from ledger_core.store.tiles import Tile, TileEdge, plan_tiles
 
 

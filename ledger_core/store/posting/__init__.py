@@ -1,0 +1,1 @@
+"""Transaction 1 of a posting: what the books allow, planned and written in one go; and what follows from it."""

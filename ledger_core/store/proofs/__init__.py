@@ -1,0 +1,1 @@
+"""Proofs from stored records: one entry's bundle, consistency between sizes."""
