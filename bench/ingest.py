@@ -54,11 +54,11 @@ class BenchRuntime:
 
 
 def main() -> int:
-    """Run the benchmark; return 1 when a limit is missed."""
+    """Run the benchmark; return 1 when a limit is missed (never with `--quick`)."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one round of half the size, for a smoke test")
+    parser.add_argument("--quick", action="store_true", help="one round of a tenth of the size, for a smoke test")
     options = parser.parse_args()
-    rows, rounds = (100_000, 1) if options.quick else (200_000, 5)
+    rows, rounds = (20_000, 1) if options.quick else (200_000, 5)
     with tempfile.TemporaryDirectory() as folder, _server(Path(folder)) as engine:
         runtime = BenchRuntime(Settings(home_path=Path(folder) / "home"), engine, FileStore(Path(folder) / "raw"))
         bare, landed, peaks = [], [], []
@@ -71,7 +71,8 @@ def main() -> int:
             with _peak_memory() as peak:
                 _land(runtime, path, rows * factor)
             peaks.append(peak[0])
-        return _report(rows, path.stat().st_size / (rows * 5), bare, landed, peaks)
+        met = _report(rows, path.stat().st_size / (rows * 5), bare, landed, peaks)
+    return 0 if met or options.quick else 1
 
 
 def write_report(path: Path, *, rows: int, seed: int) -> Path:
@@ -171,7 +172,7 @@ def _server(folder: Path) -> Iterator[Engine]:
         process.wait(timeout=60)
 
 
-def _report(rows: int, row_bytes: float, bare: list[float], landed: list[float], peaks: list[int]) -> int:
+def _report(rows: int, row_bytes: float, bare: list[float], landed: list[float], peaks: list[int]) -> bool:
     bare_median, landed_median = statistics.median(bare), statistics.median(landed)
     growth = peaks[1] - peaks[0]
     print(f"report of {rows:,} rows of {len(COLUMNS) + len(METADATA)} columns, {row_bytes:.0f} bytes a row")
@@ -184,7 +185,7 @@ def _report(rows: int, row_bytes: float, bare: list[float], landed: list[float],
     if growth > MAX_GROWTH_BYTES:
         missed.append(f"memory grew by {growth / 2**20:.0f} MiB with the file")
     print("limits met" if not missed else "MISSED: " + "; ".join(missed))
-    return 1 if missed else 0
+    return not missed
 
 
 if __name__ == "__main__":
