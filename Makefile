@@ -8,6 +8,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # The lock's own uv does the installing.
 UV_VERSION = $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements-dev.lock)
+# It trusts whom the system trusts, as pip does: a company's proxy may sign for the index.
+export UV_SYSTEM_CERTS ?= 1
 
 ##@ Use
 .PHONY: demo
