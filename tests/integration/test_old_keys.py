@@ -1,0 +1,37 @@
+"""Idempotency keys are kept for a month; the nightly close forgets the older ones."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Engine, text
+
+from ledger_core.actor import Actor
+from ledger_core.journal.accounts import AccountDraft
+from ledger_core.store.posting.idempotency import KEPT
+from ledger_core.store.runtime import Runtime
+from orchestration.assets.ledger import forget_old_keys
+
+pytestmark = pytest.mark.integration
+
+ACTOR = Actor(subject="tester")
+
+
+def draft(code: str) -> AccountDraft:
+    return AccountDraft(code=code, type="asset", currency="USD", normal_balance="debit")
+
+
+def test_the_close_forgets_the_keys_past_their_month_and_keeps_the_rest(runtime: Runtime, engine: Engine) -> None:
+    ledger = runtime.ledger()
+    for key in ("old", "young"):
+        ledger.open_account(draft(f"assets:{key}"), actor=ACTOR, key=key)
+    with engine.begin() as connection:
+        age = "update ledger.idempotency set created_at = now() - :age where key = :key"
+        connection.execute(text(age), [{"age": KEPT * 1.01, "key": "old"}, {"age": KEPT * 0.99, "key": "young"}])
+
+    assert forget_old_keys(runtime) == 1
+    assert forget_old_keys(runtime) == 0
+
+    with engine.connect() as connection:
+        kept = connection.execute(text("select key from ledger.idempotency where key in ('old', 'young')")).scalars()
+        assert list(kept) == ["young"]
+    assert ledger.open_account(draft("assets:young"), actor=ACTOR, key="young").replayed
