@@ -1,7 +1,7 @@
 """A batch worked out in full: decided, hashed, rendered as rows, before anything of it is written.
 
 A plan holds for exactly one head. Made under the lock it is always right; made ahead, on top of a batch that is
-still being copied, it is used only if the head then stands where it assumed. Not the writing: that is `posting`.
+still being copied, it is used only if the head then stands where it assumed. Not the writing: that is `posting.writer`.
 """
 
 from __future__ import annotations
