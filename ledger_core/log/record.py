@@ -11,12 +11,13 @@ Not here: what a body of each kind must hold (`shapes.py`).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from ledger_core.errors import InvalidInput, UnknownSchema
+from ledger_core.errors import InvalidInput, NotCanonical, UnknownSchema
 from ledger_core.log.canonical import MAX_INTEGER, parse_strict
 
 SCHEMA = "cf/1"
@@ -74,6 +75,20 @@ class Frame:
 def assemble(*, body: bytes, book: str, id: str, kind: str, prev: bytes, recorded_at: str, seq: int) -> bytes:
     """Return one record's canonical bytes around `body`, as `Frame.around` does for many."""
     return Frame(book, kind).around(body, id=id, prev=prev, recorded_at=recorded_at, seq=seq)
+
+
+def check_frame(members: Sequence[str]) -> None:
+    """Refuse a list of a record's members that is not what `Frame` writes, in the order that the profile demands.
+
+    Raises `AssertionError`, when this module is imported: a record framed wrongly would be appended for ever.
+    """
+    probe = assemble(body=b"{}", book="b", id="", kind="k", prev=NO_PREV, recorded_at="", seq=0)
+    try:
+        written = list(parse_strict(probe))
+    except NotCanonical as error:
+        raise AssertionError(f"a record's members are not written in canonical order: {error}") from error
+    if written != list(members):
+        raise AssertionError(f"a record has {', '.join(members)}, and {', '.join(written)} is written.")
 
 
 def parse_record(data: bytes) -> Record:
@@ -151,3 +166,6 @@ def _check_text(value: dict[str, Any], name: str, pattern: re.Pattern[str]) -> N
     text = value[name]
     if type(text) is not str or pattern.match(text) is None:
         raise InvalidInput(f"{text!r:.80} is not allowed here.", pointer=f"/{name}", remedy=_REMEDY)
+
+
+check_frame(MEMBERS)

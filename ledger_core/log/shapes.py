@@ -22,6 +22,8 @@ MAX_AMOUNT_MINOR = 2**63 - 1
 MAX_POSTINGS = 500
 
 POSTING_MEMBERS = ("account", "amount", "currency", "direction")
+ENTRY_TEXTS = ("description", "external_id", "fingerprint", "effective_at", "reverses", "corrects")
+"""The members of an entry's body that are text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +118,7 @@ def _check_actor(actor: Any) -> None:
 
 
 def _check_entry(body: dict[str, Any]) -> list[Line]:
-    names = ("description", "external_id", "fingerprint", "effective_at", "reverses", "corrects")
-    _check_texts({name: body[name] for name in names if name in body}, "/body")
+    _check_texts({name: body[name] for name in ENTRY_TEXTS if name in body}, "/body")
     parse_time(body["effective_at"])
     _check_texts(body["metadata"], "/body/metadata")
     postings = body["postings"]

@@ -8,9 +8,9 @@ cf-jcs/1).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -32,7 +32,7 @@ from ledger_core.journal.entries import (
 from ledger_core.journal.money import MAX_AMOUNT_MINOR
 from ledger_core.journal.text import MAX_METADATA_KEY_LENGTH
 from ledger_core.log.canonical import canonical_bytes
-from ledger_core.log.shapes import check_members
+from ledger_core.log.shapes import ENTRY_TEXTS, JOURNAL_ENTRY, SHAPES, check_members
 from ledger_core.ports import Answer, Posted
 from ledger_core.store.posting.rows import entry_tail, micros_since_2000, posting_tail
 
@@ -173,12 +173,41 @@ def _prepare_entry(draft: EntryDraft, actor: bytes) -> EntryItem:
 def _with_actor(plain: bytes, actor: bytes, fingerprint: str) -> bytes:
     """Return the canonical body: the entry's own canonical form with two members put where their names sort.
 
-    `actor` sorts before every member of an entry, `fingerprint` right before `metadata`. The bytes searched for cannot
-    stand inside a string, where quotes are escaped, and no object comes before `metadata`.
+    What this takes for granted of the other members is asked by `check_splice` when this module is imported. The bytes
+    searched for cannot stand inside a string, where quotes are escaped.
     """
     at = plain.index(b',"metadata":')
     mark = b',"fingerprint":"' + fingerprint.encode() + b'"'
     return b"".join((b'{"actor":', actor, b",", plain[1:at], mark, plain[at:]))
+
+
+def check_splice(drafted: Collection[str], members: Collection[str], texts: Collection[str]) -> None:
+    """Refuse a list of an entry's members for which `_with_actor` would not yield the canonical form.
+
+    `drafted` are the members that a draft writes, `members` all that the body of a record may hold, `texts` those that
+    are text. Raises `AssertionError`: a body spliced wrongly would be appended, and stand, for ever.
+    """
+    unknown = sorted(set(drafted) - set(members))
+    if unknown:
+        raise AssertionError(f"an entry's {', '.join(unknown)} would be appended, and no verifier knows such a member.")
+    others = sorted({*drafted, *members} - {"actor", "fingerprint"})
+    if "metadata" not in others or others[0] == "metadata":
+        raise AssertionError(
+            "`fingerprint` is spliced before an entry's `metadata`: it has to be there, and not first."
+        )
+    if others[0] < "actor":
+        raise AssertionError(f"`actor` is spliced first into an entry, and {others[0]} sorts before it.")
+    before = [name for name in others if name < "metadata"]
+    if before[-1] > "fingerprint":
+        raise AssertionError(
+            f"`fingerprint` is spliced right before an entry's `metadata`, and {before[-1]} sorts between them."
+        )
+    nested = [name for name in before if name not in texts]
+    if nested:
+        raise AssertionError(
+            f"an entry's {', '.join(nested)} is not text and sorts before `metadata`: "
+            "the place of `fingerprint` could be found inside it."
+        )
 
 
 def _is_plain(draft: EntryDraft) -> bool:
@@ -218,3 +247,7 @@ def _check_size(body: bytes) -> None:
             f"the record has {len(body):,} bytes; {MAX_BODY_BYTES:,} are the most.",
             remedy="Split the entry, or put bulky evidence elsewhere and record its digest.",
         )
+
+
+_SHAPE = SHAPES[JOURNAL_ENTRY]
+check_splice([member.name for member in fields(EntryDraft)], _SHAPE.required | _SHAPE.optional, ENTRY_TEXTS)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ledger_core.errors import InvalidInput, NotCanonical, UnknownSchema
+from ledger_core.log import record as record_module
 from ledger_core.log.canonical import canonical_bytes, parse_strict
-from ledger_core.log.record import NO_PREV, assemble, format_time, parse_record, parse_time
+from ledger_core.log.record import NO_PREV, assemble, check_frame, format_time, parse_record, parse_time
 
 MEMBERS: dict[str, Any] = {
     "body": b'{"actor":{"role":"service","subject":"x"}}',
@@ -29,6 +30,18 @@ def test_assembled_bytes_are_canonical_and_parse_back() -> None:
     assert (record.seq, record.kind, record.book, record.prev) == (7, "security_event", "main", NO_PREV)
     assert str(record.id) == MEMBERS["id"]
     assert record.body == {"actor": {"role": "service", "subject": "x"}}
+
+
+def test_a_frame_without_a_member_of_the_list_or_with_one_more_is_refused() -> None:
+    for members in (record_module.MEMBERS[:-1], (*record_module.MEMBERS, "tenant")):
+        with pytest.raises(AssertionError, match="is written"):
+            check_frame(members)
+
+
+def test_a_frame_out_of_canonical_order_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_module, "SCHEMA", 'cf/1","a":"')
+    with pytest.raises(AssertionError, match="canonical order"):
+        check_frame(record_module.MEMBERS)
 
 
 def test_a_record_beyond_the_limit_is_refused() -> None:
