@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.schemas.log import Dependency, Missing
 from api.state import ApiState
 from ledger_core.errors import CounterfoilError, NotFound
 from ledger_core.store.readers import read_head
@@ -23,11 +24,12 @@ SIGNER_ANSWER_KEPT_SECONDS = 2.0
 class Report:
     """What is missing, or the state of the book."""
 
-    missing: list[dict[str, str]] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
     document: dict[str, Any] = field(default_factory=dict)
 
-    def lacks(self, dependency: str, detail: str) -> None:
-        self.missing.append({"dependency": dependency, "detail": detail})
+    def lacks(self, dependency: Dependency, detail: str) -> None:
+        """Keep one reason why the answer is no."""
+        self.missing.append(Missing(dependency=dependency, detail=detail))
 
 
 def examine(state: ApiState) -> Report:

@@ -33,11 +33,6 @@ def encode_batch(batch: Batch, *, file_id: str) -> bytes:
     ).encode()
 
 
-def row_sha256(values: Sequence[Value]) -> bytes:
-    """Return the hash that `encode_batch` gives a row of these values."""
-    return hashlib.sha256(_escaped(values).encode()).digest()
-
-
 def encode_rows(rows: Sequence[Sequence[Value]]) -> list[str]:
     """Return each row's values tab-separated and escaped.
 

@@ -4,7 +4,7 @@
 CounterfoilError                 code, message, remedy, where (file, line, pointer), context
 ├─ InvalidInput                  malformed: a file, a body, an argument                      HTTP 400/422  exit 2
 │  ├─ NotCanonical               outside the profile cf-jcs/1, or other bytes than its one form
-│  └─ UnknownSchema              well-formed, of a kind or version that this software does not know
+│  ├─ UnknownSchema              well-formed, of a kind or version that this software does not know
 │  └─ InvalidAmount              not an exact, positive whole number of minor units
 ├─ Refused                       well-formed, but the books forbid it                        HTTP 422      exit 1
 │  ├─ UnbalancedEntry · UnknownAccount · CurrencyMismatch · AccountNotOpen
@@ -27,8 +27,11 @@ CounterfoilError                 code, message, remedy, where (file, line, point
       └─ SignerMovedOn           latest: the proxy signed a size that the consistency proof does not start from
 ```
 
-An error carries typed attributes, never only a message. Edges map it: `api/problems.py` to HTTP, `cli/errors.py` to an
-exit status, `orchestration` to a retry policy. Nothing else catches `Exception`.
+An error carries typed attributes, never only a message. Edges map it: `api/problems.py` to HTTP (anything else is a 500
+there), `cli/errors.py` to an exit status, `orchestration/failures.py` to a retry policy. Whoever else catches
+`Exception` or more has a reason of its own: the sequencer's threads stop their book and raise it again; what was begun
+(a file aside, a signature owed) is put back before it is raised again; and an address of a database that cannot be
+read becomes a `ConfigurationError`, since no base of what SQLAlchemy raises there is documented.
 """
 
 from __future__ import annotations

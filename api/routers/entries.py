@@ -26,7 +26,7 @@ from api.posting import (
     replay_headers,
 )
 from api.problems import ApiProblem, respond
-from api.schemas.entries import BatchAnswer, BatchDraft, JournalEntryDraft, PostedEntry, ReversalDraft
+from api.schemas.entries import BatchAnswer, BatchDraft, DryRun, JournalEntryDraft, PostedEntry, ReversalDraft
 from api.state import state_of
 from ledger_core.errors import InvalidInput, Refused
 from ledger_core.journal.entries import (
@@ -46,6 +46,7 @@ router = APIRouter(tags=["journal"])
     "/finance/journal-entries",
     status_code=201,
     response_model=PostedEntry,
+    responses={200: {"model": DryRun, "description": "The answer to `dry_run`: it would be posted."}},
     openapi_extra=command(JournalEntryDraft, dry_run=True),
     summary="Post a journal entry",
 )

@@ -28,13 +28,13 @@ async def readyz(request: Request) -> Response:
     """Ask the database and the signing proxy; 503 names what is missing."""
     report = await run_in_threadpool(examine, state_of(request))
     if report.missing:
-        names = ", ".join(item["dependency"] for item in report.missing)
+        names = ", ".join(item.dependency for item in report.missing)
         raise ApiProblem(
             503,
             "not_ready",
             f"Missing: {names}.",
             headers={"retry-after": "2"},
-            missing=report.missing,
+            missing=[item.model_dump() for item in report.missing],
         )
     return json_answer(report.document)
 

@@ -127,10 +127,13 @@ class PostedRecord(Wire):
     inclusion: list[Base64]
 
 
-class Missing(Wire):
-    """A dependency that does not answer."""
+Dependency = Literal["database", "book", "signatures", "sequencer", "signer"]
 
-    dependency: Literal["database", "signer", "book", "signatures"]
+
+class Missing(Wire):
+    """One reason why this process cannot do its work: what does not answer, is not there, stopped, or lags behind."""
+
+    dependency: Dependency
     detail: str
 
 

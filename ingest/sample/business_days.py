@@ -15,7 +15,7 @@ PAYOUT_CUTOFF_SECONDS = DAY_SECONDS // 2
 
 ARRIVAL_BUSINESS_DAYS = 2
 GRACE_BUSINESS_DAYS = 5
-"""Default grace of design/reconciliation.md."""
+"""Default grace of docs/DECISIONLOG.md."""
 
 REPORT_ZONE_SECONDS = 3 * 3600
 """The provider account's own zone, Kuwait: no summer time, so no zone database is needed."""

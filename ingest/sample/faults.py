@@ -1,7 +1,7 @@
 """What goes wrong with a single item where the plan says so, and how the truth names it.
 
 Each fault changes only what the company booked, or books what never was: the provider's payouts still add up. Amounts
-of a break are ledger minus provider, a missing side counting zero (design/reconciliation.md).
+of a break are ledger minus provider, a missing side counting zero (docs/DECISIONLOG.md).
 """
 
 from __future__ import annotations

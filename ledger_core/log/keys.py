@@ -21,6 +21,7 @@ from typing import Any
 from ledger_core.errors import ConfigurationError, IntegrityError, InvalidInput
 from ledger_core.log.canonical import canonical_bytes, parse_strict
 from ledger_core.log.dsse import KEYS_TYPE, Envelope, verify_envelope
+from ledger_core.log.findings import BAD_SIGNATURE, KEY_NOT_VALID_AT_SIZE
 from ledger_core.log.note import Checkpoint, PublicKey, SignedNote, decode_base64, encode_base64, verify_note
 
 TRUST_SCHEMA = "cf-trust/1"
@@ -150,11 +151,11 @@ class KeyRing:
             names = ", ".join(item.key.key_id[:16] for item in found)
             return Judgement(
                 signers=(),
-                verdict="key_not_valid_at_size",
+                verdict=KEY_NOT_VALID_AT_SIZE,
                 detail=f"signed by {names}, which the registry does not let sign {origin} at size {size}",
             )
         return Judgement(
-            signers=(), verdict="bad_signature", detail=f"no key of registry version {self.version} signed this"
+            signers=(), verdict=BAD_SIGNATURE, detail=f"no key of registry version {self.version} signed this"
         )
 
 
@@ -214,11 +215,6 @@ def resolve_keys(trust: TrustFile, envelopes: Iterable[Envelope]) -> KeyRing:
     return KeyRing(version=current.version, sha256=digest, keys=current.keys)
 
 
-def registry_identity(envelope: Envelope) -> tuple[int, str]:
-    """Return version and hash of a registry document, as manifests name it. Raises `InvalidInput`."""
-    return _parse_registry(envelope).version, sha256(envelope.payload).hexdigest()
-
-
 def parse_trust(data: bytes) -> TrustFile:
     """Return the trust file in `data`. Raises `InvalidInput`."""
     if len(data) > MAX_TRUST_BYTES:
@@ -251,7 +247,7 @@ def _agree(envelope: Envelope, roots: Sequence[PublicKey], threshold: int) -> bo
 
 
 def _broken(message: str) -> IntegrityError:
-    return IntegrityError(message, remedy="Compare with the operator's published registry.", verdict="bad_signature")
+    return IntegrityError(message, remedy="Compare with the operator's published registry.", verdict=BAD_SIGNATURE)
 
 
 def _parse_registry(envelope: Envelope) -> _Registry:

@@ -25,7 +25,8 @@ from ledger_core.log.merkle import HASH_BYTES, MAX_SIZE
 
 ECDSA_P256 = "ecdsa-p256-sha256"
 ED25519 = "ed25519"
-_ALGORITHM_BYTE = {ED25519: 1, ECDSA_P256: 2}
+_ED25519_TYPE = b"\x01"
+"""The algorithm in what C2SP signed-note hashes of an Ed25519 key."""
 
 MAX_NOTE_BYTES = 64 * 1024
 MAX_SIGNATURES = 100
@@ -108,16 +109,8 @@ class PublicKey:
         """
         if self.algorithm == ECDSA_P256:
             return sha256(self.spki).digest()[:_KEY_HASH_BYTES]
-        return sha256(name.encode() + b"\n" + self._encoded()).digest()[:_KEY_HASH_BYTES]
-
-    def vkey(self, name: str) -> str:
-        """Return the verifier key `<name>+<hash>+<base64(type || key)>` that other note tools read."""
-        return f"{name}+{self.note_hash(name).hex()}+{base64.b64encode(self._encoded()).decode()}"
-
-    def _encoded(self) -> bytes:
-        if isinstance(self._key, ed25519.Ed25519PublicKey):
-            return b"\x01" + self._key.public_bytes(Encoding.Raw, PublicFormat.Raw)
-        return bytes([_ALGORITHM_BYTE[self.algorithm]]) + self.spki
+        raw = self._key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+        return sha256(name.encode() + b"\n" + _ED25519_TYPE + raw).digest()[:_KEY_HASH_BYTES]
 
 
 def parse_note(data: str | bytes) -> SignedNote:

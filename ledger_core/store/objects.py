@@ -21,9 +21,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
-from urllib.parse import unquote, urlsplit
 
-from ledger_core.errors import ConfigurationError, IntegrityError, InvalidInput, NotFound
+from ledger_core.errors import IntegrityError, InvalidInput, NotFound
 
 COPY_BYTES = 1024 * 1024
 MAX_NAME_LENGTH = 1024
@@ -71,16 +70,6 @@ class ObjectStore(Protocol):
 
     def sweep(self, folder: str) -> None:
         """Remove what killed writers left below `folder` that is no object. Nobody else may be writing there."""
-
-
-def open_store(uri: str) -> ObjectStore:
-    """Return the store behind a `file://` address. Raises `ConfigurationError` for any other scheme."""
-    parts = urlsplit(uri)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
-        return FileStore(Path(unquote(parts.path)))
-    raise ConfigurationError(
-        f"{uri!r} is no address of an object store.", remedy="Give file:///absolute/path/to/a/folder."
-    )
 
 
 class FileStore:

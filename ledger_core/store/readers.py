@@ -1,4 +1,4 @@
-"""Reads of the ledger as plain functions over a connection: heads, entries, accounts, records, checkpoints.
+"""Reads of the ledger as plain functions over a connection: heads, entries, accounts, checkpoints.
 
 What they return is durable state; `signed_size` says how much of it is posted. Balances and statements are in
 `readers_balances`. Nothing here writes, and nothing here uses OFFSET.
@@ -7,7 +7,6 @@ What they return is durable state; `signed_size` says how much of it is posted. 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,7 +22,6 @@ from ledger_core.store.readers_balances import trial_balance as trial_balance
 from ledger_core.store.readers_decode import posted_from_row
 
 MAX_PAGE = 1_000
-RECORDS_PER_FETCH = 2_000
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -58,17 +56,6 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordRow:
-    """One leaf of the log as stored."""
-
-    seq: int
-    kind: str
-    recorded_at: datetime
-    leaf_hash: bytes
-    canonical: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCheckpoint:
     """A signed note and what it commits to."""
 
@@ -86,12 +73,6 @@ class EntryFilter:
     effective_before: datetime | None = None
     reverses: str | None = None
     corrects: str | None = None
-
-
-_RECORDS = (
-    "select seq, kind, recorded_at, leaf_hash, canonical from ledger.records "
-    "where book = :book and seq >= :first and seq < :next order by seq"
-)
 
 
 def read_head(conn: Connection, book: str) -> Head:
@@ -173,43 +154,9 @@ def latest_checkpoint(conn: Connection, book: str) -> StoredCheckpoint | None:
     return _checkpoint(conn, book, "true order by size desc", {})
 
 
-def covering_checkpoint(conn: Connection, book: str, size: int) -> StoredCheckpoint | None:
-    """Return the smallest stored checkpoint over at least `size` records, None while there is none."""
-    return _checkpoint(conn, book, "size >= :size order by size", {"size": size})
-
-
 def checkpoint_at(conn: Connection, book: str, size: int) -> StoredCheckpoint | None:
     """Return the stored checkpoint of exactly `size` records, or None."""
     return _checkpoint(conn, book, "size = :size order by size", {"size": size})
-
-
-def get_record(conn: Connection, book: str, seq: int) -> RecordRow | None:
-    """Return the record at `seq`, or None."""
-    row = conn.execute(text(_RECORDS), {"book": book, "first": seq, "next": seq + 1}).one_or_none()
-    return None if row is None else _record(row)
-
-
-def records_between(conn: Connection, book: str, first: int, next: int) -> Iterator[RecordRow]:
-    """Yield the records `first` to `next` (exclusive) in order, through a server-side cursor: constant memory."""
-    streamed = conn.execute(
-        text(_RECORDS),
-        {"book": book, "first": first, "next": next},
-        # Of this statement only: options of the connection would stay with every later one.
-        execution_options={"stream_results": True, "yield_per": RECORDS_PER_FETCH},
-    )
-    with streamed as rows:
-        for row in rows:
-            yield _record(row)
-
-
-def _record(row: Any) -> RecordRow:
-    return RecordRow(
-        seq=row.seq,
-        kind=row.kind,
-        recorded_at=row.recorded_at,
-        leaf_hash=bytes(row.leaf_hash),
-        canonical=bytes(row.canonical),
-    )
 
 
 def _entries(conn: Connection, book: str, condition: str, given: dict[str, Any], limit: int) -> list[RecordedEntry]:

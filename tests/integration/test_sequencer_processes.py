@@ -121,12 +121,16 @@ def assert_one_unbroken_log(runtime: Runtime) -> int:
         head = readers.read_head(connection, "main")
         frontier, prev, last_time = Frontier(), bytes(32), ""
         roots = {}
-        for row in readers.records_between(connection, "main", 0, head.size):
-            record = parse_record(row.canonical)
+        rows = connection.execute(
+            text("select leaf_hash, canonical from ledger.records where book = 'main' order by seq")
+        )
+        for row in rows:
+            record = parse_record(bytes(row.canonical))
+            leaf = bytes(row.leaf_hash)
             assert (record.seq, record.prev) == (frontier.size, prev)
             assert record.recorded_at > last_time
-            frontier = frontier.extend([row.leaf_hash])
-            prev, last_time = row.leaf_hash, record.recorded_at
+            frontier = frontier.extend([leaf])
+            prev, last_time = leaf, record.recorded_at
             roots[frontier.size] = frontier.root()
         assert (frontier.size, frontier.to_bytes(), prev) == (head.size, head.frontier.to_bytes(), head.last_leaf)
         assert head.signed_size == head.size

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger_core.errors import ConfigurationError, InvalidInput
-from ledger_core.store.objects import FileStore, open_store
+from ledger_core.errors import InvalidInput
+from ledger_core.store.objects import FileStore
 
 STORE = FileStore(Path("/nowhere"))
 
@@ -24,14 +24,5 @@ def test_a_name_maps_to_a_path_below_the_root() -> None:
     assert STORE.path("ledger.example.com/prod/main/x.gz") == Path("/nowhere/ledger.example.com/prod/main/x.gz")
 
 
-def test_an_address_round_trips_through_open_store() -> None:
-    store = open_store("file:///var/an%20archive")
-    assert isinstance(store, FileStore)
-    assert store.root == Path("/var/an archive")
-    assert store.uri == "file:///var/an%20archive"
-
-
-@pytest.mark.parametrize("uri", ["s3://bucket/prefix", "/plain/path", "file://host/path", ""])
-def test_an_address_of_another_kind_is_refused_with_a_remedy(uri: str) -> None:
-    with pytest.raises(ConfigurationError, match="file:///"):
-        open_store(uri)
+def test_the_address_of_a_store_is_a_file_uri() -> None:
+    assert FileStore(Path("/var/an archive")).uri == "file:///var/an%20archive"

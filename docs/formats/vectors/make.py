@@ -12,6 +12,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.dsse import PROOF_TYPE, SEGMENT_TYPE, Envelope, EnvelopeSignature, pae
-from ledger_core.log.keys import TrustFile, registry_identity
+from ledger_core.log.keys import TrustFile
 from ledger_core.log.merkle import Frontier, RangeTree, consistency_path, inclusion_path, leaf_hash, leaf_hashes
 from ledger_core.log.note import NoteSignature, SignedNote, checkpoint_text, encode_base64
 from ledger_core.log.proof import ProofBundle, ProvedRecord, TlogProof
@@ -36,6 +37,8 @@ START = datetime(2026, 1, 31, 8, tzinfo=UTC)
 ACTOR = {"role": "service", "subject": "vectors"}
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 SIZE = 13
+ECDSA_P256_TYPE = 2
+"""The algorithm in a verifier key."""
 
 
 class FixedKey(SoftwareKey):
@@ -169,7 +172,7 @@ def checkpoint() -> dict[str, Any]:
         "root_hex": root.hex(),
         "spki": encode_base64(KEY.public_key.spki),
         "key_id": KEY.public_key.key_id,
-        "vkey": KEY.public_key.vkey(ORIGIN),
+        "vkey": verifier_key(KEY),
         "notes": [{"what": what, "note": made, "holds": holds} for what, (made, holds) in notes.items()],
     }
 
@@ -242,7 +245,7 @@ def segment_files(records: list[bytes]) -> dict[str, bytes]:
     )
     signed = note(checkpoint_text(ORIGIN, SIZE, stream.frontier.root()), KEY).encode()
     keys = REGISTRY.to_bytes() + b"\n"
-    version, digest = registry_identity(REGISTRY)
+    version, digest = json.loads(REGISTRY.payload)["version"], sha256(REGISTRY.payload).hexdigest()
     manifest = Manifest(
         origin=ORIGIN,
         book="main",
@@ -322,6 +325,12 @@ def note(text: str, key: SoftwareKey, signature: bytes | None = None) -> str:
     """Return `text` signed by `key`, or with that signature under the key's hash."""
     line = NoteSignature(ORIGIN, key.public_key.note_hash(ORIGIN), signature or key.sign(text.encode()))
     return str(SignedNote(text, (line,)))
+
+
+def verifier_key(key: SoftwareKey) -> str:
+    """Return `<name>+<hash>+<base64(type || key)>`, the form of a P-256 key that other note tools read."""
+    public = key.public_key
+    return f"{ORIGIN}+{public.note_hash(ORIGIN).hex()}+{encode_base64(bytes([ECDSA_P256_TYPE]) + public.spki)}"
 
 
 def envelope(payload_type: str, payload: bytes, key: SoftwareKey) -> Envelope:

@@ -1,7 +1,7 @@
 """One segment's files: records, checkpoint, keys, and last the signed manifest that makes them a segment.
 
 A file that an interrupted night left is taken as it is when it says the same as ours would; the manifest then lists
-what is stored. Not the choice of the range, and not the `export` record: both are `export.py`'s.
+what is stored. Not the choice of the range, and not the `export` record: both are `segment.py`'s.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The tables derived from records, as transaction 1 writes them (entries and postings go by COPY in `posting.py`).
+"""The tables derived from records, as transaction 1 writes them (entries and postings go by COPY in `writer.py`).
 
 Each can be rebuilt from the signed bytes alone, and `counterfoil check` proves that it equals them. Not
 decisions: what comes here was allowed already.

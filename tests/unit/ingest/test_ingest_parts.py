@@ -1,10 +1,9 @@
-"""The small parts: cards, encryption, COPY text, sniffing, continuity of statements, contracts against tables."""
+"""The small parts: cards, encryption, COPY text, sniffing, contracts against tables."""
 
 from __future__ import annotations
 
 import io
 import re
-from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +12,6 @@ import pytest
 import ingest
 from ingest.camt053.contract import CONTRACT as CAMT053
 from ingest.cards import find_cards, mask, mask_bytes, may_hold_cards
-from ingest.control_totals import StatementHead, continuity_totals
 from ingest.copy_text import encode_rows
 from ingest.ddl import create_tables
 from ingest.encryption import CHUNK_BYTES, decrypt, encrypt
@@ -170,47 +168,6 @@ class _NoDatabase:
     @staticmethod
     def clock():
         return None
-
-
-def _head(sequence: int | None, opening: int, closing: int, *, day: int = 1, month: int = 10, **more) -> StatementHead:
-    year = more.pop("year", 2026)
-    return StatementHead(
-        account="A",
-        currency="EUR",
-        sequence=sequence,
-        opening_minor=opening,
-        closing_minor=closing,
-        closing_on=date(year, month, day),
-        **more,
-    )
-
-
-def test_statements_that_continue_have_no_gap_whatever_order_they_landed_in():
-    heads = [_head(3, 20, 30, day=5), _head(1, 0, 10), _head(2, 10, 20, day=2)]
-    assert continuity_totals(heads) == []
-
-
-def test_a_missing_statement_is_a_gap_in_numbers_and_balance():
-    found = continuity_totals([_head(1, 0, 10), _head(3, 20, 30, day=3)])
-    assert [(total.name, total.expected, total.actual) for total in found] == [
-        ("statement_sequence", "2", "3"),
-        ("statement_balance", "0.10", "0.20"),
-    ]
-
-
-def test_numbers_may_start_again_with_the_year():
-    assert continuity_totals([_head(250, 0, 10, month=12), _head(1, 10, 10, year=2027, month=1)]) == []
-
-
-def test_a_missing_page_is_a_gap():
-    pages = [_head(1, 0, 5, page=1, is_last_page=False), _head(1, 9, 10, page=3)]
-    assert [total.name for total in continuity_totals(pages)] == ["statement_pages", "statement_balance"]
-
-
-def test_a_last_page_that_never_came_is_a_gap():
-    assert [total.name for total in continuity_totals([_head(1, 0, 5, page=1, is_last_page=False)])] == [
-        "statement_pages"
-    ]
 
 
 @pytest.mark.parametrize("contract", [STRIPE_REPORT, CAMT053], ids=lambda contract: contract.source)

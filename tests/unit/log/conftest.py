@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.dsse import PROOF_TYPE, SEGMENT_TYPE, Envelope, EnvelopeSignature, pae
-from ledger_core.log.keys import TrustFile, registry_identity
+from ledger_core.log.keys import TrustFile
 from ledger_core.log.merkle import Frontier, RangeTree, inclusion_path, leaf_hash
 from ledger_core.log.note import NoteSignature, SignedNote, checkpoint_text
 from ledger_core.log.proof import ProofBundle, ProvedRecord
@@ -160,7 +160,8 @@ class Archive:
         records, data = writer.close(), file.getvalue()
         checkpoint = (note or log.note(following)).encode()
         keys = b"".join(envelope.to_bytes() + b"\n" for envelope in log.registry)
-        version, digest = registry_identity(log.registry[-1])
+        newest = log.registry[-1].payload
+        version, digest = json.loads(newest)["version"], sha256(newest).hexdigest()
         manifest = Manifest(
             origin=log.origin,
             book="main",
