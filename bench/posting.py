@@ -279,10 +279,10 @@ class Limit:
             leaf = leaf_hash(canonical)
             id = (time.time_ns() << 64 | self._seq).to_bytes(16, "big")
             records.append(rows.record(self._seq, "journal_entry", micros_since_2000(START), leaf, canonical))
-            entries.append(rows.entry(self._seq, id, item.entry_tail))
-            for line, tail in enumerate(item.posting_tails):
+            entries.append(rows.entry(self._seq, id, item.entry_suffix))
+            for line, suffix in enumerate(item.posting_suffixes):
                 account_id = 1 + int(draft.postings[line].account.rpartition(":")[2])
-                postings.append(rows.posting(self._seq, line, account_id, tail))
+                postings.append(rows.posting(self._seq, line, account_id, suffix))
             self._seq += 1
         return [
             (statement.replace("ledger.", "plain."), copy_data(found))

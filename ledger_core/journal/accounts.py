@@ -125,7 +125,7 @@ def check_overdraft(value: object, *, pointer: str) -> str:
     return value
 
 
-def check_book(value: object, *, pointer: str = "/book") -> str:
+def check_book_name(value: object, *, pointer: str = "/book") -> str:
     """Return `value` when it can name a book; raise `InvalidInput` otherwise."""
     if not isinstance(value, str) or _BOOK.fullmatch(value) is None:
         raise InvalidInput(
@@ -157,7 +157,7 @@ def parse_chart(text: str, *, file: str) -> Chart:
     if "book" in members:
         node = members["book"][1]
         try:
-            book = check_book(_plain(node))
+            book = check_book_name(_plain(node))
         except CounterfoilError as error:
             raise error.located(file=file, line=node.start_mark.line + 1) from None
     listed = members.get("accounts", (root, None))[1]

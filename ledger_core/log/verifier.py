@@ -24,7 +24,7 @@ from ledger_core.log.reading import read_bounded
 from ledger_core.log.segment import FILES, FOLDER_PATTERN, KEYS_FILE
 from ledger_core.log.stream import account_failures
 from ledger_core.log.verify_proof import verify_bundle, verify_tlog_proof
-from ledger_core.log.verify_segment import MAX_KEYS_BYTES, Context, Progress, SegmentCheck, Tail, read_ring
+from ledger_core.log.verify_segment import MAX_KEYS_BYTES, Context, Progress, SegmentCheck, SegmentEnd, read_ring
 
 MAX_FOLDERS = 1_000_000
 
@@ -70,7 +70,7 @@ def _verify_folder(
     for folders in logs.values():
         newest = _newest_ring(folders, trust)
         context = Context(trust=trust, report=report, accounts={}, newest=newest, known=known, progress=progress)
-        previous: Tail | None = None
+        previous: SegmentEnd | None = None
         for folder in folders:
             previous = SegmentCheck(folder, context, previous).run() or previous
         report.accounts += len(context.accounts)
@@ -126,7 +126,7 @@ def _position(folder: Path) -> tuple[int, int, str]:
     return (int(match["segment"]), int(match["first"]), "") if match else (2**63, 0, str(folder))
 
 
-def _check_end(report: VerificationReport, last: Tail | None, known: Checkpoint | None) -> None:
+def _check_end(report: VerificationReport, last: SegmentEnd | None, known: Checkpoint | None) -> None:
     if known is None or last is None or known.origin != last.manifest.origin:
         return
     if known.size > last.manifest.next_seq:

@@ -53,7 +53,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tail:
+class SegmentEnd:
     """The end of a verified segment: what the next one must join on to."""
 
     manifest: Manifest
@@ -77,7 +77,7 @@ class Context:
 class SegmentCheck:
     """One pass over one segment's folder."""
 
-    def __init__(self, folder: Path, context: Context, previous: Tail | None) -> None:
+    def __init__(self, folder: Path, context: Context, previous: SegmentEnd | None) -> None:
         self._folder = folder
         self._context = context
         self._report = context.report
@@ -89,7 +89,7 @@ class SegmentCheck:
         self._checkpoint: Checkpoint | None = None
         self._found = 0
 
-    def run(self) -> Tail | None:
+    def run(self) -> SegmentEnd | None:
         """Add to the report what is wrong and what was counted; return the end for the next segment to join on to."""
         self._read_keys()
         self._read_manifest()
@@ -103,7 +103,7 @@ class SegmentCheck:
         self._count(stream)
         if self._manifest is None:
             return None
-        return Tail(manifest=self._manifest, manifest_sha256=self._digest, recorded_at=stream.recorded_at)
+        return SegmentEnd(manifest=self._manifest, manifest_sha256=self._digest, recorded_at=stream.recorded_at)
 
     def _read_keys(self) -> None:
         try:

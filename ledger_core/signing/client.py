@@ -1,6 +1,6 @@
 """The signing proxy's client: what the sequencer, the exporter and the API call.
 
-Every request may be sent again: a checkpoint signed twice is the same statement, so a connection that the proxy
+Every request may be sent again: a checkpoint signed twice says the same, so a connection that the proxy
 dropped is opened anew and the request repeated once. One connection a thread, kept open.
 """
 

@@ -26,7 +26,7 @@ class Ruling(Enum):
     STORE_AND_SIGN = "store_and_sign"
     """A larger tree that extends the last one: store it durably, then sign."""
     SIGN_AGAIN = "sign_again"
-    """The last one itself: the signature was lost on the way, the statement is the same."""
+    """The last one itself: the signature was lost on the way, what it says is the same."""
     ANSWER_LAST = "answer_last"
     """A smaller tree than the last one: its checkpoint covers it."""
     MOVED_ON = "moved_on"

@@ -20,7 +20,7 @@ from ledger_core.store.check.checkpoints import (
     StoredCheckpoints,
     check_behind_proxy,
     check_proxy_memory,
-    proxy_statement,
+    stated_by_proxy,
 )
 from ledger_core.store.check.entries import Entries
 from ledger_core.store.check.exports import Exports
@@ -52,7 +52,7 @@ def check_book(runtime: Runtime, book: str, *, progress: Progress | None = None)
     # What was signed and archived before the snapshot must be in it; what is signed later need not.
     signed_before = runtime.signer.latest(origin)
     archive = Archive(runtime.archive, origin, ring, findings)
-    last, from_proxy = proxy_statement(signed_before, ring, origin, findings)
+    last, from_proxy = stated_by_proxy(signed_before, ring, origin, findings)
     with open_snapshot(runtime.engine, book) as snapshot:
         head = read_head(snapshot)
         if head is None and last is None and archive.last is None:
@@ -62,7 +62,7 @@ def check_book(runtime: Runtime, book: str, *, progress: Progress | None = None)
         elif head.origin != origin:
             findings.add(Code.HEAD_MISMATCH, "ledger.log_head", None, f"origin is {head.origin}, not {origin}")
         checkpoints = StoredCheckpoints(snapshot, ring, origin, findings)
-        chain = Chain(snapshot, (checkpoints.statements(), from_proxy, archive.statements()), findings)
+        chain = Chain(snapshot, (checkpoints.stated_roots(), from_proxy, archive.stated_roots()), findings)
         counts = _walk(snapshot, chain, archive, findings, origin, progress)
         counts["checkpoints"] = checkpoints.compared
         if head is not None:
@@ -70,7 +70,7 @@ def check_book(runtime: Runtime, book: str, *, progress: Progress | None = None)
         check_behind_proxy(last, size=chain.size, findings=findings)
         archive.check_size(chain.size)
     signed_size = head.signed_size if head else 0
-    remembered, _ = proxy_statement(runtime.signer.latest(origin), ring, origin, findings)
+    remembered, _ = stated_by_proxy(runtime.signer.latest(origin), ring, origin, findings)
     check_proxy_memory(remembered, signed_size=signed_size, findings=findings)
     return CheckReport(
         book=book,

@@ -196,9 +196,9 @@ class Ledger:
         for number, start in enumerate(range(0, len(accounts), MAX_BATCH_RECORDS)):
             drafts = accounts[start : start + MAX_BATCH_RECORDS]
             items = [AccountItem(code=draft.code, actor=actor, draft=draft) for draft in drafts]
-            print32 = sha256(canonical_bytes([_account_as_json(draft) for draft in drafts])).digest()
+            fingerprint = sha256(canonical_bytes([_account_as_json(draft) for draft in drafts])).digest()
             route = "accounts" if number == 0 else f"accounts#{number}"
-            answer = self._append(items, route=route, key=key, fingerprint=print32, atomic=True)
+            answer = self._append(items, route=route, key=key, fingerprint=fingerprint, atomic=True)
             for item in answer.items:
                 if isinstance(item, Unchanged):
                     unchanged += 1
@@ -214,8 +214,8 @@ class Ledger:
         Raises `Conflict` otherwise.
         """
         item = AccountItem(code=draft.code, actor=actor, draft=draft, only_open=True)
-        print32 = sha256(canonical_bytes(_account_as_json(draft))).digest()
-        return self._append([item], route="accounts/open", key=key, fingerprint=print32, atomic=True)
+        fingerprint = sha256(canonical_bytes(_account_as_json(draft))).digest()
+        return self._append([item], route="accounts/open", key=key, fingerprint=fingerprint, atomic=True)
 
     def change_account(
         self,
@@ -239,9 +239,9 @@ class Ledger:
             "metadata": dict(metadata) if metadata is not None else None,
         }
         change = {name: value for name, value in wanted.items() if value is not None}
-        print32 = sha256(canonical_bytes({"code": code, **change})).digest()
+        fingerprint = sha256(canonical_bytes({"code": code, **change})).digest()
         item = AccountItem(code=code, actor=actor, change=change, expected_seq=expected_seq)
-        return self._append([item], route="accounts/change", key=key, fingerprint=print32, atomic=True)
+        return self._append([item], route="accounts/change", key=key, fingerprint=fingerprint, atomic=True)
 
     def append_record(self, kind: str, body: Mapping[str, Any], *, actor: Actor, key: str | None = None) -> Posted:
         """Append one record of another kind than book, account and journal entry.
@@ -255,8 +255,8 @@ class Ledger:
     def answer_record(self, kind: str, body: Mapping[str, Any], *, actor: Actor, key: str | None = None) -> Answer:
         """Append as `append_record` does, and return the whole answer: replayed or not, checkpoint, inclusion."""
         item = prepare_record(kind, body, actor)
-        print32 = sha256(canonical_bytes({"kind": kind, "body": dict(body)})).digest()
-        return self._append([item], route=f"records/{kind}", key=key, fingerprint=print32, atomic=True)
+        fingerprint = sha256(canonical_bytes({"kind": kind, "body": dict(body)})).digest()
+        return self._append([item], route=f"records/{kind}", key=key, fingerprint=fingerprint, atomic=True)
 
     def reverse(
         self,

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from ledger_core.actor import Actor
 from ledger_core.errors import ConfigurationError
-from ledger_core.journal.accounts import check_book
+from ledger_core.journal.accounts import check_book_name
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.merkle import Frontier, leaf_hash
 from ledger_core.log.note import parse_checkpoint, parse_note
@@ -51,7 +51,7 @@ def open_book(
     signed a book that the database does not have, `DependencyError` when a new book is to be opened and the
     proxy is away.
     """
-    check_book(book)
+    check_book_name(book)
     pooled = engine.raw_connection()
     try:
         conn: Any = pooled.driver_connection

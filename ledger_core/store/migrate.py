@@ -121,7 +121,7 @@ def _prepare_roles(connection: Connection) -> None:
 
 
 def run_script(connection: Connection, path: Path) -> None:
-    """Run the SQL of `path` as it stands, several statements and `%` included, on a migration's connection."""
+    """Run the SQL of `path` as it stands, several commands and `%` included, on a migration's connection."""
     driver = connection.connection.driver_connection
     assert driver is not None
     driver.execute(path.read_text())

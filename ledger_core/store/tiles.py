@@ -58,7 +58,7 @@ class TileEdge:
         self._size, self._levels = size, levels
 
 
-def plan_tiles(
+def grow_tiles(
     conn: psycopg.Connection[Any],
     book: str,
     old_size: int,

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from ledger_core.errors import IntegrityError
 from ledger_core.log.keys import KeyRing
 from ledger_core.log.segment import FILES, Manifest
-from ledger_core.store.check.chain import Statement
+from ledger_core.store.check.chain import StatedRoot
 from ledger_core.store.check.exports import RecordedSegment
 from ledger_core.store.check.model import Code, Findings
 from ledger_core.store.export.archive import ArchivedFolder, ArchivedManifest, list_segments, read_manifest
@@ -49,11 +49,11 @@ class Archive:
         """Return the manifest of the last finished segment."""
         return self._manifests[max(self._manifests)].manifest if self._manifests else None
 
-    def statements(self) -> Iterator[Statement]:
+    def stated_roots(self) -> Iterator[StatedRoot]:
         """Yield the root that each segment states, in order of size."""
         manifests = sorted((item.manifest for item in self._manifests.values()), key=lambda item: item.next_seq)
         for manifest in manifests:
-            yield Statement(
+            yield StatedRoot(
                 size=manifest.next_seq,
                 source=f"archived segment {manifest.segment}",
                 root=manifest.root,

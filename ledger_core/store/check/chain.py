@@ -1,7 +1,7 @@
 """The log against itself and against everything that was ever said about it.
 
 Row by row: the bytes hash to the stored leaf hash, are canonical, state the row's own position, kind and time, name the
-record before them, and come later than it. Then the tree over the bytes is held against every statement about it: the
+record before them, and come later than it. Then the tree over the bytes is held against every root stated of it: the
 checkpoints of the database, the proxy's last one, and the roots of the archived segments.
 
 The hash that goes into the tree is always the hash of the bytes; the stored leaf hash is itself under suspicion.
@@ -31,7 +31,7 @@ TABLE = "ledger.records"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Statement:
+class StatedRoot:
     """What somebody says the root is at `size`; `source` is for the reader."""
 
     size: int
@@ -39,7 +39,7 @@ class Statement:
     root: bytes
     frontier: bytes | None = None
     independent: bool = False
-    """True when the statement does not come from the database that is being checked."""
+    """True when it was not the database that is being checked who said it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +55,14 @@ class Leaf:
 class Chain:
     """Walks the records of one book in order of seq and yields what the other passes derive from."""
 
-    def __init__(self, snapshot: Snapshot, statements: Sequence[Iterator[Statement]], findings: Findings) -> None:
+    def __init__(self, snapshot: Snapshot, stated_roots: Sequence[Iterator[StatedRoot]], findings: Findings) -> None:
         self.size = 0
         self.last: Leaf | None = None
         self._snapshot = snapshot
         self._findings = findings
         self._plain = pattern(snapshot.book)
-        self._statements = heapq.merge(*statements, key=lambda statement: statement.size)
-        self._next = next(self._statements, None)
+        self._stated_roots = heapq.merge(*stated_roots, key=lambda stated: stated.size)
+        self._next = next(self._stated_roots, None)
         self._frontier = Frontier()
         self._waiting: list[bytes] = []
         self._whole = True
@@ -161,37 +161,37 @@ class Chain:
             self._settle()
         while self._next is not None and self._next.size <= self.size:
             self._hold(self._next)
-            self._next = next(self._statements, None)
+            self._next = next(self._stated_roots, None)
 
     def _settle(self) -> None:
         if self._whole and self._waiting:
             self._frontier = self._frontier.extend(self._waiting)
         self._waiting.clear()
 
-    def _hold(self, statement: Statement) -> None:
-        """Hold the tree as it stands now against `statement`; after a gap nothing can be said."""
-        if not self._whole or statement.size != self.size:
+    def _hold(self, stated: StatedRoot) -> None:
+        """Hold the tree as it stands now against `stated`; after a gap nothing can be said."""
+        if not self._whole or stated.size != self.size:
             return
         self._settle()
         root = self._frontier.root()
-        if root == statement.root and statement.frontier in (None, self._frontier.to_bytes()):
+        if root == stated.root and stated.frontier in (None, self._frontier.to_bytes()):
             self._agreed_size = self.size
             return
-        if root == statement.root:
+        if root == stated.root:
             self._findings.add(
-                Code.CHECKPOINT_MISMATCH, statement.source, self.size - 1, "the stored peaks are not those of the root"
+                Code.CHECKPOINT_MISMATCH, stated.source, self.size - 1, "the stored peaks are not those of the root"
             )
             return
         # Every later root differs for the same reason: the first one tells where.
-        if statement.independent in self._disagreed:
+        if stated.independent in self._disagreed:
             return
-        self._disagreed.add(statement.independent)
-        forked = statement.independent and not self._findings.has(*_DAMAGE)
+        self._disagreed.add(stated.independent)
+        forked = stated.independent and not self._findings.has(*_DAMAGE)
         self._findings.add(
             Code.FORKED if forked else Code.ROOT_MISMATCH,
-            statement.source,
+            stated.source,
             self.size - 1,
-            f"at size {self.size} it states root {statement.root.hex()}, the records hash to {root.hex()}; "
+            f"at size {self.size} it states root {stated.root.hex()}, the records hash to {root.hex()}; "
             f"the last agreement is at size {self._agreed_size}, so the change lies in seq {self._agreed_size} "
             f"to {self.size - 1}",
         )
@@ -199,14 +199,14 @@ class Chain:
     def _beyond(self) -> None:
         """Report what the database's own checkpoints say about records that it does not hold."""
         while self._next is not None:
-            statement = self._next
-            if not statement.independent and statement.size > self.size:
+            stated = self._next
+            if not stated.independent and stated.size > self.size:
                 self._findings.add(
-                    Code.RECORD_MISSING, statement.source, statement.size - 1,
-                    f"a checkpoint commits to {statement.size} records, there are {self.size}",
+                    Code.RECORD_MISSING, stated.source, stated.size - 1,
+                    f"a checkpoint commits to {stated.size} records, there are {self.size}",
                 )  # fmt: skip
                 return
-            self._next = next(self._statements, None)
+            self._next = next(self._stated_roots, None)
 
 
 def _plain_record(canonical: bytes) -> Record:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ledger_core.errors import CounterfoilError
 from ledger_core.log.keys import KeyRing
 from ledger_core.log.note import Checkpoint
-from ledger_core.store.check.chain import Statement
+from ledger_core.store.check.chain import StatedRoot
 from ledger_core.store.check.model import Code, Findings
 from ledger_core.store.check.snapshot import Snapshot
 from ledger_core.store.keyring import read_checkpoint
@@ -27,7 +27,7 @@ class StoredCheckpoints:
         self._origin = origin
         self._findings = findings
 
-    def statements(self) -> Iterator[Statement]:
+    def stated_roots(self) -> Iterator[StatedRoot]:
         """Yield what each checkpoint says of the root, in order of size."""
         rows = self._snapshot.rows(
             "select size, root, frontier, note from ledger.checkpoints where book = %(book)s order by size"
@@ -36,7 +36,7 @@ class StoredCheckpoints:
             self.compared += 1
             self.largest = size
             self._judge(size, root, note)
-            yield Statement(size=size, source=TABLE, root=root, frontier=frontier)
+            yield StatedRoot(size=size, source=TABLE, root=root, frontier=frontier)
 
     def _judge(self, size: int, root: bytes, note: str) -> None:
         try:
@@ -53,18 +53,18 @@ class StoredCheckpoints:
             )  # fmt: skip
 
 
-def proxy_statement(
+def stated_by_proxy(
     note: str | None, ring: KeyRing, origin: str, findings: Findings
-) -> tuple[Checkpoint | None, Iterator[Statement]]:
-    """Return the proxy's last checkpoint, and the same as a statement to hold the tree against."""
+) -> tuple[Checkpoint | None, Iterator[StatedRoot]]:
+    """Return the proxy's last checkpoint, and the same as a stated root to hold the tree against."""
     if note is None:
         return None, iter(())
     checkpoint, why_not = read_checkpoint(ring, note, origin)
     if why_not:
         findings.add(Code.SIGNATURE_INVALID, PROXY, checkpoint.size - 1, f"size {checkpoint.size}: {why_not}")
         return None, iter(())
-    statement = Statement(size=checkpoint.size, source=PROXY, root=checkpoint.root, independent=True)
-    return checkpoint, iter((statement,))
+    stated = StatedRoot(size=checkpoint.size, source=PROXY, root=checkpoint.root, independent=True)
+    return checkpoint, iter((stated,))
 
 
 def check_behind_proxy(last: Checkpoint | None, *, size: int, findings: Findings) -> None:

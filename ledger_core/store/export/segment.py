@@ -24,7 +24,7 @@ from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.log.record import NO_PREV
 from ledger_core.store.export.archive import ArchivedFolder, ArchivedManifest, list_segments, read_manifest
 from ledger_core.store.export.records import require_intact, verify_against_database
-from ledger_core.store.export.write import Desk, Plan, Tip, tip_after, write_segment
+from ledger_core.store.export.write import Desk, NextSegment, Tip, tip_after, write_segment
 from ledger_core.store.keyring import pinned_ring
 from ledger_core.store.posting.signed import behind_signature
 from ledger_core.store.readers import read_head
@@ -217,9 +217,9 @@ def _finish(desk: Desk, archive: dict[int, ArchivedFolder], tip: Tip, closed_on:
             finding="behind_archive",
         )
     if left is None:
-        return write_segment(desk, Plan(segment=number, closed_on=closed_on, next_seq=signed_size), tip)
+        return write_segment(desk, NextSegment(segment=number, closed_on=closed_on, next_seq=signed_size), tip)
     if not left.is_complete:
-        return write_segment(desk, Plan(segment=number, closed_on=left.closed_on, next_seq=left.next_seq), tip)
+        return write_segment(desk, NextSegment(segment=number, closed_on=left.closed_on, next_seq=left.next_seq), tip)
     found = read_manifest(desk.runtime.archive, left, desk.ring, desk.origin)
     require_intact(desk.runtime.archive, found.manifest)
     verify_against_database(desk.driver, desk.runtime.archive, found.manifest, progress=desk.progress)

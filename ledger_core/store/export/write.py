@@ -86,7 +86,7 @@ class Tip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class NextSegment:
     """A segment to be written: its number, the date that labels it, and the end of its range."""
 
     segment: int
@@ -105,16 +105,16 @@ def tip_after(found: ArchivedManifest, frontier: Frontier) -> Tip:
     )
 
 
-def write_segment(desk: Desk, plan: Plan, tip: Tip) -> ArchivedManifest:
-    """Write `plan`'s files behind `tip` and return the manifest as stored.
+def write_segment(desk: Desk, due: NextSegment, tip: Tip) -> ArchivedManifest:
+    """Write `due`'s files behind `tip` and return the manifest as stored.
 
     Raises `IntegrityError` when the records do not hash to the root that the signed checkpoint states.
     """
     first_seq = tip.frontier.size
-    folder = segment_folder(desk.origin, plan.closed_on, plan.segment, first_seq, plan.next_seq)
-    note, root = _checkpoint(desk, plan.next_seq)
+    folder = segment_folder(desk.origin, due.closed_on, due.segment, first_seq, due.next_seq)
+    note, root = _checkpoint(desk, due.next_seq)
     stream = RecordStream(frontier=tip.frontier, prev=tip.last_leaf, book=desk.book)
-    records = _records(desk, folder, plan, stream, root)
+    records = _records(desk, folder, due, stream, root)
     note = _adopted(desk, f"{folder}/{CHECKPOINT_FILE}", note)
     keys = _adopted(desk, f"{folder}/{KEYS_FILE}", _registry(desk))
     ring = resolve_pinned(desk.runtime.trust_path, desk.origin, [orjson.loads(line) for line in keys.splitlines()])
@@ -122,10 +122,10 @@ def write_segment(desk: Desk, plan: Plan, tip: Tip) -> ArchivedManifest:
     manifest = Manifest(
         origin=desk.origin,
         book=desk.book,
-        segment=plan.segment,
-        closed_on=plan.closed_on,
+        segment=due.segment,
+        closed_on=due.closed_on,
         first_seq=first_seq,
-        next_seq=plan.next_seq,
+        next_seq=due.next_seq,
         previous=tip.previous,
         before=tip.frontier,
         root=root,
@@ -140,11 +140,11 @@ def write_segment(desk: Desk, plan: Plan, tip: Tip) -> ArchivedManifest:
         registry_sha256=ring.sha256,
         software={"name": "counterfoil", "version": software_version()},
         assurance=",".join(sorted({key.assurance for key in judgement.signers})),
-        consistency=_consistency(desk, tip.frontier, plan.next_seq, root),
+        consistency=_consistency(desk, tip.frontier, due.next_seq, root),
     )
     payload = manifest.to_bytes()
     envelope = parse_envelope(desk.runtime.signer.sign_dsse(SEGMENT_TYPE, payload))
-    if envelope.payload != payload or desk.ring.judge_envelope(envelope, desk.origin, plan.next_seq).verdict:
+    if envelope.payload != payload or desk.ring.judge_envelope(envelope, desk.origin, due.next_seq).verdict:
         raise IntegrityError(
             "the signing proxy answered with another manifest or a signature that does not count.",
             remedy="It is not the proxy of this home, or it is broken: stop it.",
@@ -179,14 +179,14 @@ def _checkpoint(desk: Desk, size: int) -> tuple[bytes, bytes]:
     return stored.note.encode(), checkpoint.root
 
 
-def _records(desk: Desk, folder: str, plan: Plan, stream: RecordStream, root: bytes) -> StoredFile:
+def _records(desk: Desk, folder: str, due: NextSegment, stream: RecordStream, root: bytes) -> StoredFile:
     """Write the records file, or take the one that an interrupted night left if it holds the same records."""
     name = f"{folder}/{RECORDS_FILE}"
     aside = desk.runtime.home / "run" / f"export-{desk.book}.part"
     try:
-        batches = record_batches(desk.driver, desk.book, stream.first_seq, plan.next_seq)
+        batches = record_batches(desk.driver, desk.book, stream.first_seq, due.next_seq)
         made = write_records(batches, stream, aside, progress=desk.progress)
-        require_sound(stream, next_seq=plan.next_seq, root=root, where=f"the checkpoint of size {plan.next_seq} signs")
+        require_sound(stream, next_seq=due.next_seq, root=root, where=f"the checkpoint of size {due.next_seq} signs")
         if not desk.runtime.archive.exists(name):
             desk.runtime.archive.put_once(name, aside)
             return made

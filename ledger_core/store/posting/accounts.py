@@ -17,7 +17,7 @@ from ledger_core.store.posting.state import AccountState, BookState
 
 
 @dataclass(slots=True)
-class AccountStep:
+class AccountChange:
     """One account record to append; `before` undoes it in the cached state."""
 
     action: str
@@ -58,8 +58,8 @@ class AccountStep:
         self.account.floor = overdraft_floor(self.account.overdraft)
 
 
-def decide_account(state: BookState, item: AccountItem, seq: int) -> AccountStep | None:
-    """Return the step that makes the account what `item` asks for, None when it is so already.
+def judge_account(state: BookState, item: AccountItem, seq: int) -> AccountChange | None:
+    """Return the change that makes the account what `item` asks for, None when it is so already.
 
     Raises `Refused`.
     """
@@ -81,7 +81,7 @@ def decide_account(state: BookState, item: AccountItem, seq: int) -> AccountStep
     return _change(account, item, wanted, seq)
 
 
-def _create(state: BookState, item: AccountItem, draft: AccountDraft, seq: int) -> AccountStep:
+def _create(state: BookState, item: AccountItem, draft: AccountDraft, seq: int) -> AccountChange:
     assert state.last_account_id is not None, "loaded with the batch that makes accounts"
     state.last_account_id += 1
     account = AccountState(
@@ -99,10 +99,10 @@ def _create(state: BookState, item: AccountItem, draft: AccountDraft, seq: int) 
     )
     state.accounts[draft.code] = account
     state.missing.discard(draft.code)
-    return AccountStep("created", account, item, None)
+    return AccountChange("created", account, item, None)
 
 
-def _change(account: AccountState, item: AccountItem, wanted: dict[str, Any], seq: int) -> AccountStep | None:
+def _change(account: AccountState, item: AccountItem, wanted: dict[str, Any], seq: int) -> AccountChange | None:
     names = ("status", "overdraft", "metadata")
     if all(getattr(account, name) == wanted.get(name, getattr(account, name)) for name in names):
         return None
@@ -119,7 +119,7 @@ def _change(account: AccountState, item: AccountItem, wanted: dict[str, Any], se
         setattr(account, name, wanted.get(name, before[name]))
     account.floor = overdraft_floor(account.overdraft)
     account.changed_seq = seq
-    return AccountStep(action, account, item, before)
+    return AccountChange(action, account, item, before)
 
 
 def _refuse_other(account: AccountState, draft: AccountDraft) -> None:

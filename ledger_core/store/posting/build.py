@@ -10,7 +10,7 @@ from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.merkle import leaf_hash
 from ledger_core.log.record import Frame
 from ledger_core.ports import Posted
-from ledger_core.store.posting.decide import Step
+from ledger_core.store.posting.decide import Accepted
 from ledger_core.store.posting.items import AccountItem, EntryItem
 from ledger_core.store.posting.rows import POSTGRES_EPOCH_MICROSECONDS, RowWriter
 from ledger_core.store.posting.state import HeadRow
@@ -40,7 +40,7 @@ class Builder:
         self.last_recorded_at = start
         self.random_bytes = random_bytes
         self.leaves: list[bytes] = []
-        self.steps: list[tuple[int, Step]] = []
+        self.accepted: list[tuple[int, Accepted]] = []
         self.record_rows: list[bytes] = []
         self.entry_rows: list[bytes] = []
         self.posting_rows: list[bytes] = []
@@ -50,15 +50,15 @@ class Builder:
         self._second = -1
         self._prefix = ""
 
-    def add(self, step: Step) -> Posted:
+    def add(self, accepted: Accepted) -> Posted:
         """Append one record and return it."""
-        item = step.item
+        item = accepted.item
         seq, micros = self.seq, self.micros
         raw_id = uuid7(micros, self._randomness())
         text = raw_id.hex()
         id = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-        if step.account_step is not None:
-            body = canonical_bytes(step.account_step.body)
+        if accepted.account_change is not None:
+            body = canonical_bytes(accepted.account_change.body)
         else:
             assert not isinstance(item, AccountItem)
             body = item.body
@@ -68,14 +68,14 @@ class Builder:
         canonical = frame.around(body, id=id, prev=self.prev, recorded_at=self._time(micros), seq=seq)
         leaf = leaf_hash(canonical)
         self.leaves.append(leaf)
-        self.steps.append((seq, step))
+        self.accepted.append((seq, accepted))
         self.record_rows.append(self.rows.record(seq, item.kind, micros - POSTGRES_EPOCH_MICROSECONDS, leaf, canonical))
         entry = None
         if type(item) is EntryItem:
             entry = item.draft
-            self.entry_rows.append(self.rows.entry(seq, raw_id, item.entry_tail))
-            for line, (account, tail) in enumerate(zip(step.accounts, item.posting_tails, strict=True)):
-                self.posting_rows.append(self.rows.posting(seq, line, account.account_id, tail))
+            self.entry_rows.append(self.rows.entry(seq, raw_id, item.entry_suffix))
+            for line, (account, suffix) in enumerate(zip(accepted.accounts, item.posting_suffixes, strict=True)):
+                self.posting_rows.append(self.rows.posting(seq, line, account.account_id, suffix))
             self.by_external_id[entry.external_id] = (item, id)
         recorded_at = self.last_recorded_at = self.start + timedelta(microseconds=len(self.leaves) - 1)
         self.prev = leaf

@@ -1,4 +1,4 @@
-"""What the books allow: the decisions of one batch, in order, over what was read under the lock.
+"""What the books allow: the judgement of one batch, in order, over what was read under the lock.
 
 Pure: no database, no clock. Each item is judged with the effect of the items before it. Invariants: a refused
 item leaves no trace; an atomic group is taken whole or not at all; no balance passes below its account's
@@ -27,33 +27,33 @@ from ledger_core.errors import (
 from ledger_core.journal.balances import signed_balance
 from ledger_core.journal.money import decimal_from_minor
 from ledger_core.ports import Declined, Unchanged
-from ledger_core.store.posting.accounts import AccountStep, decide_account
+from ledger_core.store.posting.accounts import AccountChange, judge_account
 from ledger_core.store.posting.idempotency import StoredOutcome
 from ledger_core.store.posting.items import AccountItem, EntryItem, FaultyItem, RecordItem, Request
 from ledger_core.store.posting.state import AccountState, BatchFacts, BookState, KnownEntry
 
 
 @dataclass(slots=True)
-class Step:
-    """One record to append: the item, the accounts of its postings in order, or the account step it makes."""
+class Accepted:
+    """One record to append: the item, the accounts of its postings in order, or the change it makes to an account."""
 
     item: EntryItem | AccountItem | RecordItem
     accounts: list[AccountState] = field(default_factory=list)
-    account_step: AccountStep | None = None
+    account_change: AccountChange | None = None
 
 
 @dataclass(slots=True, kw_only=True)
-class Verdict:
-    """What becomes of one request: steps and refusals in order, or a replay, or an error for the whole of it."""
+class JudgedRequest:
+    """What becomes of one request: its items in order, accepted or not; or a replay; or an error for the whole."""
 
     request: Request
-    outcomes: list[Step | Declined | Unchanged] = field(default_factory=list)
+    outcomes: list[Accepted | Declined | Unchanged] = field(default_factory=list)
     replay: StoredOutcome | None = None
     error: CounterfoilError | None = None
 
     @property
-    def steps(self) -> list[Step]:
-        return [outcome for outcome in self.outcomes if type(outcome) is Step]
+    def accepted(self) -> list[Accepted]:
+        return [outcome for outcome in self.outcomes if type(outcome) is Accepted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,30 +67,30 @@ class Duplicate:
 
 
 @dataclass(slots=True, kw_only=True)
-class Decisions:
-    """The verdicts of a batch, and what it adds to each account: [debits, credits, last seq] by account id."""
+class JudgedBatch:
+    """What becomes of a batch, and what it adds to each account: [debits, credits, last seq] by account id."""
 
-    verdicts: list[Verdict] = field(default_factory=list)
+    requests: list[JudgedRequest] = field(default_factory=list)
     deltas: dict[int, list[int]] = field(default_factory=dict)
     duplicates: list[Duplicate] = field(default_factory=list)
 
 
-def decide(
+def judge(
     state: BookState,
     facts: BatchFacts,
     requests: Sequence[Request],
     *,
     first_seq: int,
     in_flight: Mapping[str, object] | None = None,
-) -> Decisions:
+) -> JudgedBatch:
     """Judge `requests` in order; records will stand from `first_seq` on. Changes `state` as the accepted ones do.
 
     `in_flight` has the `external_id`s of a batch that is being written and that `facts` may not show yet.
     """
-    judge = _Judge(state, facts, first_seq, in_flight or {})
+    judging = _Judge(state, facts, first_seq, in_flight or {})
     for request in requests:
-        judge.decisions.verdicts.append(judge.request(request))
-    return judge.decisions
+        judging.batch.requests.append(judging.request(request))
+    return judging.batch
 
 
 class _Judge:
@@ -101,52 +101,52 @@ class _Judge:
         self.seq = first_seq
         self.taken: set[str] = set()
         self.reversed: set[str] = set()
-        self.decisions = Decisions()
+        self.batch = JudgedBatch()
 
-    def request(self, request: Request) -> Verdict:
-        verdict = Verdict(request=request)
+    def request(self, request: Request) -> JudgedRequest:
+        judged = JudgedRequest(request=request)
         if request.key is not None:
             stored = self.facts.outcomes.get((request.route, request.key))
             if stored is not None:
                 if stored.fingerprint != request.fingerprint:
-                    verdict.error = KeyReused(
+                    judged.error = KeyReused(
                         "this idempotency key was used with another request.",
                         remedy="Use a new key for a new request.",
                     )
                 else:
-                    verdict.replay = stored
-                return verdict
+                    judged.replay = stored
+                return judged
         first_seq = self.seq
-        deltas = {key: list(delta) for key, delta in self.decisions.deltas.items()} if request.atomic else {}
+        deltas = {key: list(delta) for key, delta in self.batch.deltas.items()} if request.atomic else {}
         for index, item in enumerate(request.items):
             try:
-                verdict.outcomes.append(self._item(item))
+                judged.outcomes.append(self._item(item))
             except CounterfoilError as error:
-                verdict.outcomes.append(Declined(error=error))
+                judged.outcomes.append(Declined(error=error))
                 if request.atomic:
-                    self._undo(verdict, first_seq, deltas)
+                    self._undo(judged, first_seq, deltas)
                     error.context["index"] = index
                     break
-        return verdict
+        return judged
 
-    def _item(self, item: Any) -> Step | Unchanged:
+    def _item(self, item: Any) -> Accepted | Unchanged:
         if type(item) is EntryItem:
-            step = self._entry(item)
+            accepted = self._entry(item)
         elif type(item) is AccountItem:
-            made = decide_account(self.state, item, self.seq)
+            made = judge_account(self.state, item, self.seq)
             if made is None:
                 return Unchanged(code=item.code)
-            step = Step(item, account_step=made)
+            accepted = Accepted(item, account_change=made)
         elif type(item) is RecordItem:
             self._check_export(item)
-            step = Step(item)
+            accepted = Accepted(item)
         else:
             assert type(item) is FaultyItem
             raise item.error
         self.seq += 1
-        return step
+        return accepted
 
-    def _entry(self, item: EntryItem) -> Step:
+    def _entry(self, item: EntryItem) -> Accepted:
         draft = item.draft
         external_id = draft.external_id
         known = self.facts.external_ids.get(external_id)
@@ -154,7 +154,7 @@ class _Judge:
             error = DuplicateExternalId(
                 f"external_id {external_id!r} is taken.", entry_id="", identical=False, pointer="/external_id"
             )
-            self.decisions.duplicates.append(Duplicate(error, item, known))
+            self.batch.duplicates.append(Duplicate(error, item, known))
             raise error
         if draft.reverses is not None or draft.corrects is not None:
             self._check_references(item)
@@ -163,7 +163,7 @@ class _Judge:
             if account.floor is not None:
                 self._check_funds(item, accounts)
                 break
-        deltas = self.decisions.deltas
+        deltas = self.batch.deltas
         seq = self.seq
         for posting, account in zip(draft.postings, accounts, strict=True):
             delta = deltas.get(account.account_id)
@@ -179,7 +179,7 @@ class _Judge:
         self.taken.add(external_id)
         if draft.reverses is not None:
             self.reversed.add(draft.reverses)
-        return Step(item, accounts)
+        return Accepted(item, accounts)
 
     def _accounts_of(self, item: EntryItem) -> list[AccountState]:
         known = self.state.accounts
@@ -259,17 +259,17 @@ class _Judge:
             raise Conflict(f"segment {segment} or the export of {closed_on} is recorded already.")
         self.facts.exports |= {segment, closed_on}
 
-    def _undo(self, verdict: Verdict, first_seq: int, deltas: dict[int, list[int]]) -> None:
+    def _undo(self, judged: JudgedRequest, first_seq: int, deltas: dict[int, list[int]]) -> None:
         """Take back what an atomic group did before its first refusal, and refuse all of it with that error."""
-        refused = verdict.outcomes[-1]
+        refused = judged.outcomes[-1]
         assert isinstance(refused, Declined)
-        for step in reversed(verdict.steps):
-            if step.account_step is not None:
-                step.account_step.undo(self.state)
-            if type(step.item) is not EntryItem:
+        for each in reversed(judged.accepted):
+            if each.account_change is not None:
+                each.account_change.undo(self.state)
+            if type(each.item) is not EntryItem:
                 continue
-            draft = step.item.draft
-            for posting, account in zip(draft.postings, step.accounts, strict=True):
+            draft = each.item.draft
+            for posting, account in zip(draft.postings, each.accounts, strict=True):
                 if posting.direction == "debit":
                     account.debits -= posting.amount_minor
                 else:
@@ -277,7 +277,7 @@ class _Judge:
             self.taken.discard(draft.external_id)
             if draft.reverses is not None:
                 self.reversed.discard(draft.reverses)
-        self.decisions.deltas = deltas
+        self.batch.deltas = deltas
         self.seq = first_seq
-        verdict.outcomes = []
-        verdict.error = refused.error
+        judged.outcomes = []
+        judged.error = refused.error

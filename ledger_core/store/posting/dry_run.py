@@ -1,4 +1,4 @@
-"""What posting would say, without posting: the same facts, the same decision, no lock and no write."""
+"""What posting would say, without posting: the same facts, the same judgement, no lock and no write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ledger_core.journal.entries import EntryDraft
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.merkle import Frontier
 from ledger_core.ports import Declined
-from ledger_core.store.posting.decide import decide
+from ledger_core.store.posting.decide import judge
 from ledger_core.store.posting.items import FaultyItem, Request, prepare_entry
 from ledger_core.store.posting.plan import settle_duplicates
 from ledger_core.store.posting.state import BookState, HeadRow, load_facts
@@ -46,9 +46,9 @@ def dry_run(engine: Engine, book: str, entry: EntryDraft) -> Declined | None:
                 frontier=Frontier(),
             )
             facts = load_facts(conn, state, head, [request])
-            decisions = decide(state, facts, [request], first_seq=head.size)
-            settle_duplicates(conn, book, decisions.duplicates, {})
+            judged = judge(state, facts, [request], first_seq=head.size)
+            settle_duplicates(conn, book, judged.duplicates, {})
     finally:
         pooled.close()
-    outcome = decisions.verdicts[0].outcomes[0]
+    outcome = judged.requests[0].outcomes[0]
     return outcome if isinstance(outcome, Declined) else None

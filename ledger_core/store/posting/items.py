@@ -1,6 +1,6 @@
 """Requests as the sequencer queues them: everything that can be worked out before the lock is worked out here.
 
-Runs on the caller's thread, without database and lock. Not the decision: whether the books allow an item is
+Runs on the caller's thread, without database and lock. Not the judgement: whether the books allow an item is
 `posting.decide`'s to say, under the lock of the book's head. Invariant: `body` is canonical (profile
 cf-jcs/1).
 """
@@ -34,7 +34,7 @@ from ledger_core.journal.text import MAX_METADATA_KEY_LENGTH
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.shapes import ENTRY_TEXTS, JOURNAL_ENTRY, SHAPES, check_members
 from ledger_core.ports import Answer, Posted
-from ledger_core.store.posting.rows import entry_tail, micros_since_2000, posting_tail
+from ledger_core.store.posting.rows import entry_suffix, micros_since_2000, posting_suffix
 
 ENVELOPE_BYTES = 320
 """More than what a record has around its body: names, id, `prev`, time, and a book of 63 characters."""
@@ -54,13 +54,13 @@ _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 @dataclass(slots=True, kw_only=True)
 class EntryItem:
-    """A journal entry ready for the lock. `postings` are (account code, side, amount, currency, row tail)."""
+    """A journal entry ready for the lock. `postings` are (account code, side, amount, currency, row suffix)."""
 
     draft: EntryDraft
     body: bytes
     fingerprint: str
-    entry_tail: bytes
-    posting_tails: list[bytes]
+    entry_suffix: bytes
+    posting_suffixes: list[bytes]
 
     kind = "journal_entry"
 
@@ -165,8 +165,8 @@ def _prepare_entry(draft: EntryDraft, actor: bytes) -> EntryItem:
         draft=draft,
         body=body,
         fingerprint=fingerprint,
-        entry_tail=entry_tail(draft, orjson.dumps(wire["metadata"]), micros),
-        posting_tails=[posting_tail(posting, micros) for posting in draft.postings],
+        entry_suffix=entry_suffix(draft, orjson.dumps(wire["metadata"]), micros),
+        posting_suffixes=[posting_suffix(posting, micros) for posting in draft.postings],
     )
 
 

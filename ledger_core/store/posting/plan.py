@@ -1,4 +1,4 @@
-"""A batch worked out in full: decided, hashed, rendered as rows, before anything of it is written.
+"""A batch worked out in full: judged, hashed, rendered as rows, before anything of it is written.
 
 A plan holds for exactly one head. Made under the lock it is always right; made ahead, on top of a batch that is
 still being copied, it is used only if the head then stands where it assumed. Not the writing: that is `posting.writer`.
@@ -21,12 +21,12 @@ from ledger_core.errors import IntegrityError
 from ledger_core.log.merkle import RangeTree
 from ledger_core.ports import Declined, Item, Unchanged
 from ledger_core.store.posting.build import Builder
-from ledger_core.store.posting.decide import Duplicate, Step, Verdict, decide
+from ledger_core.store.posting.decide import Accepted, Duplicate, JudgedRequest, judge
 from ledger_core.store.posting.idempotency import StoredOutcome
 from ledger_core.store.posting.items import EntryItem, Request
 from ledger_core.store.posting.rows import RowWriter, copy_data
 from ledger_core.store.posting.state import BookState, HeadRow, load_facts
-from ledger_core.store.tiles import Tile, TileEdge, plan_tiles
+from ledger_core.store.tiles import Tile, TileEdge, grow_tiles
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class PlannedBatch:
     leaves: list[bytes]
     tree: RangeTree | None
     outcomes: list[Outcome]
-    steps: list[tuple[int, Step]]
+    accepted: list[tuple[int, Accepted]]
     deltas: Mapping[int, Sequence[int]]
     last_recorded_at: datetime | None
     streams: tuple[bytes, bytes, bytes]
@@ -137,21 +137,21 @@ class Planner:
         in_flight: Mapping[str, tuple[EntryItem, str]],
     ) -> PlannedBatch:
         facts = load_facts(conn, self._state, head, requests)
-        decisions = decide(self._state, facts, requests, first_seq=head.size, in_flight=in_flight)
+        judged = judge(self._state, facts, requests, first_seq=head.size, in_flight=in_flight)
         built = Builder(self._book, head, self._rows, self._clock(), self._random_bytes)
-        outcomes = [_outcome(verdict, built) for verdict in decisions.verdicts]
-        settle_duplicates(conn, self._book, decisions.duplicates, ChainMap(built.by_external_id, dict(in_flight)))
-        self._set_stands(outcomes, decisions.duplicates, built.seq)
+        outcomes = [_outcome(each, built) for each in judged.requests]
+        settle_duplicates(conn, self._book, judged.duplicates, ChainMap(built.by_external_id, dict(in_flight)))
+        self._set_stands(outcomes, judged.duplicates, built.seq)
         tree = RangeTree(head.frontier, built.leaves) if built.leaves else None
-        tiles = plan_tiles(conn, self._book, head.size, built.leaves, tree.node, self._edge) if tree else []
+        tiles = grow_tiles(conn, self._book, head.size, built.leaves, tree.node, self._edge) if tree else []
         batch = PlannedBatch(
             head=head,
             size=built.seq,
             leaves=built.leaves,
             tree=tree,
             outcomes=outcomes,
-            steps=built.steps,
-            deltas=decisions.deltas,
+            accepted=built.accepted,
+            deltas=judged.deltas,
             last_recorded_at=built.last_recorded_at if tree is not None else head.last_recorded_at,
             streams=(
                 copy_data(built.record_rows),
@@ -182,20 +182,20 @@ def _is_simple(request: Request) -> bool:
     )
 
 
-def _outcome(verdict: Verdict, built: Builder) -> Outcome:
-    if verdict.error is not None or verdict.replay is not None:
-        replay = verdict.replay
+def _outcome(judged: JudgedRequest, built: Builder) -> Outcome:
+    if judged.error is not None or judged.replay is not None:
+        replay = judged.replay
         return Outcome(
-            request=verdict.request,
+            request=judged.request,
             replay=replay,
-            error=verdict.error,
+            error=judged.error,
             covers=replay.first_seq + replay.count if replay else 0,
         )
     items: list[Item] = []
     first_seq = built.seq
-    for outcome in verdict.outcomes:
-        items.append(built.add(outcome) if type(outcome) is Step else outcome)  # type: ignore[arg-type]
-    return Outcome(request=verdict.request, items=tuple(items), covers=built.seq if built.seq > first_seq else 0)
+    for outcome in judged.outcomes:
+        items.append(built.add(outcome) if type(outcome) is Accepted else outcome)  # type: ignore[arg-type]
+    return Outcome(request=judged.request, items=tuple(items), covers=built.seq if built.seq > first_seq else 0)
 
 
 def settle_duplicates(

@@ -1,7 +1,7 @@
 """The tables derived from records, as transaction 1 writes them (entries and postings go by COPY in `writer.py`).
 
 Each can be rebuilt from the signed bytes alone, and `counterfoil check` proves that it equals them. Not
-decisions: what comes here was allowed already.
+judgement: what comes here was allowed already.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 from psycopg import Connection, Cursor
 
-from ledger_core.store.posting.accounts import AccountStep
-from ledger_core.store.posting.decide import Step
+from ledger_core.store.posting.accounts import AccountChange
+from ledger_core.store.posting.decide import Accepted
 from ledger_core.store.posting.items import RecordItem
 
 _BALANCES = """
@@ -28,19 +28,19 @@ _BALANCES = """
 
 
 def project(
-    conn: Connection[Any], book: str, steps: Sequence[tuple[int, Step]], deltas: Mapping[int, Sequence[int]]
+    conn: Connection[Any], book: str, accepted: Sequence[tuple[int, Accepted]], deltas: Mapping[int, Sequence[int]]
 ) -> Cursor[Any] | None:
-    """Write what `steps` (with their seq) mean for accounts, exports and balances; return the update of balances."""
-    for seq, step in steps:
-        if step.account_step is not None:
-            _account(conn, book, seq, step.account_step)
-        elif isinstance(step.item, RecordItem) and step.item.kind == "export":
-            _export(conn, book, seq, step.item.members)
+    """Write what `accepted` (with their seq) mean for accounts, exports and balances; return the update of balances."""
+    for seq, each in accepted:
+        if each.account_change is not None:
+            _account(conn, book, seq, each.account_change)
+        elif isinstance(each.item, RecordItem) and each.item.kind == "export":
+            _export(conn, book, seq, each.item.members)
     return add_to_balances(conn, book, deltas) if deltas else None
 
 
 def add_to_balances(conn: Connection[Any], book: str, deltas: Mapping[int, Sequence[int]]) -> Cursor[Any]:
-    """Add gross debits and credits to each touched account, in one statement and in account order."""
+    """Add gross debits and credits to each touched account, in one update and in account order."""
     ordered = sorted(deltas)
     return conn.execute(
         _BALANCES,
@@ -59,11 +59,11 @@ def _array(numbers: Sequence[int]) -> str:
     return "{" + ",".join(map(str, numbers)) + "}"
 
 
-def _account(conn: Connection[Any], book: str, seq: int, step: AccountStep) -> None:
-    account = step.account
-    body = step.body["account"]
+def _account(conn: Connection[Any], book: str, seq: int, change: AccountChange) -> None:
+    account = change.account
+    body = change.body["account"]
     metadata = orjson.dumps(body["metadata"]).decode()
-    if step.action == "created":
+    if change.action == "created":
         conn.execute(
             "insert into ledger.accounts (book, account_id, code, type, normal_balance, currency, status, overdraft, "
             "metadata, opened_seq, changed_seq) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",

@@ -33,7 +33,7 @@ POSTINGS_COPY = (
 _NULL = b"\xff\xff\xff\xff"
 _LENGTH = Struct(">I")
 _TIME_AND_LENGTH = Struct(">IqI")
-_POSTING_TAIL = Struct(">qI3sIq")
+_POSTING_SUFFIX = Struct(">qI3sIq")
 
 
 class RowWriter:
@@ -61,16 +61,16 @@ class RowWriter:
         layout, start, middle = made
         return layout.pack(start, seq, middle, micros, 32, leaf, len(canonical)) + canonical
 
-    def entry(self, seq: int, id: bytes, tail: bytes) -> bytes:
-        """Return a row of `entries` around the `tail` that `entry_tail` built."""
-        return self._entry.pack(self._entry_start, seq, 16, id) + tail
+    def entry(self, seq: int, id: bytes, suffix: bytes) -> bytes:
+        """Return a row of `entries` around the `suffix` that `entry_suffix` built."""
+        return self._entry.pack(self._entry_start, seq, 16, id) + suffix
 
-    def posting(self, seq: int, line: int, account_id: int, tail: bytes) -> bytes:
-        """Return a row of `postings` around the `tail` that `posting_tail` built."""
-        return self._posting.pack(self._posting_start, seq, 2, line, 4, account_id) + tail
+    def posting(self, seq: int, line: int, account_id: int, suffix: bytes) -> bytes:
+        """Return a row of `postings` around the `suffix` that `posting_suffix` built."""
+        return self._posting.pack(self._posting_start, seq, 2, line, 4, account_id) + suffix
 
 
-def entry_tail(draft: EntryDraft, metadata: bytes, micros: int) -> bytes:
+def entry_suffix(draft: EntryDraft, metadata: bytes, micros: int) -> bytes:
     """Return the fields of an entry's row from `external_id` on; `metadata` is JSON, `micros` its `effective_at`."""
     external_id, description = draft.external_id.encode(), draft.description.encode()
     return b"".join(
@@ -88,9 +88,9 @@ def entry_tail(draft: EntryDraft, metadata: bytes, micros: int) -> bytes:
     )
 
 
-def posting_tail(posting: PostingDraft, micros: int) -> bytes:
+def posting_suffix(posting: PostingDraft, micros: int) -> bytes:
     """Return the fields of a posting's row from `direction` on; `micros` is the entry's `effective_at`."""
-    return _DIRECTIONS[posting.direction] + _POSTING_TAIL.pack(
+    return _DIRECTIONS[posting.direction] + _POSTING_SUFFIX.pack(
         posting.amount_minor, 3, posting.currency.encode(), 8, micros
     )
 

@@ -16,7 +16,7 @@ from ledger_core.log.merkle import Frontier, RangeTree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignedTail:
+class SignedTree:
     """A signed note over the tree of `size` leaves; `tree` knows the leaves from `first` on."""
 
     note: str
@@ -34,7 +34,7 @@ class Stored:
     inserted: bool
 
 
-def store_checkpoint(conn: Connection[Any], book: str, signed: SignedTail) -> Stored:
+def store_checkpoint(conn: Connection[Any], book: str, signed: SignedTree) -> Stored:
     """Store `signed` and advance the head over it, whoever wrote the records below; older than the head, do nothing.
 
     Raises `IntegrityError` when the log is shorter than what was signed: the database went back in time.

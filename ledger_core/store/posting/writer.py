@@ -64,13 +64,13 @@ class BatchWriter:
                 copy.write(records)
                 # From here on the server has work to do; planning any earlier only competes for the interpreter.
                 locked(planned)
-            for statement, data in ((ENTRIES_COPY, entries), (POSTINGS_COPY, postings)):
+            for into, data in ((ENTRIES_COPY, entries), (POSTINGS_COPY, postings)):
                 if data:
-                    with cursor.copy(statement) as copy:
+                    with cursor.copy(into) as copy:
                         copy.write(data)
         # One wait for all of them: under load each wait costs a turn of the interpreter's lock.
         with conn.pipeline():
-            touched = project(conn, self.book, planned.steps, planned.deltas)
+            touched = project(conn, self.book, planned.accepted, planned.deltas)
             insert_tiles(conn, self.book, planned.tiles)
             write_outcomes(conn, self.book, [(outcome.request, outcome.items) for outcome in planned.outcomes])
             moved = move_head(conn, self.book, planned.head, after=planned.head_after)

@@ -17,7 +17,7 @@ from ledger_core.errors import CounterfoilError, IntegrityError
 from ledger_core.log.merkle import NodeReader
 from ledger_core.ports import Answer, Item, Posted
 from ledger_core.store.posting.plan import Outcome
-from ledger_core.store.posting.signed import SignedTail, Stored, covering_checkpoint
+from ledger_core.store.posting.signed import SignedTree, Stored, covering_checkpoint
 from ledger_core.store.readers_decode import posted_from_row
 from ledger_core.store.tiles import node_reader
 
@@ -40,7 +40,7 @@ class Answers:
         self,
         conn: Connection[Any],
         ready: Sequence[Waiting],
-        signed: SignedTail | None,
+        signed: SignedTree | None,
         stored: Stored | None,
     ) -> None:
         """Resolve the future of each of `ready`, all of which a stored checkpoint covers."""
@@ -56,7 +56,7 @@ class Answers:
                 request.future.set_result(answer)
 
     def _answer(
-        self, conn: Connection[Any], outcome: Outcome, signed: SignedTail | None, stored: Stored | None
+        self, conn: Connection[Any], outcome: Outcome, signed: SignedTree | None, stored: Stored | None
     ) -> Answer:
         if outcome.covers == 0:
             return unsigned_answer(outcome, outcome.stands)

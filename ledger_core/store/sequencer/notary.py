@@ -17,7 +17,7 @@ from ledger_core.log.merkle import Frontier, RangeTree, consistency_path
 from ledger_core.log.note import Checkpoint, parse_checkpoint, parse_note
 from ledger_core.signing.port import CheckpointSigner
 from ledger_core.store.posting.signed import (
-    SignedTail,
+    SignedTree,
     Stored,
     behind_signature,
     frontier_at,
@@ -53,7 +53,7 @@ class Notary:
         if row is not None and row[1] < row[0]:
             self.sign_and_store(conn, row[0])
 
-    def sign_and_store(self, conn: Connection[Any], size: int) -> tuple[SignedTail, Stored]:
+    def sign_and_store(self, conn: Connection[Any], size: int) -> tuple[SignedTree, Stored]:
         """Obtain a checkpoint over at least `size` durable records and run transaction 2 with it.
 
         Raises `DependencyError` when the proxy is away, `IntegrityError` when it and the log contradict each
@@ -84,7 +84,7 @@ class Notary:
             if self._anchor is not None and self._anchor.size + len(self._leaves) == first_seq:
                 self._leaves.extend(leaves)
 
-    def _sign_latest(self, conn: Connection[Any], size: int) -> SignedTail:
+    def _sign_latest(self, conn: Connection[Any], size: int) -> SignedTree:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 return self._sign(conn, size)
@@ -95,7 +95,7 @@ class Notary:
                     self._rebase(conn, moved.latest)
         raise AssertionError("unreachable")
 
-    def _sign(self, conn: Connection[Any], size: int) -> SignedTail:
+    def _sign(self, conn: Connection[Any], size: int) -> SignedTree:
         anchor, tree = self._tree(conn, size)
         size = tree.size
         root = tree.frontier.root()
@@ -115,7 +115,7 @@ class Notary:
             # What another thread added meanwhile stays.
             self._leaves = self._leaves[found.size - anchor.size :]
             self._anchor = tree.frontier
-        return SignedTail(note=note, first=anchor.size, size=found.size, root=found.root, tree=tree)
+        return SignedTree(note=note, first=anchor.size, size=found.size, root=found.root, tree=tree)
 
     def _tree(self, conn: Connection[Any], size: int) -> tuple[Frontier, RangeTree]:
         """Return the anchor and the tree from it to at least `size`."""
