@@ -1,6 +1,6 @@
 """The posting library: one book, from drafts to signed answers, in this process.
 
-A facade: shapes requests, hands them to the sequencer, waits. Decisions are in `posting.decide`, durability
+A facade: shapes requests, hands them to the sequencer, waits. Judgement is in `posting.decide`, durability
 and signatures in the sequencer. Fulfils `ledger_core.ports.LedgerPort`.
 """
 

@@ -19,7 +19,7 @@ from ledger_core.log.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from ledger_core.store.tiles import TileEdge, insert_tiles, node_reader, plan_tiles, read_tile
+from ledger_core.store.tiles import TileEdge, grow_tiles, insert_tiles, node_reader, read_tile
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +42,7 @@ def leaves(engine: Engine) -> list[bytes]:
                 for offset, leaf in enumerate(batch):
                     copy.write_row(("main", size + offset, "journal_entry", "2026-01-01T00:00:00Z", leaf, b"{}"))
             tree = RangeTree(frontier, batch)
-            insert_tiles(conn, "main", plan_tiles(conn, "main", size, batch, tree.node, edge))
+            insert_tiles(conn, "main", grow_tiles(conn, "main", size, batch, tree.node, edge))
             frontier = tree.frontier
             size += len(batch)
     pooled.close()
