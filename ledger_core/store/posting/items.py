@@ -54,7 +54,7 @@ _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 @dataclass(slots=True, kw_only=True)
 class EntryItem:
-    """A journal entry ready for the lock. `postings` are (account code, side, amount, currency, row suffix)."""
+    """A journal entry ready for the lock; the suffixes are what of its rows does not depend on its place in the log."""
 
     draft: EntryDraft
     body: bytes
