@@ -58,9 +58,10 @@ unit: setup ## The tests without I/O
 	$(BIN)/python -m pytest tests/unit
 
 .PHONY: lint
-lint: setup ## ruff
+lint: setup ## ruff, and deptry: what is declared is what is used
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/deptry .
 
 .PHONY: types
 types: setup ## mypy, strict on the rooms that hold money
