@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-RATE_DIGITS = 6
+from reconciliation.match_rate import decimal_rate
+
 MAX_REASONS = 1_000
 """Reasons stored with a run; the mart `fct_source_findings` has them all, and `counts` says how many there are."""
 
@@ -54,11 +55,8 @@ class Findings:
 
     @property
     def match_rate(self) -> str:
-        """Return matched over matched and breaks, rounded down: 1.000000 means every single one that was due.
-
-        What is pending is counted apart: an item inside its grace says nothing about how well matching works.
-        """
-        return decimal_rate(self.matched, self.matched + self.breaks)
+        """Return the match rate: 1.000000 means every single one that was due."""
+        return decimal_rate(matched=self.matched, breaks=self.breaks)
 
     def as_counts(self) -> dict[str, Any]:
         """Return the member `counts` of the manifest."""
@@ -80,12 +78,6 @@ class Findings:
             "psp_items": self.psp_items,
             "reasons": self.reason_count,
         }
-
-
-def decimal_rate(part: int, whole: int) -> str:
-    """Return `part / whole` with six decimals, rounded down; 1 for nothing out of nothing."""
-    scaled = part * 10**RATE_DIGITS // whole if whole else 10**RATE_DIGITS
-    return f"{scaled // 10**RATE_DIGITS}.{scaled % 10**RATE_DIGITS:0{RATE_DIGITS}d}"
 
 
 def read_findings(connection: Connection, schema: str) -> Findings:

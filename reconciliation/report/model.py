@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from ledger_core.journal.money import Money
+from reconciliation.match_rate import items_due, rate_in
 
 AGE_BUCKETS: tuple[tuple[str, int | None], ...] = (
     ("0-1 days", 1),
@@ -21,24 +22,29 @@ AGE_BUCKETS: tuple[tuple[str, int | None], ...] = (
 MAX_BREAKS_LISTED = 2_000
 """A page of more rows helps nobody; the page says how many it leaves out, `breaks list` has them all."""
 MAX_PENDING_LISTED = 500
+BASIS_POINTS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """`matched` of `total` items of a provider, leg and currency; `total` counts breaks too, and pending ones apart."""
+    """What matched, broke and waits of a provider, leg and currency."""
 
     provider: str
     leg: str
     currency: str
     matched: int
-    total: int
-    pending: int = 0
     breaks: int = 0
+    pending: int = 0
+
+    @property
+    def due(self) -> int:
+        """Return how many items the rate is of."""
+        return items_due(matched=self.matched, breaks=self.breaks)
 
     @property
     def basis_points(self) -> int | None:
-        """Return the rate in hundredths of a percent, rounded down: 100.00 % means every single one."""
-        return self.matched * 10_000 // self.total if self.total else None
+        """Return the match rate in hundredths of a percent: 100.00 % means every single one."""
+        return rate_in(BASIS_POINTS, matched=self.matched, breaks=self.breaks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

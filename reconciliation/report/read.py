@@ -107,9 +107,8 @@ def _rate(row: Row[Any]) -> Rate:
         leg=row.leg,
         currency=row.currency,
         matched=row.matched,
-        total=row.matched + row.breaks,
-        pending=row.pending,
         breaks=row.breaks,
+        pending=row.pending,
     )
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from ledger_core.journal.money import Money
+from reconciliation.match_rate import items_due, rate_in
 from reconciliation.report.amounts import format_rate_change
 from reconciliation.report.chart import bar, rate_chart
-from reconciliation.report.model import AGE_BUCKETS, BreakRow, Change, ClassTotal, Rate, Report
+from reconciliation.report.model import AGE_BUCKETS, BASIS_POINTS, BreakRow, Change, ClassTotal, Rate, Report
 from reconciliation.report.words import CHANGES, LEGS, MARKS, VERDICTS, class_meaning, class_words
 
 MAX_CHANGES_LISTED = 50
@@ -62,7 +63,7 @@ class View:
     verdict_words: str
     item_rate: int | None
     items_matched: int
-    items_total: int
+    items_due: int
     opened: int
     closed: int
     days_complete: int
@@ -84,14 +85,14 @@ class View:
 
 def view_of(report: Report) -> View:
     """Return the view of `report`."""
-    matched, total = sum(rate.matched for rate in report.rates), sum(rate.total for rate in report.rates)
+    matched, breaks = sum(rate.matched for rate in report.rates), sum(rate.breaks for rate in report.rates)
     classes = _classes(report.totals, report.breaks)
     breaks_total = sum(row.total for row in classes)
     return View(
         verdict_words=VERDICTS.get(report.verdict, report.verdict),
-        item_rate=matched * 10_000 // total if total else None,
+        item_rate=rate_in(BASIS_POINTS, matched=matched, breaks=breaks),
         items_matched=matched,
-        items_total=total,
+        items_due=items_due(matched=matched, breaks=breaks),
         opened=sum(1 for change in report.changes if change.kind in {"opened", "reopened"}),
         closed=sum(1 for change in report.changes if change.kind == "closed"),
         days_complete=sum(row.count("complete") for row in report.coverage),

@@ -9,8 +9,9 @@ from uuid import UUID
 import pytest
 
 from ledger_core.log.canonical import canonical_bytes
-from reconciliation.findings import Findings, decimal_rate
+from reconciliation.findings import Findings
 from reconciliation.manifest import build_manifest, manifest_sha256
+from reconciliation.match_rate import decimal_rate
 from reconciliation.pins import Pin, PinnedFile
 
 
@@ -65,10 +66,10 @@ def test_the_first_verdict_that_applies_wins(changes: dict[str, Any], verdict: s
 
 
 def test_a_rate_of_one_means_every_single_one() -> None:
-    assert decimal_rate(999_999_999, 1_000_000_000) == "0.999999"
-    assert decimal_rate(3, 3) == "1.000000"
-    assert decimal_rate(0, 0) == "1.000000"
-    assert decimal_rate(1, 3) == "0.333333"
+    assert decimal_rate(matched=999_999_999, breaks=1) == "0.999999"
+    assert decimal_rate(matched=3, breaks=0) == "1.000000"
+    assert decimal_rate(matched=0, breaks=0) == "1.000000"
+    assert decimal_rate(matched=1, breaks=2) == "0.333333"
 
 
 def test_a_pending_item_is_counted_apart_and_a_break_lowers_the_rate() -> None:

@@ -32,7 +32,7 @@ def usd(minor: int) -> Money:
 
 
 def rate(matched: int, breaks: int, leg: str = "A") -> Rate:
-    return Rate(provider="stripe", leg=leg, currency="USD", matched=matched, total=matched + breaks, breaks=breaks)
+    return Rate(provider="stripe", leg=leg, currency="USD", matched=matched, breaks=breaks)
 
 
 def break_row(number: int, break_class: str, *, key: str | None = None, minor: int = 100) -> BreakRow:

@@ -33,7 +33,7 @@ def test_a_difference_carries_its_sign_and_zero_has_none() -> None:
 
 
 def test_one_break_in_a_million_is_not_a_hundred_percent() -> None:
-    rate = Rate(provider="stripe", leg="A", currency="USD", matched=999_999, total=1_000_000)
+    rate = Rate(provider="stripe", leg="A", currency="USD", matched=999_999, breaks=1)
     assert format_rate(rate.basis_points) == "99.99 %"
     assert format_rate(None) == "—"
 

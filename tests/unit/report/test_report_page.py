@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from reconciliation.match_rate import decimal_rate
 from reconciliation.report.chart import rate_chart
 from reconciliation.report.model import RunPoint
 from reconciliation.report.page import page_of
@@ -72,6 +74,16 @@ def test_what_a_bridge_does_not_explain_stands_on_the_page() -> None:
     assert bridge.unexplained.amount_minor == 0
     wrong = type(bridge)(**{name: getattr(bridge, name) for name in bridge.__dataclass_fields__} | {"steps": ()})
     assert wrong.unexplained.amount_minor == -100
+
+
+def test_page_and_run_say_one_rate_of_the_same_counts_and_pending_items_move_neither() -> None:
+    run = decimal_rate(matched=9, breaks=1)
+    (plain,) = rows.report(rates=(rows.rate(9, 1),)).rates
+    waiting = replace(plain, pending=50)
+    assert (waiting.basis_points, waiting.due) == (plain.basis_points, plain.due) == (9_000, 10)
+    view = view_of(rows.report(rates=(waiting,)))
+    assert (view.item_rate, view.items_matched, view.items_due) == (9_000, 9, 10)
+    assert run == "0.900000"
 
 
 def test_the_rate_says_how_it_changed_since_the_last_run() -> None:
