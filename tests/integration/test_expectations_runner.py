@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -12,6 +13,8 @@ from sqlalchemy import Engine, text
 from expectations.model import Batch, Expectation, Scope, Suite, between, never_null, rows_refused
 from expectations.runner import validate
 from expectations.suites import camt053, ledger, stripe_report
+from ingest.raw_tables import mirror_contract
+from ingest.stripe_report.contract import CONTRACT
 
 pytestmark = pytest.mark.integration
 LAST = date(2026, 10, 31)
@@ -19,8 +22,9 @@ LAST = date(2026, 10, 31)
 
 @pytest.fixture
 def stripe_days(engine: Engine) -> Engine:
-    """Five weeks of charges, forty a day, with one fee rate."""
+    """Five weeks of charges, forty a day, with one fee rate, of a source whose contract is mirrored as landing does."""
     with engine.begin() as connection:
+        mirror_contract(connection.connection.cursor(), CONTRACT)
         for back in range(35, -1, -1):
             _land_items(connection, LAST - timedelta(days=back), rows=40, fee="0.30")
     return engine
@@ -50,6 +54,33 @@ def test_a_row_whose_net_is_not_gross_minus_fee_is_an_error(stripe_days: Engine,
         ("net_is_gross_minus_fee", "error")
     ]
     assert failed[0].unexpected_count == 1
+
+
+def test_every_category_of_the_contract_is_known_and_any_other_warns(stripe_days: Engine, database_url: str) -> None:
+    with stripe_days.begin() as connection:
+        for category in CONTRACT.events:
+            _land_items(connection, LAST, rows=1, fee="0.30", category=category)
+    assert _unknown_categories(database_url) == 0
+    with stripe_days.begin() as connection:
+        _land_items(connection, LAST, rows=1, fee="0.30", category="quantum_refund")
+        _land_items(connection, LAST, rows=2, fee="0.30", category="")
+    assert _unknown_categories(database_url) == 3
+
+
+def test_a_category_that_the_contract_gives_up_is_unknown_from_then_on(stripe_days: Engine, database_url: str) -> None:
+    """No list beside the contract's: with `charge` gone from it, all forty charges of the day are strangers."""
+    fewer = {name: event for name, event in CONTRACT.events.items() if name != "charge"}
+    with stripe_days.begin() as connection:
+        mirror_contract(connection.connection.cursor(), replace(CONTRACT, events=fewer))
+    assert _unknown_categories(database_url) == 40
+
+
+def _unknown_categories(database_url: str) -> int:
+    outcomes = validate(stripe_report.suite(), Scope(book="main", first=LAST, last=LAST), database_url)
+    (outcome,) = [each for each in outcomes if each.expectation.name == "items_reporting_category_is_known"]
+    assert outcome.error is None
+    assert outcome.passed == (outcome.unexpected_count == 0)
+    return outcome.unexpected_count
 
 
 def test_a_book_without_any_rows_passes_because_drift_needs_something_to_compare(database_url: str) -> None:
@@ -126,7 +157,9 @@ def _land_file(connection: object, source: str, name: str, rows: int) -> uuid.UU
     return file_id
 
 
-def _land_items(connection: object, day: date, *, rows: int, fee: str, net: str | None = None) -> None:
+def _land_items(
+    connection: object, day: date, *, rows: int, fee: str, net: str | None = None, category: str = "charge"
+) -> None:
     file_id = _land_file(connection, "stripe_report", f"items-{day}-{uuid.uuid4()}", rows)
     connection.execute(  # type: ignore[attr-defined]
         text(
@@ -134,7 +167,7 @@ def _land_items(connection: object, day: date, *, rows: int, fee: str, net: str 
             " (file_id, ordinal, row_sha256, balance_transaction_id,"
             " created_utc, currency, gross, fee, net, reporting_category, payment_intent_id)"
             " select :id, n, '', 'txn_' || cast(:id as text) || n, :at, 'usd', '10.00',"
-            " :fee, :net, 'charge', 'pi_' || n from generate_series(1, :rows) n"
+            " :fee, :net, :category, 'pi_' || n from generate_series(1, :rows) n"
         ),
         {
             "id": file_id,
@@ -142,6 +175,7 @@ def _land_items(connection: object, day: date, *, rows: int, fee: str, net: str 
             "fee": fee,
             "net": net or str(Decimal("10.00") - Decimal(fee)),
             "rows": rows,
+            "category": category,
         },
     )
 
