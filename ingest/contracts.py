@@ -1,7 +1,10 @@
 """What a source promises, declared once: the vocabulary in which `ingest/<source>/contract.py` is written.
 
-Not a parser and not a table: parsers, the raw tables, the claims on bank lines and the published format page all read
-the same declaration, so that a unit, a sign or a mandatory column is stated in exactly one place.
+Not a parser and not a table. Parsers read the columns, the delimiter and the format here; the claims on bank lines and
+the canonical events are mirrored from here into the database. The raw tables are frozen in a migration and the
+published page is written by hand; tests say when either parts from this. Nobody reads `encoding`, `scale`, `sign`,
+`time_zone` and `currency_case`: they tell people what the parsers and the staging models do, each of which states it
+again.
 
 The invariant: a value reaches a raw table exactly as it came, or not at all. A contract says what is checked, never how
 something is converted; conversion is dbt's staging.

@@ -1,4 +1,8 @@
-"""Which sources there are: every package of this room with a `land` module. Adding one changes nothing here."""
+"""Which sources there are: every package of this room with a `land` module.
+
+A new package is found by this module, the command line, the landing folders and the asset graph. It does not yet count
+for anything: what else must name it stands in `docs/formats/contracts.md`.
+"""
 
 from __future__ import annotations
 
