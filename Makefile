@@ -75,6 +75,10 @@ contracts: setup ## Who may import whom
 bench: setup ## Every benchmark at full size, each against a baseline of the same run
 	for name in posting http_api ingest reconciliation verify; do $(BIN)/python -m bench.$$name || exit 1; done
 
+.PHONY: compare
+compare: setup ## The same against COMMIT=, in turn: is anything slower here?
+	$(BIN)/python -m bench.compare "$(COMMIT)" $(COMPARE_OPTIONS)
+
 .PHONY: format
 format: setup ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .
