@@ -1,0 +1,192 @@
+"""A release before this one: its populated database comes to today's schemas, and what it proved is still proven.
+
+Each folder of `tests/fixtures/releases/` is one release, made by `make.py` there. No signing key is in it, so nothing
+is posted to the restored book; what it closed is closed again in a new book, from the files that the release was given.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from ledger_core.log.verifier import verify_path
+from ledger_core.settings import Settings
+from ledger_core.store.checker import check_book
+from ledger_core.store.database import make_engine
+from ledger_core.store.embedded import EmbeddedPostgres, binary
+from ledger_core.store.migrate import migrate
+from ledger_core.store.objects import FileStore
+from ledger_core.store.readers import read_head, trial_balance
+
+pytestmark = pytest.mark.integration
+RELEASES = Path(__file__).parents[1] / "fixtures" / "releases"
+SOURCES = {"stripe_report": "stripe", "camt053": "bank"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """What a release left, unpacked: its database on today's schemas, its archive and trust file, its input."""
+
+    expected: dict[str, Any]
+    engine: Engine
+    applied: list[str]
+    folder: Path
+
+    @property
+    def trust_path(self) -> Path:
+        return self.folder / "trust.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyThen:
+    """What the release's signing proxy said last; its keys are gone, so it can say nothing new."""
+
+    release: Release
+    asked: list[str] = field(default_factory=list)
+
+    def latest(self, origin: str) -> str | None:
+        self.asked.append(origin)
+        return str(self.release.expected["checkpoint"]) if origin == self.release.expected["origin"] else None
+
+    def keys(self) -> list[dict[str, Any]]:
+        newest = sorted(self.release.folder.rglob("keys.jsonl"))[-1]
+        return [json.loads(line) for line in newest.read_text().splitlines()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeThen:
+    """As much of a runtime as a check needs."""
+
+    settings: Settings
+    engine: Engine
+    signer: ProxyThen
+    archive: FileStore
+    trust_path: Path
+
+
+@pytest.fixture(scope="module", params=sorted(path.parent.name for path in RELEASES.glob("*/expected.json")))
+def release(
+    request: pytest.FixtureRequest, postgres: tuple[EmbeddedPostgres, int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Release]:
+    """A release, restored into an empty database of a server that has the roles, and migrated while it holds rows."""
+    embedded, port = postgres
+    packed, folder = RELEASES / request.param, tmp_path_factory.mktemp("release")
+    for name in ("archive", "input"):
+        with tarfile.open(packed / f"{name}.tar.gz") as tar:
+            tar.extractall(folder if name == "archive" else folder / "input", filter="data")
+    name = f"release_{os.getpid()}"
+    admin = make_engine(embedded.url(port, "postgres"), role="login", pool_size=1)
+    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"create database {name} template template0"))
+    _restore(embedded.url(port, name), gzip.decompress((packed / "database.sql.gz").read_bytes()))
+    engine = make_engine(embedded.url(port, name), role="login")
+    applied = migrate(engine)
+    yield Release(
+        expected=json.loads((packed / "expected.json").read_text()), engine=engine, applied=applied, folder=folder
+    )
+    engine.dispose()
+    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"drop database {name} with (force)"))
+    admin.dispose()
+
+
+def test_the_populated_database_stands_at_the_heads_of_today(release: Release) -> None:
+    assert migrate(release.engine) == []
+    with release.engine.connect() as connection:
+        versions = set(connection.execute(text("select version_num from migrations.version")).scalars())
+        entries = connection.execute(text("select count(*) from ledger.posted_entries")).scalar_one()
+    assert set(release.applied) <= versions
+    assert entries == release.expected["entries"] > 100
+
+
+def test_head_and_trial_balance_are_what_the_release_said(release: Release) -> None:
+    expected = release.expected
+    with release.engine.connect() as connection:
+        head = read_head(connection, expected["book"])
+        found = trial_balance(connection, expected["book"])
+    assert (head.size, head.signed_size) == (expected["size"], expected["signed_size"])
+    totals = {
+        name: {"debits": str(debits), "credits": str(credits)} for name, (debits, credits) in found.totals.items()
+    }
+    assert totals == expected["trial_balance"]
+
+
+def test_every_projection_still_equals_the_signed_log(release: Release) -> None:
+    proxy = ProxyThen(release=release)
+    then = RuntimeThen(
+        settings=Settings(home_path=release.folder, env="test"),
+        engine=release.engine,
+        signer=proxy,
+        archive=FileStore(release.folder / "archive"),
+        trust_path=release.trust_path,
+    )
+    report = check_book(then, release.expected["book"])  # type: ignore[arg-type]
+    assert report.sound, report.as_lines()
+    assert proxy.asked == [release.expected["origin"]] * 2
+    assert report.size == release.expected["size"]
+    assert report.counts["segments"] == 2
+    assert report.counts["entries"] == release.expected["entries"]
+
+
+def test_the_archive_verifies_with_the_trust_file_of_the_release(release: Release) -> None:
+    report = verify_path(release.folder / "archive", release.trust_path)
+    assert (report.verdict, report.exit_status) == ("verified", 0), report.as_lines()
+    assert len(list((release.folder / "archive").rglob("manifest*"))) >= 2
+
+
+def test_the_open_breaks_are_there_under_their_ids(release: Release) -> None:
+    with release.engine.connect() as connection:
+        found = connection.execute(text("select break_id from recon.breaks where status = 'open' order by break_id"))
+        assert list(found.scalars()) == release.expected["open_breaks"]
+        runs = connection.execute(text("select run_id, verdict from recon.runs order by ordinal")).all()
+    assert [tuple(run) for run in runs] == [(run["run_id"], run["verdict"]) for run in release.expected["runs"]]
+
+
+def test_the_same_files_closed_by_todays_code_give_the_same_output(
+    release: Release, home: Path, database_url: str
+) -> None:
+    """By the commands, as the release did it; the id of a run names the code and may differ, what it found may not."""
+    files = release.folder / "input"
+
+    def run(*arguments: str) -> Any:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("COUNTERFOIL_", "DATABASE_"))}
+        finished = subprocess.run(
+            [str(Path(sys.executable).with_name("counterfoil")), *arguments, "--json"],
+            env=kept | {"COUNTERFOIL_HOME": str(home), "COUNTERFOIL_ENV": "test", "DATABASE_URL": database_url},
+            cwd=files, capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+        assert finished.returncode in (0, 1), finished.stdout + finished.stderr
+        return json.loads(finished.stdout)
+
+    run("accounts", "apply", "accounts.yaml")
+    for source, folder in SOURCES.items():
+        run("ingest", source, folder)
+    (files / "entries.jsonl").write_text("".join(part.read_text() for part in sorted(files.glob("entries-*.jsonl"))))
+    run("post", "entries.jsonl")
+    # The last day alone, which holds all of them: a day costs half a minute on a busy machine.
+    closed = release.expected["runs"][-1]
+    found = run("reconcile", "--to", closed["as_of"])
+    assert (found["verdict"], found["breaks"]) == (closed["verdict"], closed["breaks"])
+    assert found["outputs"] == closed["outputs"]
+    breaks = run("breaks", "list")
+    assert sorted(each["break_id"] for each in breaks) == release.expected["open_breaks"]
+
+
+def _restore(url: str, dump: bytes) -> None:
+    address = url.replace("postgresql+psycopg://", "postgresql://")
+    finished = subprocess.run(
+        [str(binary("psql")), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", address],
+        input=dump, capture_output=True, check=False,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr.decode()[-2000:]
