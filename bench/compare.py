@@ -6,7 +6,8 @@ COMMIT is checked out beside this tree with an environment of its own, by its ow
 there, here, there, here (five pairs). For every figure it prints the ratio of the medians, here over there, and the
 spread of the pairs, the lowest and the highest ratio of one run here to the run there just before it. A figure whose
 spread takes in 1 is no loss, whatever its medians say: the machine moved more than the code did. The exit status is 1
-when a figure is worse in every pair and its medians by more than 5 %, 2 when nothing could be compared.
+when a figure is worse in every pair and its medians by more than 5 %, 2 when nothing could be compared. One pair has no
+spread and judges nothing.
 
 The working tree is measured as it stands, with what is not committed. Traffic is loopback only.
 """
@@ -66,13 +67,16 @@ class Compared:
     @property
     def is_worse(self) -> bool:
         """Tell whether this is a loss that counts."""
-        return not self.figure.is_baseline and not self.is_within_spread and self.loss > TOLERATED_LOSS
+        judged = not self.figure.is_baseline and len(self.here) > 1
+        return judged and not self.is_within_spread and self.loss > TOLERATED_LOSS
 
     @property
     def words(self) -> str:
         """Return the judgement."""
         if self.figure.is_baseline:
             return "baseline: the machine, not judged"
+        if len(self.here) == 1:
+            return "one pair has no spread: not judged"
         if self.is_within_spread:
             return "no loss: within the spread"
         if self.loss <= 0:
@@ -147,8 +151,7 @@ def compare(name: str, there: Sequence[str], here: Sequence[str]) -> tuple[list[
 
 def print_compared(name: str, compared: Sequence[Compared], lacking: Sequence[str], pairs: int) -> None:
     """Print one line a figure."""
-    alone = "; one pair has no spread" if pairs == 1 else ""
-    print(f"\n{name}, {pairs} pair{'s' if pairs > 1 else ''}{alone}")
+    print(f"\n{name}, {pairs} pair{'s' if pairs > 1 else ''}")
     for each in compared:
         way = "higher" if each.figure.higher_is_better else "lower"
         low, high = each.spread

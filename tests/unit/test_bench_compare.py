@@ -56,7 +56,12 @@ def test_a_loss_counts_when_every_pair_shows_it_and_it_is_over_five_percent(
 
 def test_what_measures_the_machine_is_never_a_loss() -> None:
     baseline = Figure(name="limit", pattern="", higher_is_better=True, is_baseline=True)
-    assert not compared(baseline, (100,), (10,)).is_worse
+    assert not compared(baseline, (100, 100), (10, 10)).is_worse
+
+
+def test_one_pair_has_no_spread_and_judges_nothing() -> None:
+    alone = compared(HIGHER, (100,), (10,))
+    assert (alone.is_worse, alone.words) == (False, "one pair has no spread: not judged")
 
 
 def test_every_figure_of_the_verifier_is_read_from_what_it_prints() -> None:
