@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from ledger_core.errors import IntegrityError, NotFound
-from ledger_core.store.tiles import TILE_HEIGHT, TILE_WIDTH, read_tile
+from ledger_core.store.tiles import TILE_HEIGHT, TILE_WIDTH, read_leaves, read_records, read_roots, read_tile
 
 MAX_LEVEL = 7
 """256^8 leaves are more than a size can count."""
@@ -69,28 +69,17 @@ def read_tile_bytes(connection: Connection, book: str, tile: TilePath, signed_si
 
 def _partial(connection: Connection, book: str, tile: TilePath) -> bytes:
     first = tile.n * TILE_WIDTH
-    if tile.level == 0:
-        query = "select leaf_hash from ledger.records where book = :book and seq >= :first and seq < :next order by seq"
-        given = {"book": book, "first": first, "next": first + tile.width}
+    if tile.level:
+        hashes = read_roots(connection, book, tile.level - 1, first, tile.width)
     else:
-        assert tile.level is not None
-        query = (
-            "select root from ledger.tiles "
-            "where book = :book and level = :level and n >= :first and n < :next order by n"
-        )
-        given = {"book": book, "level": tile.level - 1, "first": first, "next": first + tile.width}
-    hashes = [bytes(found) for found in connection.execute(text(query), given).scalars()]
+        hashes = read_leaves(connection, book, first, tile.width)
     return b"".join(_whole(hashes, book, tile))
 
 
 def _bundle(connection: Connection, book: str, tile: TilePath) -> bytes:
     """Return the records, each after its length in two bytes, most significant first."""
     first = tile.n * TILE_WIDTH
-    found = connection.execute(
-        text("select canonical from ledger.records where book = :book and seq >= :first and seq < :next order by seq"),
-        {"book": book, "first": first, "next": first + tile.width},
-    ).scalars()
-    records = _whole([bytes(record) for record in found], book, tile)
+    records = _whole(read_records(connection, book, first, tile.width), book, tile)
     return b"".join(len(record).to_bytes(2, "big") + record for record in records)
 
 

@@ -184,7 +184,7 @@ def _gather(runtime: Runtime, result: DemoResult) -> None:
         run = latest_run(connection, runtime.settings.book)
         counts = connection.exec_driver_sql(
             "select (select count(*) from ledger.posted_entries where book = %(book)s),"
-            " (select coalesce(sum(rows_accepted), 0) from raw.files where book = %(book)s)",
+            " (select coalesce(sum(rows_accepted), 0) from raw.current_files where book = %(book)s)",
             {"book": runtime.settings.book},
         ).one()
     result.entries, result.items_landed = int(counts[0]), int(counts[1])

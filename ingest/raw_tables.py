@@ -46,9 +46,8 @@ def find_landed(cursor: psycopg.Cursor, file_id: UUID, *, quarantined: int) -> L
         """
         select
             file.file_id, file.name, file.record_type, file.received_at,
-            file.rows_read, file.rows_accepted, file.rows_quarantined,
-            (select newer.name from raw.files as newer where newer.supersedes = file.file_id limit 1)
-        from raw.files as file where file.file_id = %s
+            file.rows_read, file.rows_accepted, file.rows_quarantined, file.superseded_by_name
+        from raw.current_files as file where file.file_id = %s
         """,
         (file_id,),
     )
@@ -93,12 +92,11 @@ def find_older_version(
     """
     cursor.execute(
         """
-        select older.file_id from raw.files as older
-        where older.book = %s and older.source = %s and older.account = %s
+        select older.file_id from raw.current_files as older
+        where older.is_current and older.book = %s and older.source = %s and older.account = %s
             and older.name = %s and older.record_type = %s
             and coalesce(older.interval_from, older.first_on, '-infinity') <= coalesce(%s::date, 'infinity')
             and coalesce(older.interval_to, older.last_on, 'infinity') >= coalesce(%s::date, '-infinity')
-            and not exists (select from raw.files as newer where newer.supersedes = older.file_id)
         order by older.received_at desc, older.file_id limit 1
         """,
         (book, source, account, name, record_type, last_on, first_on),

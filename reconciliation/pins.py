@@ -195,36 +195,38 @@ def _numbered(rows: Sequence[RowMapping]) -> tuple[PinnedFile, ...]:
 
 _SENTINEL = "select exists (select 1 from {schema}.dim_rule_versions)"
 
-# The clock of entries is read below the signed size, as everything else of the ledger is.
+# One snapshot: the views end at the signed size that the head shows.
 _HEAD = """
 with head as (
-    select coalesce((select signed_size from ledger.log_head where book = :book), 0) as signed_size
+    select coalesce((select signed_size from ledger.heads where book = :book), 0) as signed_size
+),
+
+entries as (
+    select
+        max(entry.seq) as last_seq,
+        max(entry.effective_at at time zone 'UTC')::date as last_on
+    from ledger.posted_entries as entry
+    where entry.book = :book
+),
+
+accounts as (
+    select max(version.seq) as last_seq from ledger.posted_account_versions as version where version.book = :book
 )
+
 select
     head.signed_size,
-    coalesce((
-        select max(entry.seq) from ledger.entries as entry where entry.book = :book and entry.seq < head.signed_size
-    ), -1) as last_entry_seq,
-    coalesce((
-        select max(version.seq) from ledger.account_versions as version
-        where version.book = :book and version.seq < head.signed_size
-    ), -1) as last_account_seq,
-    (
-        select max(entry.effective_at at time zone 'UTC')::date from ledger.entries as entry
-        where entry.book = :book and entry.seq < head.signed_size
-    ) as last_on
+    coalesce(entries.last_seq, -1) as last_entry_seq,
+    coalesce(accounts.last_seq, -1) as last_account_seq,
+    entries.last_on
 from head
+cross join entries
+cross join accounts
 """
 
-# A file that a newer version of it supersedes is history: its rows are not read.
+# A file that a newer version replaced is history: its rows are not read.
 _FILES = """
 select file.file_id, file.source, file.account, file.sha256, file.last_on
-from raw.files as file
-where file.book = :book
-    and file.status = 'landed'
-    and not exists (
-        select 1 from raw.files as newer
-        where newer.supersedes = file.file_id and newer.status = 'landed'
-    )
+from raw.current_files as file
+where file.book = :book and file.is_current
 order by file.source, file.account, file.sha256
 """

@@ -16,9 +16,8 @@ _STATEMENTS = """
         statement.opening_amount::numeric * case statement.opening_indicator when 'DBIT' then -1 else 1 end as opening,
         statement.closing_amount::numeric * case statement.closing_indicator when 'DBIT' then -1 else 1 end as closing
     from raw.camt053_statements as statement
-    inner join raw.files as file using (file_id)
-    where file.book = :book
-      and not exists (select 1 from raw.files as newer where newer.supersedes = file.file_id)
+    inner join raw.current_files as file using (file_id)
+    where file.book = :book and file.is_current
       and coalesce(statement.closing_on, statement.opening_on)::date between :first::date - {days} and :last::date
 """
 
@@ -38,9 +37,8 @@ STATEMENTS = f"""
 LINES = """
     select line.*
     from raw.camt053_lines as line
-    inner join raw.files as file using (file_id)
-    where file.book = :book
-      and not exists (select 1 from raw.files as newer where newer.supersedes = file.file_id)
+    inner join raw.current_files as file using (file_id)
+    where file.book = :book and file.is_current
       and line.booked_on::date between :first::date and :last::date
 """
 

@@ -7,11 +7,10 @@ from expectations.model import Batch, Suite, between, rows_refused
 UNSIGNED_RECORDS_MAX = 10_000
 
 TRIAL_BALANCE = """
-    select account.currency, sum(balance.debits - balance.credits)::text as difference
-    from ledger.balances as balance
-    inner join ledger.accounts as account using (book, account_id)
-    where balance.book = :book
-    group by account.currency
+    select currency, sum(debits - credits)::text as difference
+    from ledger.posted_balances
+    where book = :book
+    group by currency
 """
 
 # What the clearing accounts still hold under a key although nothing moved there for longer than any grace.
@@ -27,7 +26,7 @@ BRIDGE = """
     where step = 'residual'
 """
 
-HEAD = "select size - signed_size as unsigned_records from ledger.log_head where book = :book"
+HEAD = "select size - signed_size as unsigned_records from ledger.heads where book = :book"
 
 
 def suite() -> Suite:

@@ -20,8 +20,8 @@ _NEWEST = """
     select distinct on (item.balance_transaction_id)
         item.*, left(item.created_utc, 10)::date as created_on
     from raw.stripe_report_payout_reconciliation as item
-    inner join raw.files as file using (file_id)
-    where file.book = :book
+    inner join raw.current_files as file using (file_id)
+    where file.book = :book and file.is_current
       and left(item.created_utc, 10)::date between :first::date - {days} and :last::date
     order by item.balance_transaction_id, file.received_at desc, item.ordinal
 """

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from sqlalchemy import Engine
@@ -33,7 +33,7 @@ from ledger_core.ports import (
 )
 from ledger_core.settings import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Settings
 from ledger_core.signing.port import CheckpointSigner
-from ledger_core.store.ledger_open import open_book
+from ledger_core.store.ledger_open import LedgerParts, open_book
 from ledger_core.store.posting.dry_run import dry_run
 from ledger_core.store.posting.idempotency import check_key
 from ledger_core.store.posting.items import (
@@ -49,9 +49,6 @@ from ledger_core.store.sequencer.answers import chained_tree, stored_tree
 from ledger_core.store.sequencer.notary import Notary
 from ledger_core.store.sequencer.tail import TailLimits
 from ledger_core.store.sequencer.threads import Sequencer
-
-if TYPE_CHECKING:
-    from ledger_core.store.runtime import Runtime
 
 MAX_ENTRIES = 10_000
 """Entries of one call; more belong into several."""
@@ -86,29 +83,29 @@ class Ledger:
         )
 
     @classmethod
-    def open(cls, runtime: Runtime, book: str) -> Ledger:
+    def open(cls, parts: LedgerParts, book: str) -> Ledger:
         """Return the library of `book`, opening the book with its first record if it does not exist.
 
         A tail that another process left unsigned is sent to the signer. Raises `ConfigurationError` when the
         book belongs to another origin, `IntegrityError` when a proxy knows a book that the database lacks.
         """
         ledger = cls(
-            engine=runtime.engine,
-            signer=runtime.signer,
-            settings=runtime.settings,
+            engine=parts.engine,
+            signer=parts.signer,
+            settings=parts.settings,
             book=book,
-            clock=runtime.clock,
+            clock=parts.clock,
         )
-        settings = runtime.settings
+        settings = parts.settings
         actor = Actor(subject=settings.actor, role="service")
         head = open_book(
-            runtime.engine,
-            runtime.signer,
+            parts.engine,
+            parts.signer,
             book=book,
             origin=ledger.origin,
             legal_entity=settings.legal_entity,
             actor=actor,
-            clock=runtime.clock,
+            clock=parts.clock,
         )
         if head.signed_size < head.size:
             ledger._sequencer.sign_tail()

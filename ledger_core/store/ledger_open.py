@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from sqlalchemy import Engine
@@ -22,9 +22,23 @@ from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.merkle import Frontier, leaf_hash
 from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.log.record import NO_PREV, assemble, format_time
+from ledger_core.settings import Settings
 from ledger_core.signing.port import CheckpointSigner
 from ledger_core.store.posting.build import uuid7
 from ledger_core.store.posting.signed import behind_signature
+
+
+class LedgerParts(Protocol):
+    """What a book's posting library is made of; `ledger_core.store.runtime.Runtime` is one."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def engine(self) -> Engine: ...
+    @property
+    def signer(self) -> CheckpointSigner: ...
+    @property
+    def clock(self) -> Callable[[], datetime]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

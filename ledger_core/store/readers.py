@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, text
 
 from ledger_core.errors import NotFound
@@ -95,6 +96,15 @@ def read_head(conn: Connection, book: str) -> Head:
         last_recorded_at=row.last_recorded_at,
         frontier=Frontier.from_bytes(row.size, bytes(row.frontier)),
     )
+
+
+def legal_entity(conn: Connection, book: str) -> str:
+    """Return whose book it is, as its first record says; nothing where there is no such book."""
+    canonical = conn.execute(
+        text("select canonical from ledger.records where book = :book and kind = 'book' order by seq limit 1"),
+        {"book": book},
+    ).scalar()
+    return "" if canonical is None else str(orjson.loads(canonical)["body"].get("legal_entity", ""))
 
 
 def get_entry(conn: Connection, book: str, id_or_external: str) -> RecordedEntry | None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
@@ -72,6 +72,18 @@ class Runtime:
         from ledger_core.store.ledger import Ledger
 
         return Ledger.open(self, name)
+
+    def forget_old_keys(self, book: str | None = None) -> int:
+        """Forget, a slice at a time, the idempotency keys of `book` that are past their month; return how many."""
+        from ledger_core.store.posting.idempotency import forget_outcomes
+
+        forgotten = 0
+        with closing(self.engine.raw_connection()) as connection:
+            driver: Any = connection.driver_connection
+            while removed := forget_outcomes(driver, book or self.settings.book):
+                connection.commit()
+                forgotten += removed
+        return forgotten
 
     def close(self) -> None:
         """Let queued work finish and give the connections back."""

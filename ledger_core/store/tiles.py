@@ -7,7 +7,7 @@ right edge is read from the records. A proof at 10 M records touches three level
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,6 +120,36 @@ def read_tile(conn: Connection, book: str, level: int, n: int) -> bytes | None:
     return None if found is None else bytes(found)
 
 
+def read_roots(conn: Connection, book: str, level: int, first: int, count: int) -> list[bytes]:
+    """Return the nodes of the full tiles `first` and on of `level`, at most `count`; fewer where fewer are stored."""
+    rows = conn.execute(
+        text(
+            "select root from ledger.tiles where book = :book and level = :level "
+            "and n >= :first and n < :next order by n"
+        ),
+        {"book": book, "level": level, "first": first, "next": first + count},
+    ).scalars()
+    return [bytes(row) for row in rows]
+
+
+def read_leaves(conn: Connection, book: str, first: int, count: int) -> list[bytes]:
+    """Return the leaf hashes of the records `first` and on, at most `count`; fewer where fewer are stored."""
+    rows = conn.execute(
+        text("select leaf_hash from ledger.records where book = :book and seq >= :first and seq < :next order by seq"),
+        {"book": book, "first": first, "next": first + count},
+    ).scalars()
+    return [bytes(row) for row in rows]
+
+
+def read_records(conn: Connection, book: str, first: int, count: int) -> list[bytes]:
+    """Return the canonical bytes of the records `first` and on, at most `count`; fewer where fewer are stored."""
+    rows = conn.execute(
+        text("select canonical from ledger.records where book = :book and seq >= :first and seq < :next order by seq"),
+        {"book": book, "first": first, "next": first + count},
+    ).scalars()
+    return [bytes(row) for row in rows]
+
+
 def subtree_root(hashes: Sequence[bytes]) -> bytes:
     """Return the node over a power of two of `hashes`."""
     row = list(hashes)
@@ -158,23 +188,12 @@ class _TileReader:
         return self._roots(level - 1, first, complete - first) if level else self._leaves(first, complete - first)
 
     def _roots(self, level: int, first: int, count: int) -> list[bytes]:
-        rows: Iterable[Any] = self._conn.execute(
-            text(
-                "select root from ledger.tiles where book = :book and level = :level "
-                "and n >= :first and n < :next order by n"
-            ),
-            {"book": self._book, "level": level, "first": first, "next": first + count},
-        ).scalars()
-        return self._whole([bytes(row) for row in rows], count, f"tiles {level}/{first} to {first + count - 1}")
+        found = read_roots(self._conn, self._book, level, first, count)
+        return self._whole(found, count, f"tiles {level}/{first} to {first + count - 1}")
 
     def _leaves(self, first: int, count: int) -> list[bytes]:
-        rows: Iterable[Any] = self._conn.execute(
-            text(
-                "select leaf_hash from ledger.records where book = :book and seq >= :first and seq < :next order by seq"
-            ),
-            {"book": self._book, "first": first, "next": first + count},
-        ).scalars()
-        return self._whole([bytes(row) for row in rows], count, f"records {first} to {first + count - 1}")
+        found = read_leaves(self._conn, self._book, first, count)
+        return self._whole(found, count, f"records {first} to {first + count - 1}")
 
     def _whole(self, found: list[bytes], count: int, what: str) -> list[bytes]:
         if len(found) != count:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 GROUP = "landing"
 OWNER = "team:data-engineering"
-FILES = dg.AssetKey(["raw", "files"])
+FILES = dg.AssetKey(["raw", "current_files"])
 REGISTERS = ("control_totals", "quarantine")
 
 
@@ -165,7 +165,7 @@ def register_counts(runtime: "Runtime") -> dict[str, int]:
     from sqlalchemy import text
 
     statement = """
-        with files as (select file_id from raw.files where book = :book),
+        with files as (select file_id from raw.current_files where book = :book),
         totals as (select passed from raw.control_totals inner join files using (file_id))
         select
             (select count(*) from files) as files,

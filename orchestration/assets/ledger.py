@@ -2,9 +2,8 @@
 
 # Without the future import of annotations: Dagster reads the type of `context` from the function itself.
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from sqlalchemy import text
@@ -46,7 +45,7 @@ def ledger_assets(days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     def post_entries(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         with step(context) as current:
             summaries = post_waiting(current.runtime)
-            forgotten = forget_old_keys(current.runtime)
+            forgotten = current.runtime.forget_old_keys()
             rows = view_counts(current.runtime)
             figures = posting_metadata(summaries, current.seconds) | {"idempotency_keys_forgotten": forgotten}
         for key in VIEWS:
@@ -93,27 +92,14 @@ def posting_metadata(summaries: Sequence["PostSummary"], seconds: float) -> dict
     }
 
 
-def forget_old_keys(runtime: "Runtime") -> int:
-    """Forget, a slice at a time, the idempotency keys that are past their month; return how many."""
-    from ledger_core.store.posting.idempotency import forget_outcomes
-
-    forgotten = 0
-    with closing(runtime.engine.raw_connection()) as connection:
-        driver: Any = connection.driver_connection
-        while removed := forget_outcomes(driver, runtime.settings.book):
-            connection.commit()
-            forgotten += removed
-    return forgotten
-
-
 def view_counts(runtime: "Runtime") -> dict[str, int]:
-    """Return how many rows the ledger's tables have, by the name of the view over each."""
+    """Return how many rows each of the ledger's views has, by its name."""
     statement = """
         select
-            (select count(*) from ledger.entries where book = :book) as posted_entries,
-            (select count(*) from ledger.postings where book = :book) as posted_postings,
-            (select count(*) from ledger.account_versions where book = :book) as posted_account_versions,
-            (select count(*) from ledger.balances where book = :book) as posted_balances
+            (select count(*) from ledger.posted_entries where book = :book) as posted_entries,
+            (select count(*) from ledger.posted_postings where book = :book) as posted_postings,
+            (select count(*) from ledger.posted_account_versions where book = :book) as posted_account_versions,
+            (select count(*) from ledger.posted_balances where book = :book) as posted_balances
     """
     with runtime.engine.connect() as connection:
         return dict(connection.execute(text(statement), {"book": runtime.settings.book}).mappings().one())

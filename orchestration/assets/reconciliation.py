@@ -12,7 +12,6 @@ import dagster as dg
 
 from orchestration.assets.step import RESOURCES, Step, step
 from orchestration.dbt_graph import DbtGraph, DbtModel, DbtTest, Key
-from orchestration.standing import standing_run
 
 if TYPE_CHECKING:
     from reconciliation.runs import RunResult
@@ -50,6 +49,7 @@ def reconciliation_assets(graph: DbtGraph, days: dg.PartitionsDefinition) -> dg.
 def match(current: Step) -> "RunResult":
     """Reconcile up to the last day of the window, unless that day was closed and nothing has come in since."""
     from reconciliation.runs import reconcile
+    from reconciliation.standing import standing_run
 
     book = current.runtime.settings.book
     with current.runtime.engine.connect() as connection:
@@ -116,7 +116,7 @@ def _own_specs(graph: DbtGraph) -> list[dg.AssetSpec]:
         *(
             dg.AssetSpec(
                 key,
-                deps=[["raw", "files"], ["ledger", "posted_entries"]],
+                deps=[["raw", "current_files"], ["ledger", "posted_entries"]],
                 group_name="warehouse",
                 description="What the run reads: its clock, the signed size of the book and the set of files.",
                 **common,

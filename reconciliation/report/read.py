@@ -5,7 +5,6 @@ The marts hold one run; for an earlier one the page says what it cannot show. Ev
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from datetime import date
 from typing import Any
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, Row
 
 from ledger_core.errors import NotFound
 from ledger_core.journal.money import Money
+from ledger_core.store.readers import legal_entity
 from reconciliation.report.amounts import format_day
 from reconciliation.report.marts import read_bridges, read_coverage, read_pending, read_statement
 from reconciliation.report.model import (
@@ -52,7 +52,7 @@ def read_report(connection: Connection, run_id: str) -> Report:
     return Report(
         run_id=run.run_id,
         book=run.book,
-        legal_entity=_legal_entity(connection, run.book),
+        legal_entity=legal_entity(connection, run.book),
         as_of=run.as_of,
         recorded_at=run.created_at,
         verdict=run.verdict,
@@ -81,15 +81,6 @@ def read_report(connection: Connection, run_id: str) -> Report:
 def _pinned_run(connection: Connection) -> str | None:
     row = one(connection, "select run_id from recon.pins where target_schema = 'analytics' and built_at is not null")
     return row.run_id if row else None
-
-
-def _legal_entity(connection: Connection, book: str) -> str:
-    row = one(
-        connection,
-        "select canonical from ledger.records where book = :book and kind = 'book' order by seq limit 1",
-        book=book,
-    )
-    return str(json.loads(bytes(row.canonical))["body"].get("legal_entity", "")) if row else ""
 
 
 def _rates(connection: Connection, run_id: str) -> tuple[Rate, ...]:
@@ -217,7 +208,7 @@ def _change_detail(row: Row[Any]) -> str:
 def _files(connection: Connection, run: Row[Any]) -> tuple[InputFile, ...]:
     rows = every(
         connection,
-        "select files.* from recon.run_files inner join raw.files as files using (file_id)"
+        "select files.* from recon.run_files inner join raw.current_files as files using (file_id)"
         " where run_files.run_id = :run_id order by files.source, files.name, files.sha256",
         run_id=run.run_id,
     )

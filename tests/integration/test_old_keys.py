@@ -9,7 +9,6 @@ from ledger_core.actor import Actor
 from ledger_core.journal.accounts import AccountDraft
 from ledger_core.store.posting.idempotency import KEPT
 from ledger_core.store.runtime import Runtime
-from orchestration.assets.ledger import forget_old_keys
 
 pytestmark = pytest.mark.integration
 
@@ -28,8 +27,8 @@ def test_the_close_forgets_the_keys_past_their_month_and_keeps_the_rest(runtime:
         age = "update ledger.idempotency set created_at = now() - :age where key = :key"
         connection.execute(text(age), [{"age": KEPT * 1.01, "key": "old"}, {"age": KEPT * 0.99, "key": "young"}])
 
-    assert forget_old_keys(runtime) == 1
-    assert forget_old_keys(runtime) == 0
+    assert runtime.forget_old_keys() == 1
+    assert runtime.forget_old_keys() == 0
 
     with engine.connect() as connection:
         kept = connection.execute(text("select key from ledger.idempotency where key in ('old', 'young')")).scalars()

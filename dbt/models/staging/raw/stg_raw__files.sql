@@ -15,6 +15,6 @@ select
     files.rows_accepted,
     files.rows_quarantined
 from {{ source('recon', 'pin_files') }} as pin_files
-inner join {{ source('raw', 'files') }} as files
+inner join {{ source('raw', 'current_files') }} as files
     on pin_files.file_id = files.file_id
 where pin_files.target_schema = '{{ target.schema }}'

@@ -8,18 +8,14 @@ night; what those files say is Friday's business, and Friday's close has matched
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
-if TYPE_CHECKING:
-    from reconciliation.runs import RunResult
+from reconciliation.runs import RunResult, find_run
 
 
 def standing_run(connection: Connection, book: str, as_of: date) -> RunResult | None:
     """Return the run that closed `as_of`, if a later day was closed since with everything that there is now."""
-    from reconciliation.runs import find_run
-
     run_id = connection.execute(text(_STANDING), {"book": book, "as_of": as_of}).scalar()
     return find_run(connection, run_id) if run_id is not None else None
 
@@ -45,9 +41,8 @@ later as (
 
 current_files as (
     select files.file_id
-    from raw.files as files
-    where files.book = :book
-        and not exists (select 1 from raw.files as newer where newer.supersedes = files.file_id)
+    from raw.current_files as files
+    where files.book = :book and files.is_current
 ),
 
 seen_files as (
