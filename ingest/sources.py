@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+from ingest.contracts import Contract
 from ingest.rows import Source
 from ledger_core.errors import InvalidInput
 
@@ -16,6 +17,11 @@ from ledger_core.errors import InvalidInput
 def source_names() -> list[str]:
     """Return the names of the sources, in order."""
     return sorted(path.parent.name for path in Path(__file__).parent.glob("*/land.py"))
+
+
+def contracts() -> dict[str, Contract]:
+    """Return the contract of every source, by name, without its parser."""
+    return {name: importlib.import_module(f"ingest.{name}.contract").CONTRACT for name in source_names()}
 
 
 def find_source(name: str) -> Source:

@@ -14,7 +14,6 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from ledger_core.errors import IntegrityError, InvalidInput
 from ledger_core.store.runtime import Runtime
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 LOCK_WAIT_SECONDS = 20.0
 """As long as Postgres may need to notice that the close before was killed."""
 IN_PROCESS_TAG = "counterfoil/in_process"
+RANGE_START_TAG, RANGE_END_TAG = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+"""Dagster documents the tags by their text; the names of its constants are its own."""
 CONNECTION_RECYCLE_SECONDS = 3_600
 MAX_NAMED = 10
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -97,8 +98,8 @@ def _partition(window: Window) -> dict[str, Any]:
     if window.days == 1:
         return {"partition_key": window.last.isoformat(), "tags": {IN_PROCESS_TAG: "true"}}
     bounds = {
-        ASSET_PARTITION_RANGE_START_TAG: window.first.isoformat(),
-        ASSET_PARTITION_RANGE_END_TAG: window.last.isoformat(),
+        RANGE_START_TAG: window.first.isoformat(),
+        RANGE_END_TAG: window.last.isoformat(),
     }
     return {"tags": {**bounds, IN_PROCESS_TAG: "true"}}
 

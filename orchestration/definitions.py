@@ -6,15 +6,10 @@ of days, one schedule starts it at the cut-off, and `counterfoil close` executes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import dagster as dg
 
 from ledger_core.settings import Settings, load_settings
 from orchestration.partitions import CUT_OFF_CRON, days_from, previous_day
-
-if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 JOB_NAME = "nightly_close"
 
@@ -49,7 +44,7 @@ def build_definitions(
         assets=[*assets, *reference_specs(graph, assets)],
         asset_checks=checks_of(),
         jobs=[job],
-        schedules=[cut_off(job, settings)],
+        schedules=[cut_off(settings)],
         resources={
             "runtime": runtime or runtime_resource(settings),
             "progress": progress or progress_resource(),
@@ -58,7 +53,7 @@ def build_definitions(
     )
 
 
-def cut_off(job: UnresolvedAssetJobDefinition, settings: Settings) -> dg.ScheduleDefinition:
+def cut_off(settings: Settings) -> dg.ScheduleDefinition:
     """Return the schedule that closes the day before each cut-off."""
 
     def close_yesterday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
@@ -67,7 +62,7 @@ def cut_off(job: UnresolvedAssetJobDefinition, settings: Settings) -> dg.Schedul
 
     return dg.ScheduleDefinition(
         name=JOB_NAME,
-        job=job,
+        job_name=JOB_NAME,
         cron_schedule=CUT_OFF_CRON,
         execution_timezone="UTC",
         description="Closes yesterday at the cut-off, 02:00 UTC.",

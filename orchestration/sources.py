@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,9 @@ DRAFT_SUFFIXES = {".making", ".part", ".tmp", ".filepart"}
 
 def contracts() -> dict[str, Contract]:
     """Return the contract of every source, by name: a new source shows in the graph without a change here."""
-    from ingest.sources import source_names
+    from ingest import sources
 
-    return {name: importlib.import_module(f"ingest.{name}.contract").CONTRACT for name in source_names()}
+    return sources.contracts()
 
 
 def landing_files(home: Path, source: str) -> list[Path]:

@@ -7,7 +7,7 @@ right edge is read from the records. A proof at 10 M records touches three level
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +122,7 @@ def read_tile(conn: Connection, book: str, level: int, n: int) -> bytes | None:
 
 def read_roots(conn: Connection, book: str, level: int, first: int, count: int) -> list[bytes]:
     """Return the nodes of the full tiles `first` and on of `level`, at most `count`; fewer where fewer are stored."""
-    rows = conn.execute(
+    rows: Iterable[Any] = conn.execute(
         text(
             "select root from ledger.tiles where book = :book and level = :level "
             "and n >= :first and n < :next order by n"
@@ -134,7 +134,7 @@ def read_roots(conn: Connection, book: str, level: int, first: int, count: int) 
 
 def read_leaves(conn: Connection, book: str, first: int, count: int) -> list[bytes]:
     """Return the leaf hashes of the records `first` and on, at most `count`; fewer where fewer are stored."""
-    rows = conn.execute(
+    rows: Iterable[Any] = conn.execute(
         text("select leaf_hash from ledger.records where book = :book and seq >= :first and seq < :next order by seq"),
         {"book": book, "first": first, "next": first + count},
     ).scalars()
@@ -143,7 +143,7 @@ def read_leaves(conn: Connection, book: str, first: int, count: int) -> list[byt
 
 def read_records(conn: Connection, book: str, first: int, count: int) -> list[bytes]:
     """Return the canonical bytes of the records `first` and on, at most `count`; fewer where fewer are stored."""
-    rows = conn.execute(
+    rows: Iterable[Any] = conn.execute(
         text("select canonical from ledger.records where book = :book and seq >= :first and seq < :next order by seq"),
         {"book": book, "first": first, "next": first + count},
     ).scalars()

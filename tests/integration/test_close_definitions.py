@@ -74,6 +74,15 @@ def test_every_dbt_test_and_every_expectation_is_a_check(settings_of_graph: Sett
     assert {each.name for suite in all_suites() for each in suite.expectations} <= shown
 
 
+def test_a_range_is_told_to_dagster_by_the_tags_that_it_knows() -> None:
+    from dagster._core.storage import tags
+
+    from orchestration import close
+
+    known = (tags.ASSET_PARTITION_RANGE_START_TAG, tags.ASSET_PARTITION_RANGE_END_TAG)
+    assert known == (close.RANGE_START_TAG, close.RANGE_END_TAG)
+
+
 def test_loading_again_reads_the_graph_and_parses_nothing(settings_of_graph: Settings) -> None:
     from orchestration.dbt_graph import project_graph
 
