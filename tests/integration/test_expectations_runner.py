@@ -83,6 +83,14 @@ def _unknown_categories(database_url: str) -> int:
     return outcome.unexpected_count
 
 
+def test_rows_of_a_file_that_a_newer_version_replaced_are_not_judged(stripe_days: Engine, database_url: str) -> None:
+    with stripe_days.begin() as connection:
+        wrong = _land_items(connection, LAST, rows=1, fee="0.30", net="9.00")
+        _land_file(connection, "stripe_report", "corrected", 0, supersedes=wrong)
+    outcomes = validate(stripe_report.suite(), Scope(book="main", first=LAST, last=LAST), database_url)
+    assert [outcome.expectation.name for outcome in outcomes if not outcome.passed] == []
+
+
 def test_a_book_without_any_rows_passes_because_drift_needs_something_to_compare(database_url: str) -> None:
     scope = Scope(book="main", first=LAST, last=LAST)
     for suite in (stripe_report.suite(), camt053.suite()):
@@ -135,15 +143,17 @@ def test_an_expectation_that_cannot_be_evaluated_has_not_passed_and_says_why(dat
     ]
 
 
-def _land_file(connection: object, source: str, name: str, rows: int) -> uuid.UUID:
+def _land_file(
+    connection: object, source: str, name: str, rows: int, *, supersedes: uuid.UUID | None = None
+) -> uuid.UUID:
     file_id = uuid.uuid4()
     connection.execute(  # type: ignore[attr-defined]
         text(
             "insert into raw.files (file_id, book, source, provider, account, name, sha256, stored_sha256, bytes,"
             " object_name, received_at, record_type, parser_version, status, rows_read, rows_accepted,"
-            " rows_quarantined)"
+            " rows_quarantined, supersedes)"
             " values (:id, 'main', :source, 'stripe', 'default', :name, :sha, :sha, 1, :name, :at, 'x', 1, 'landed',"
-            " :rows, :rows, 0)"
+            " :rows, :rows, 0, :supersedes)"
         ),
         {
             "id": file_id,
@@ -152,6 +162,7 @@ def _land_file(connection: object, source: str, name: str, rows: int) -> uuid.UU
             "sha": file_id.hex * 2,
             "at": datetime(2026, 11, 1, tzinfo=UTC),
             "rows": rows,
+            "supersedes": supersedes,
         },
     )
     return file_id
@@ -160,6 +171,7 @@ def _land_file(connection: object, source: str, name: str, rows: int) -> uuid.UU
 def _land_items(
     connection: object, day: date, *, rows: int, fee: str, net: str | None = None, category: str = "charge"
 ) -> None:
+def _land_items(connection: object, day: date, *, rows: int, fee: str, net: str | None = None) -> uuid.UUID:
     file_id = _land_file(connection, "stripe_report", f"items-{day}-{uuid.uuid4()}", rows)
     connection.execute(  # type: ignore[attr-defined]
         text(
@@ -178,6 +190,7 @@ def _land_items(
             "category": category,
         },
     )
+    return file_id
 
 
 def _land_statement(connection: object, day: date, *, opening: str, closing: str) -> None:
