@@ -63,7 +63,8 @@ def test_a_head_and_a_balance_say_what_the_ledgers_own_rows_say(engine: Engine) 
         )
         connection.execute(
             text(
-                "insert into ledger.accounts values ('main', 1, 'a', 'asset', 'debit', 'EUR', 'open', 'allowed', '{}', 1, 1)"
+                "insert into ledger.accounts"
+                " values ('main', 1, 'a', 'asset', 'debit', 'EUR', 'open', 'allowed', '{}', 1, 1)"
             )
         )
         connection.execute(text("insert into ledger.balances values ('main', 1, 7, 5, 2)"))
