@@ -170,8 +170,7 @@ def _land_file(
 
 def _land_items(
     connection: object, day: date, *, rows: int, fee: str, net: str | None = None, category: str = "charge"
-) -> None:
-def _land_items(connection: object, day: date, *, rows: int, fee: str, net: str | None = None) -> uuid.UUID:
+) -> uuid.UUID:
     file_id = _land_file(connection, "stripe_report", f"items-{day}-{uuid.uuid4()}", rows)
     connection.execute(  # type: ignore[attr-defined]
         text(
