@@ -16,15 +16,15 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from api.auth.port import open_authenticator
+from api.http.middleware import Observe
+from api.http.problems import install_handlers
 from api.metrics import Metrics
-from api.middleware import Observe
 from api.openapi import install_openapi
-from api.problems import install_handlers
 from api.routers import ROUTERS
 from api.state import ApiState
+from ledger_core.base.engine import make_engine
+from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
-from ledger_core.store.database import make_engine
-from ledger_core.store.runtime import Runtime, open_runtime
 
 READ_CONNECTIONS = 16
 """Reads run in as many threads as there are connections, so that none waits for the pool and times out."""

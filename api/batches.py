@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from api.http.problems import document, document_of, status_of
 from api.posting import entry_document, inclusion_of
-from api.problems import document, document_of, status_of
 from api.schemas.entries import MAX_ATOMIC_ENTRIES, MAX_BATCH_ENTRIES
 from ledger_core.errors import CounterfoilError, InvalidInput
 from ledger_core.journal.entries import EntryDraft, parse_entry

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
-from api.bodies import MAX_SMALL_BODY_BYTES, read_json_object
-from api.problems import ApiProblem
+from api.http.bodies import MAX_SMALL_BODY_BYTES, read_json_object
+from api.http.problems import ApiProblem
 from api.state import state_of
 from ledger_core.actor import Actor
 from ledger_core.errors import InvalidInput

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from ledger_core.errors import IntegrityError, NotFound
-from ledger_core.store.tiles import TILE_HEIGHT, TILE_WIDTH, read_leaves, read_records, read_roots, read_tile
+from ledger_core.reading.tiles import TILE_HEIGHT, TILE_WIDTH, read_leaves, read_records, read_roots, read_tile
 
 MAX_LEVEL = 7
 """256^8 leaves are more than a size can count."""

@@ -17,7 +17,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.answers import json_answer
+from api.http.answers import json_answer
 from api.state import ApiState
 from ledger_core.actor import Actor
 from ledger_core.journal.entries import EntryDraft, entry_as_json, format_timestamp

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.schemas.log import Dependency, Missing
 from api.state import ApiState
 from ledger_core.errors import CounterfoilError, NotFound
-from ledger_core.store.readers import read_head
+from ledger_core.reading.heads import read_head
 
 SIGNER_ANSWER_KEPT_SECONDS = 2.0
 

@@ -19,7 +19,7 @@ from ledger_core.settings import Settings
 
 if TYPE_CHECKING:
     from ledger_core.ports import LedgerPort
-    from ledger_core.store.runtime import Runtime
+    from ledger_core.runtime import Runtime
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def state_of(request: Request) -> ApiState:
 
 def require_book(state: ApiState, book: str) -> None:
     """Return if `book` is open. Raises `NotFound`."""
-    from ledger_core.store.readers import read_head
+    from ledger_core.reading.heads import read_head
 
     with state.reading() as connection:
         try:

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger_core.base.processes import ProcessGroup
+from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
-from ledger_core.store.process_group import ProcessGroup
-from ledger_core.store.runtime import Runtime, open_runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

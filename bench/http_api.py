@@ -33,11 +33,11 @@ import psutil
 from api.auth.development import ALL_SCOPES, issue_development_token
 from bench.http_load import Load, http_request, run_load
 from ledger_core.actor import Actor
+from ledger_core.base.processes import free_port
 from ledger_core.journal.accounts import account_draft
+from ledger_core.runtime import open_runtime
+from ledger_core.services import POSTGRES, SIGNING_PROXY, process_group
 from ledger_core.settings import Settings, load_settings
-from ledger_core.store.process_group import free_port
-from ledger_core.store.runtime import open_runtime
-from ledger_core.store.services import POSTGRES, SIGNING_PROXY, process_group
 
 CLIENTS = 64
 BATCH = 1_000

@@ -25,13 +25,13 @@ from pathlib import Path
 import psutil
 from sqlalchemy import Engine, text
 
-from ingest.landing import land
-from ingest.stripe_report.contract import PAYOUT_RECONCILIATION
+from ingest.landing.land import land
+from ingest.sources.stripe_report.contract import PAYOUT_RECONCILIATION
+from ledger_core.base.embedded import EmbeddedPostgres
+from ledger_core.base.engine import make_engine
+from ledger_core.base.migrate import migrate
+from ledger_core.base.objects import FileStore
 from ledger_core.settings import Settings
-from ledger_core.store.database import make_engine
-from ledger_core.store.embedded import EmbeddedPostgres
-from ledger_core.store.migrate import migrate
-from ledger_core.store.objects import FileStore
 
 REQUIRED_ROWS_PER_SECOND = 40_000
 MAX_GROWTH_BYTES = 64 * 1024 * 1024

@@ -29,17 +29,11 @@ import psutil
 from bench.harness import Case, Target, interleaved, print_rates, print_targets, throwaway_runtime
 from bench.posting_pgledger import pgledger_rate
 from ledger_core.actor import Actor
-from ledger_core.journal.accounts import AccountDraft
-from ledger_core.journal.entries import EntryDraft, PostingDraft
-from ledger_core.log.canonical import canonical_bytes
-from ledger_core.log.merkle import leaf_hash
-from ledger_core.log.record import assemble
-from ledger_core.ports import Posted
-from ledger_core.settings import MAX_BATCH_RECORDS
-from ledger_core.store.database import make_engine
-from ledger_core.store.ledger import Ledger
-from ledger_core.store.posting.items import EntryItem, prepare_entry
-from ledger_core.store.posting.rows import (
+from ledger_core.base.engine import make_engine
+from ledger_core.base.processes import ProcessGroup
+from ledger_core.book.ledger import Ledger
+from ledger_core.book.posting.items import EntryItem, prepare_entry
+from ledger_core.book.posting.rows import (
     ENTRIES_COPY,
     POSTINGS_COPY,
     RECORDS_COPY,
@@ -47,9 +41,15 @@ from ledger_core.store.posting.rows import (
     copy_data,
     micros_since_2000,
 )
-from ledger_core.store.process_group import ProcessGroup
-from ledger_core.store.runtime import Runtime
-from ledger_core.store.services import POSTGRES
+from ledger_core.journal.accounts import AccountDraft
+from ledger_core.journal.entries import EntryDraft, PostingDraft
+from ledger_core.log.canonical import canonical_bytes
+from ledger_core.log.merkle import leaf_hash
+from ledger_core.log.record import assemble
+from ledger_core.ports import Posted
+from ledger_core.runtime import Runtime
+from ledger_core.services import POSTGRES
+from ledger_core.settings import MAX_BATCH_RECORDS
 
 CALLERS = 6
 SIGNER_SECONDS = 0.005

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ledger_core.store.database import make_engine
-from ledger_core.store.runtime import Runtime
+from ledger_core.base.engine import make_engine
+from ledger_core.runtime import Runtime
 
 CONCURRENCIES = (1, 4, 10, 20)
 ACCOUNTS = 50

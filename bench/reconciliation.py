@@ -22,10 +22,10 @@ from pathlib import Path
 
 import psycopg
 
-from ledger_core.store.database import make_engine
-from ledger_core.store.embedded import EmbeddedPostgres
-from ledger_core.store.migrate import migrate
-from reconciliation.dbt_runner import AFTER_MERGE, Dbt, NodeResult
+from ledger_core.base.embedded import EmbeddedPostgres
+from ledger_core.base.engine import make_engine
+from ledger_core.base.migrate import migrate
+from reconciliation.runs.dbt_runner import AFTER_MERGE, Dbt, NodeResult
 
 LIMIT_SECONDS = 30.0
 MATCHING = (

@@ -22,14 +22,14 @@ from pathlib import Path
 
 from bench.harness import Case, Target, interleaved, print_rates, print_targets, throwaway_runtime
 from ledger_core.actor import Actor
+from ledger_core.evidence.check.checker import check_book
+from ledger_core.evidence.export.segment import export_segment
+from ledger_core.evidence.proofs.prove import entry_proof
 from ledger_core.journal.accounts import account_draft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.segment import RECORDS_FILE
 from ledger_core.log.verifier import verify_path
-from ledger_core.store.checker import check_book
-from ledger_core.store.export.segment import export_segment
-from ledger_core.store.proofs.make import entry_proof
-from ledger_core.store.runtime import Runtime
+from ledger_core.runtime import Runtime
 
 ACTOR = Actor(subject="bench")
 BOOK = "main"

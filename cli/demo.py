@@ -18,9 +18,9 @@ from typing import Any
 
 from cli.services import start_everything, status_of
 from ledger_core.actor import Actor
+from ledger_core.files.chart import apply_chart_file
+from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
-from ledger_core.store.apply_chart import apply_chart_file
-from ledger_core.store.runtime import Runtime, open_runtime
 
 NIGHTS = 3
 LANDING_FOLDERS = {"stripe": "stripe_report", "bank": "camt053"}
@@ -104,7 +104,7 @@ def run_demo(settings: Settings, *, days: int, per_day: int, seed: int, progress
 
 
 def _sample(folder: Path, *, days: int, per_day: int, seed: int, progress: Progress) -> dict[str, Any]:
-    from ingest.sample import make_sample
+    from sample import make_sample
 
     if not (folder / "truth.json").exists():
         progress("making the sample")
@@ -170,7 +170,7 @@ def _last_day_in(name: str) -> date:
 
 
 def _head(runtime: Runtime) -> int:
-    from ledger_core.store.readers import read_head
+    from ledger_core.reading.heads import read_head
 
     runtime.ledger()
     with runtime.engine.connect() as connection:
@@ -178,7 +178,7 @@ def _head(runtime: Runtime) -> int:
 
 
 def _gather(runtime: Runtime, result: DemoResult) -> None:
-    from reconciliation.runs import latest_run
+    from reconciliation.runs.run import latest_run
 
     with runtime.engine.connect() as connection:
         run = latest_run(connection, runtime.settings.book)
@@ -193,7 +193,7 @@ def _gather(runtime: Runtime, result: DemoResult) -> None:
 
 
 def _compare(runtime: Runtime, truth: dict[str, Any], result: DemoResult) -> None:
-    from reconciliation.breaks import list_breaks
+    from reconciliation.breaks.queue import list_breaks
 
     with runtime.engine.connect() as connection:
         rows = [item.as_json() for item in list_breaks(connection, runtime.settings.book, status="open")]

@@ -10,7 +10,7 @@ from ledger_core.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from ledger_core.actor import Actor
-    from ledger_core.store.runtime import Runtime
+    from ledger_core.runtime import Runtime
 
 
 def settings_for(book: str | None = None, *, create_home: bool = False) -> Settings:
@@ -33,7 +33,7 @@ def opened(book: str | None = None, *, quiet: bool = False) -> Iterator[Runtime]
     from contextlib import ExitStack
 
     from cli.output import progress
-    from ledger_core.store.runtime import open_runtime
+    from ledger_core.runtime import open_runtime
 
     settings = settings_for(book)
     with ExitStack() as stack:

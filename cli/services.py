@@ -10,10 +10,9 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from ledger_core.settings import Settings, child_environment
-from ledger_core.store.database import parse_url
-from ledger_core.store.process_group import ProcessGroup, Service, free_port
-from ledger_core.store.services import (
+from ledger_core.base.engine import parse_url
+from ledger_core.base.processes import ProcessGroup, Service, free_port
+from ledger_core.services import (
     POSTGRES,
     embedded_url,
     postgres_service,
@@ -21,6 +20,7 @@ from ledger_core.store.services import (
     running,
     signing_service,
 )
+from ledger_core.settings import Settings, child_environment
 
 API, WEBSERVER, DAEMON = "api", "dagster-webserver", "dagster-daemon"
 Progress = Callable[[str], None]
@@ -28,7 +28,7 @@ Progress = Callable[[str], None]
 
 def start_everything(settings: Settings, *, progress: Progress | None = None) -> None:
     """Start what is not running, in the order of need; migrations and the book come with the first."""
-    from ledger_core.store.runtime import open_runtime
+    from ledger_core.runtime import open_runtime
     from orchestration.dagster_home import write_dagster_home
 
     with open_runtime(settings, progress=progress) as runtime:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from expectations.model import Expectation, Outcome, Scope, Suite
-from ledger_core.store.database import parse_url
+from ledger_core.base.engine import parse_url
 
 MAX_OBSERVED_CHARS = 300
 

@@ -7,9 +7,9 @@ today.
 
 from __future__ import annotations
 
-from ingest.camt053.contract import CONTRACT as CAMT053
-from ingest.contracts import Contract, RecordType
-from ingest.stripe_report.contract import CONTRACT as STRIPE_REPORT
+from ingest.contract.vocabulary import Contract, RecordType
+from ingest.sources.camt053.contract import CONTRACT as CAMT053
+from ingest.sources.stripe_report.contract import CONTRACT as STRIPE_REPORT
 
 PLACE = ("file_id uuid not null", "ordinal integer not null check (ordinal > 0)", "row_sha256 bytea not null")
 """Where a row stands in its file, and the SHA-256 of what was stored of it."""

@@ -27,8 +27,8 @@ CounterfoilError                 code, message, remedy, where (file, line, point
       └─ SignerMovedOn           latest: the proxy signed a size that the consistency proof does not start from
 ```
 
-An error carries typed attributes, never only a message. Edges map it: `api/problems.py` to HTTP (anything else is a 500
-there), `cli/errors.py` to an exit status, `orchestration/failures.py` to a retry policy. Whoever else catches
+An error carries typed attributes, never only a message. Edges map it: `api/http/problems.py` to HTTP (anything else is
+a 500 there), `cli/errors.py` to an exit status, `orchestration/failures.py` to a retry policy. Whoever else catches
 `Exception` or more has a reason of its own: the sequencer's threads stop their book and raise it again; what was begun
 (a file aside, a signature owed) is put back before it is raised again; and an address of a database that cannot be
 read becomes a `ConfigurationError`, since no base of what SQLAlchemy raises there is documented.

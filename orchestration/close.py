@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ledger_core.errors import IntegrityError, InvalidInput
-from ledger_core.store.runtime import Runtime
+from ledger_core.runtime import Runtime
 from orchestration.close_result import CloseResult, result_of
 from orchestration.dagster_home import dagster_environment, write_dagster_home
 from orchestration.definitions import JOB_NAME, build_definitions

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 import yaml
 from sqlalchemy import text
 
-from ledger_core.store.database import make_engine, parse_url
+from ledger_core.base.engine import make_engine, parse_url
 
 SCHEMA = "dagster"
 FOLDER_NAME = "dagster"

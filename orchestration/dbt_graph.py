@@ -82,7 +82,7 @@ def graph_of(manifest: Mapping[str, Any]) -> DbtGraph:
 
 def project_graph(settings: Settings) -> DbtGraph:
     """Return the graph of Counterfoil's own dbt project; its first reading in a home takes dbt's parser."""
-    from reconciliation.dbt_runner import PROJECT, Dbt
+    from reconciliation.runs.dbt_runner import PROJECT, Dbt
 
     folder = settings.home / FOLDER_NAME
     # Parsing writes a profile: one that leads nowhere, beside the one that runs use.

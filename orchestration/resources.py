@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
+from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
-from ledger_core.store.runtime import Runtime, open_runtime
 from orchestration.lock import one_close
 
 LOCK_WAIT_SECONDS = 600.0

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ingest.contracts import Contract
+    from ingest.contract.vocabulary import Contract
 
 
 DRAFT_SUFFIXES = {".making", ".part", ".tmp", ".filepart"}

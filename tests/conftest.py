@@ -11,11 +11,11 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine, text
 
+from ledger_core.base.embedded import EmbeddedPostgres
+from ledger_core.base.engine import make_engine
+from ledger_core.base.migrate import migrate
+from ledger_core.base.processes import ProcessGroup
 from ledger_core.settings import Settings
-from ledger_core.store.database import make_engine
-from ledger_core.store.embedded import EmbeddedPostgres
-from ledger_core.store.migrate import migrate
-from ledger_core.store.process_group import ProcessGroup
 
 TEMPLATE = "counterfoil_template"
 
@@ -102,7 +102,7 @@ def settings(home: Path, database_url: str) -> Settings:
 @pytest.fixture
 def runtime(settings: Settings) -> Iterator[object]:
     """The whole wiring on the fresh database, with a real signing proxy process."""
-    from ledger_core.store.runtime import open_runtime
+    from ledger_core.runtime import open_runtime
 
     with open_runtime(settings) as opened:
         yield opened

@@ -10,12 +10,12 @@ from fastapi import APIRouter, Header, Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.answers import json_answer
 from api.auth.guard import JournalReader, JournalWriter
 from api.commands import read_command
-from api.cursors import decode_cursor, encode_cursor, next_link
+from api.http.answers import json_answer
+from api.http.cursors import decode_cursor, encode_cursor, next_link
+from api.http.parameters import DEFAULT_PAGE, Cursor, Limit
 from api.openapi import body, command
-from api.parameters import DEFAULT_PAGE, Cursor, Limit
 from api.posting import replay_headers
 from api.schemas.accounts import Account, AccountChange, AccountDraft, AccountPage
 from api.state import ApiState, Book, State, state_of
@@ -23,7 +23,8 @@ from ledger_core.errors import InvalidInput, NotFound, PreconditionFailed, Unkno
 from ledger_core.journal.accounts import ACCOUNT_STATUSES, account_draft, check_overdraft
 from ledger_core.journal.text import check_metadata
 from ledger_core.ports import Answer, Posted
-from ledger_core.store import readers
+from ledger_core.reading import accounts
+from ledger_core.reading.heads import read_head
 
 router = APIRouter(tags=["accounts"])
 
@@ -97,8 +98,8 @@ def list_accounts(
     filters = {"book": book}
     after = decode_cursor(cursor, filters=filters, kind=str)
     with state.reading() as connection:
-        head = readers.read_head(connection, book)
-        found = readers.list_accounts(
+        head = read_head(connection, book)
+        found = accounts.list_accounts(
             connection, book, after_code=None if after is None else str(after), limit=limit + 1
         )
     page, more = found[:limit], len(found) > limit
@@ -117,7 +118,7 @@ def get_account(_actor: JournalReader, state: State, book: Book, code: Code) -> 
     return _current(state, book, code, {})
 
 
-def account_document(account: readers.Account) -> dict[str, Any]:
+def account_document(account: accounts.Account) -> dict[str, Any]:
     """Return an account's members."""
     return {
         "code": account.code,
@@ -132,10 +133,10 @@ def account_document(account: readers.Account) -> dict[str, Any]:
     }
 
 
-def _read(state: ApiState, book: str, code: str) -> readers.Account:
+def _read(state: ApiState, book: str, code: str) -> accounts.Account:
     with state.reading() as connection:
-        readers.read_head(connection, book)
-        found = readers.get_account(connection, book, code)
+        read_head(connection, book)
+        found = accounts.get_account(connection, book, code)
     if found is None:
         raise NotFound(f"there is no account {code[:200]} in book {book}.")
     return found

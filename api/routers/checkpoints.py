@@ -8,15 +8,15 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import PlainTextResponse, Response
 
-from api.answers import json_answer
 from api.auth.guard import LogReader
+from api.http.answers import json_answer
 from api.log_tiles import TILE_WIDTH, parse_tile_path, read_tile_bytes
 from api.schemas.log import Checkpoint, Consistency, Keys
 from api.state import Book, State
 from ledger_core.errors import InvalidInput, NotFound
 from ledger_core.log.merkle import consistency_path
-from ledger_core.store import readers
-from ledger_core.store.tiles import node_reader
+from ledger_core.reading.heads import checkpoint_at, latest_checkpoint, read_head
+from ledger_core.reading.tiles import node_reader
 
 router = APIRouter(tags=["log"])
 
@@ -27,8 +27,8 @@ Size = Annotated[int, Path(ge=0, le=2**53, description="A number of records.")]
 def get_latest_checkpoint(_actor: LogReader, state: State, book: Book) -> Response:
     """Return the newest signed checkpoint. Only the note counts; the other members repeat it."""
     with state.reading() as connection:
-        head = readers.read_head(connection, book)
-        found = readers.latest_checkpoint(connection, book)
+        head = read_head(connection, book)
+        found = latest_checkpoint(connection, book)
     if found is None:
         raise NotFound(f"nothing of book {book} is signed yet.")
     document = {
@@ -51,11 +51,11 @@ def get_consistency(_actor: LogReader, state: State, book: Book, from_size: Size
     if from_size > to_size:
         raise InvalidInput(f"{from_size} is larger than {to_size}: the log only grows.")
     with state.reading() as connection:
-        head = readers.read_head(connection, book)
+        head = read_head(connection, book)
         if to_size > head.signed_size:
             raise NotFound(f"the signed log of book {book} has {head.signed_size:,} records, not {to_size:,}.")
-        before = readers.checkpoint_at(connection, book, from_size)
-        after = readers.checkpoint_at(connection, book, to_size)
+        before = checkpoint_at(connection, book, from_size)
+        after = checkpoint_at(connection, book, to_size)
         # Of the empty log everything is a continuation: RFC 6962 defines no proof from size 0, an empty one is enough.
         path = consistency_path(from_size, to_size, node_reader(connection, book, to_size)) if from_size else []
     document = {
@@ -80,8 +80,8 @@ def get_keys(_actor: LogReader, state: State) -> Response:
 def get_log_checkpoint(_actor: LogReader, state: State, book: str) -> Response:
     """Return the newest signed note as C2SP tlog-tiles serves it."""
     with state.reading() as connection:
-        readers.read_head(connection, book)
-        found = readers.latest_checkpoint(connection, book)
+        read_head(connection, book)
+        found = latest_checkpoint(connection, book)
     if found is None:
         raise NotFound(f"nothing of book {book} is signed yet.")
     return PlainTextResponse(found.note, headers={"cache-control": "no-store"})
@@ -92,7 +92,7 @@ def get_log_tile(_actor: LogReader, state: State, book: str, path: str) -> Respo
     """Return a tile (`0/x001/234`, `1/000.p/8`) or a bundle of records (`entries/000`), as C2SP tlog-tiles has it."""
     tile = parse_tile_path(path)
     with state.reading() as connection:
-        head = readers.read_head(connection, book)
+        head = read_head(connection, book)
         data = read_tile_bytes(connection, book, tile, head.signed_size)
     kept = "private, max-age=31536000, immutable" if tile.width == TILE_WIDTH else "private, max-age=60"
     return Response(data, media_type="application/octet-stream", headers={"cache-control": kept})

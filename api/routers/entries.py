@@ -10,10 +10,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api import batches
-from api.answers import json_answer
 from api.auth.guard import JournalWriter
-from api.bodies import MAX_SMALL_BODY_BYTES
 from api.commands import Command, fingerprint, read_command
+from api.http.answers import json_answer
+from api.http.bodies import MAX_SMALL_BODY_BYTES
+from api.http.problems import ApiProblem, respond
 from api.openapi import command
 from api.posting import (
     THREAD_ABOVE_ENTRIES,
@@ -25,7 +26,6 @@ from api.posting import (
     post_parts,
     replay_headers,
 )
-from api.problems import ApiProblem, respond
 from api.schemas.entries import BatchAnswer, BatchDraft, DryRun, JournalEntryDraft, PostedEntry, ReversalDraft
 from api.state import state_of
 from ledger_core.errors import InvalidInput, Refused

@@ -8,18 +8,19 @@ from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
-from api.answers import json_answer
 from api.auth.guard import JournalReader, LogReader
-from api.cursors import decode_cursor, encode_cursor, next_link
-from api.parameters import DEFAULT_PAGE, Cursor, EffectiveBefore, EffectiveFrom, Limit, moment
+from api.http.answers import json_answer
+from api.http.cursors import decode_cursor, encode_cursor, next_link
+from api.http.parameters import DEFAULT_PAGE, Cursor, EffectiveBefore, EffectiveFrom, Limit, moment
 from api.posting import entry_wire
 from api.schemas.entries import EntryPage, JournalEntry
 from api.schemas.log import Proof
 from api.state import Book, State, require_book
 from ledger_core.errors import NotFound
+from ledger_core.evidence.proofs.prove import entry_proof
 from ledger_core.journal.entries import RecordedEntry, format_timestamp
-from ledger_core.store import readers
-from ledger_core.store.proofs.make import entry_proof
+from ledger_core.reading.entries import EntryFilter, get_entry, list_entries
+from ledger_core.reading.heads import read_head
 
 router = APIRouter(tags=["journal"])
 
@@ -47,19 +48,19 @@ def list_journal_entries(
         "effective_before": effective_before,
     }
     after = decode_cursor(cursor, filters=filters, kind=int)
-    wanted = readers.EntryFilter(
+    wanted = EntryFilter(
         account=account,
         effective_from=moment("effective_from", effective_from),
         effective_before=moment("effective_before", effective_before),
     )
     with state.reading() as connection:
-        head = readers.read_head(connection, book)
+        head = read_head(connection, book)
         if external_id is not None:
-            found = readers.get_entry(connection, book, external_id)
+            found = get_entry(connection, book, external_id)
             entries = [found] if found is not None and found.draft.external_id == external_id else []
         else:
             at = -1 if after is None else int(after)
-            entries = readers.list_entries(connection, book, after_seq=at, limit=limit + 1, filters=wanted)
+            entries = list_entries(connection, book, after_seq=at, limit=limit + 1, filters=wanted)
     page, more = entries[:limit], len(entries) > limit
     following = encode_cursor(page[-1].seq, filters=filters) if more else None
     document = {
@@ -102,7 +103,7 @@ def get_journal_entry_proof(
 
 def entry_or_404(connection: Connection, state: State, book: str, entry_id: str) -> RecordedEntry:
     """Return the entry. Raises `NotFound`, for the book or for the entry."""
-    entry = readers.get_entry(connection, book, entry_id)
+    entry = get_entry(connection, book, entry_id)
     if entry is None:
         require_book(state, book)
         raise NotFound(f"there is no entry {entry_id[:80]} in book {book}.")

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.answers import json_answer
 from api.auth.guard import RecordWriter, require
 from api.commands import read_command
+from api.http.answers import json_answer
 from api.openapi import command
 from api.posting import only_posted, replay_headers
 from api.schemas.log import PostedRecord, RecordDraft

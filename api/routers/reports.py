@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from api.answers import json_answer
 from api.auth.guard import JournalReader
-from api.cursors import decode_cursor, encode_cursor, next_link
-from api.parameters import (
+from api.http.answers import json_answer
+from api.http.cursors import decode_cursor, encode_cursor, next_link
+from api.http.parameters import (
     DEFAULT_PAGE,
     Cursor,
     EffectiveAt,
@@ -23,9 +23,10 @@ from api.parameters import (
 )
 from api.schemas.accounts import Balance, Statement, TrialBalance
 from api.state import Book, State
-from ledger_core.journal import balances
+from ledger_core.journal.balances import Balance as GrossBalance
 from ledger_core.journal.entries import format_timestamp
-from ledger_core.store import readers, readers_balances
+from ledger_core.reading import balances
+from ledger_core.reading.heads import read_head
 
 router = APIRouter(tags=["accounts"])
 
@@ -44,7 +45,7 @@ def get_balance(
     """Return what was true of business time `effective_at` as the books knew it at `known_at`; both default to now."""
     at, known = moment("effective_at", effective_at), moment("known_at", known_at)
     with state.reading() as connection:
-        found = readers.balance(connection, book, code, effective_at=at, known_at=known)
+        found = balances.balance(connection, book, code, effective_at=at, known_at=known)
     document: dict[str, Any] = {"book": book, **_sides(found), "normal_balance": found.normal_balance}
     if at is not None:
         document["effective_at"] = format_timestamp(at)
@@ -75,8 +76,8 @@ def get_statement(
     }
     after = decode_cursor(cursor, filters=filters, kind=str)
     with state.reading() as connection:
-        head = readers.read_head(connection, book)
-        found = readers.statement(
+        head = read_head(connection, book)
+        found = balances.statement(
             connection,
             book,
             code,
@@ -110,7 +111,7 @@ def get_trial_balance(
     """Return every account's gross sides, and their totals by currency, which are equal or the ledger is broken."""
     at, known = moment("effective_at", effective_at), moment("known_at", known_at)
     with state.reading() as connection:
-        found = readers.trial_balance(connection, book, effective_at=at, known_at=known)
+        found = balances.trial_balance(connection, book, effective_at=at, known_at=known)
     document: dict[str, Any] = {"book": book}
     if at is not None:
         document["effective_at"] = format_timestamp(at)
@@ -128,7 +129,7 @@ def get_trial_balance(
     return json_answer(document)
 
 
-def _sides(found: balances.Balance) -> dict[str, Any]:
+def _sides(found: GrossBalance) -> dict[str, Any]:
     return {
         "account": found.account,
         "currency": found.currency,
@@ -138,7 +139,7 @@ def _sides(found: balances.Balance) -> dict[str, Any]:
     }
 
 
-def _line(line: readers_balances.StatementLine) -> dict[str, Any]:
+def _line(line: balances.StatementLine) -> dict[str, Any]:
     return {
         "seq": line.seq,
         "line": line.line,

@@ -7,9 +7,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.answers import json_answer
-from api.problem_codes import MEANINGS, TITLES
-from api.problems import ApiProblem
+from api.http.answers import json_answer
+from api.http.problem_codes import MEANINGS, TITLES
+from api.http.problems import ApiProblem
 from api.readiness import examine, update_log_gauges
 from api.schemas.log import Ready
 from api.state import state_of

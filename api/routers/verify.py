@@ -8,14 +8,14 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.answers import json_answer
 from api.auth.guard import LogReader
 from api.commands import read_command
+from api.http.answers import json_answer
+from api.http.selectors import parse_verify_request
 from api.openapi import body
 from api.schemas.log import Verification, VerifyRequest
-from api.selectors import parse_verify_request
 from api.state import require_book, state_of
-from ledger_core.store.proofs.make import verify_selection
+from ledger_core.evidence.proofs.prove import verify_selection
 
 router = APIRouter(tags=["log"])
 

@@ -28,7 +28,7 @@ def export(
     book: BookOption = None,
 ) -> None:
     """Write the signed segment of DATE to the archive; a date that was exported stays as it is."""
-    from ledger_core.store.export.segment import export_segment
+    from ledger_core.evidence.export.segment import export_segment
 
     with opened(book, quiet=json) as runtime, progress("exporting", quiet=json) as update:
         result = export_segment(runtime, closed_on=day.date(), book=runtime.settings.book, progress=update)
@@ -61,7 +61,7 @@ def verify(
 
 def check(json: JsonFlag = False, book: BookOption = None) -> None:
     """Prove that every stored projection equals the signed log, and the log the proxy and the archive."""
-    from ledger_core.store.checker import check_book
+    from ledger_core.evidence.check.checker import check_book
 
     with opened(book, quiet=json) as runtime, progress("checking", quiet=json) as update:
         report = check_book(runtime, runtime.settings.book, progress=update)

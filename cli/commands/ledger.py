@@ -29,7 +29,7 @@ def accounts_apply(
     book: BookOption = None,
 ) -> None:
     """Bring the chart of accounts to what FILE says; applying it twice changes nothing."""
-    from ledger_core.store.apply_chart import apply_chart_file
+    from ledger_core.files.chart import apply_chart_file
 
     with opened(book, quiet=json) as runtime:
         applied = apply_chart_file(runtime, file, book=book, actor=operator(runtime.settings))
@@ -45,7 +45,7 @@ def post(
     book: BookOption = None,
 ) -> None:
     """Post journal entries and wait for their signatures; running it twice posts once."""
-    from ledger_core.store.post_file import post_file
+    from ledger_core.files.entries import post_file
 
     source = sys.stdin.buffer if file == "-" else Path(file)
     with opened(book, quiet=json) as runtime, progress("posting", quiet=json) as update:
@@ -76,7 +76,7 @@ def proof(
     book: BookOption = None,
 ) -> None:
     """Give the proof of one entry: the tlog-proof text, or the JSON bundle that `verify` takes."""
-    from ledger_core.store.proofs.make import entry_proof
+    from ledger_core.evidence.proofs.prove import entry_proof
 
     with opened(book, quiet=json) as runtime:
         found = entry_proof(runtime, runtime.settings.book, entry_id)

@@ -39,7 +39,7 @@ def reconcile(
     book: BookOption = None,
 ) -> None:
     """Match everything as of a day; the default is the latest day that any input carries."""
-    from reconciliation.runs import reconcile as run
+    from reconciliation.runs.run import reconcile as run
 
     with opened(book, quiet=json) as runtime, progress("reconciling", quiet=json) as update:
         result = run(runtime, to=to.date() if to else None, book=runtime.settings.book, progress=update)
@@ -59,7 +59,7 @@ def breaks_list(
     book: BookOption = None,
 ) -> None:
     """List breaks, the most pressing first."""
-    from reconciliation.breaks import list_breaks
+    from reconciliation.breaks.queue import list_breaks
 
     with opened(book, quiet=json) as runtime, runtime.engine.connect() as connection:
         found = [item.as_json() for item in list_breaks(connection, runtime.settings.book, status=status)]
@@ -79,7 +79,7 @@ def breaks_show(
     book: BookOption = None,
 ) -> None:
     """Show one break with its evidence and the path of its item."""
-    from reconciliation.breaks import find_break
+    from reconciliation.breaks.queue import find_break
 
     with opened(book, quiet=json) as runtime, runtime.engine.connect() as connection:
         found = find_break(connection, runtime.settings.book, break_id).as_json()

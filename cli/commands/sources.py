@@ -30,7 +30,7 @@ def sample_make(
     json: JsonFlag = False,
 ) -> None:
     """Write provider files, bank statements, the company's postings and the truth about planted breaks."""
-    from ingest.sample import make_sample
+    from sample import make_sample
 
     with progress("making the sample", quiet=json):
         summary = make_sample(folder, days=days, per_day=per_day, seed=seed, clean=clean)
@@ -48,8 +48,8 @@ def ingest(
     book: BookOption = None,
 ) -> None:
     """Land files of one source: raw rows, control totals, quarantine."""
-    from ingest.control_totals import failure
-    from ingest.landing import land
+    from ingest.contract.totals import failure
+    from ingest.landing.land import land
 
     with opened(book, quiet=json) as runtime, progress("landing", quiet=json) as update:
         landed = land(runtime, source=source, paths=paths, account=account, book=runtime.settings.book, progress=update)

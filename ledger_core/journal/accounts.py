@@ -1,6 +1,6 @@
 """The chart of accounts as a file, and the rules an account must keep.
 
-Not the stored accounts: those are projections of records (see `ledger_core/store`). Invariant: applying a
+Not the stored accounts: those are projections of records (see `ledger_core/book`). Invariant: applying a
 chart twice changes nothing, because everything an account is stands in its draft.
 """
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from ledger_core.base.files import write_once
 from ledger_core.errors import ConfigurationError
 from ledger_core.log.dsse import KEYS_TYPE, Envelope, EnvelopeSignature, pae, parse_envelope
 from ledger_core.log.keys import (
@@ -25,9 +26,8 @@ from ledger_core.log.keys import (
     resolve_keys,
 )
 from ledger_core.log.record import format_time
-from ledger_core.signing.files import write_once
+from ledger_core.signing.backends.software import SoftwareKey, load_or_create, refuse_in_production
 from ledger_core.signing.service import Policy, SigningService
-from ledger_core.signing.software import SoftwareKey, load_or_create, refuse_in_production
 from ledger_core.signing.state import WitnessState
 
 KEYS_FILE = "keys.jsonl"

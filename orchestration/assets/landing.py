@@ -10,9 +10,9 @@ from orchestration.assets.step import RESOURCES, step
 from orchestration.sources import contracts, landing_files, unknown_folders
 
 if TYPE_CHECKING:
-    from ingest.contracts import Contract
-    from ingest.landing import LandedFile
-    from ledger_core.store.runtime import Runtime
+    from ingest.contract.vocabulary import Contract
+    from ingest.landing.land import LandedFile
+    from ledger_core.runtime import Runtime
 
 GROUP = "landing"
 OWNER = "team:data-engineering"
@@ -140,7 +140,7 @@ def register_asset(days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
 
 def land_waiting(runtime: "Runtime", source: str) -> list["LandedFile"]:
     """Land what waits for `source` in the home; files that were landed before are named again and change nothing."""
-    from ingest.landing import land
+    from ingest.landing.land import land
 
     paths = landing_files(runtime.home, source)
     return land(runtime, source=source, paths=paths, book=runtime.settings.book) if paths else []

@@ -14,8 +14,8 @@ from orchestration.assets.step import RESOURCES, step
 from orchestration.sources import landing_files
 
 if TYPE_CHECKING:
-    from ledger_core.store.post_file import PostSummary
-    from ledger_core.store.runtime import Runtime
+    from ledger_core.files.entries import PostSummary
+    from ledger_core.runtime import Runtime
 
 GROUP = "ledger"
 OWNER = "team:payments"
@@ -62,7 +62,7 @@ def post_waiting(runtime: "Runtime") -> list["PostSummary"]:
 
     Raises `Refused` for an entry that the books forbid, naming file and line, after the rest of its file was posted.
     """
-    from ledger_core.store.post_file import post_file
+    from ledger_core.files.entries import post_file
 
     actor = Actor(subject=runtime.settings.actor)
     ledger = runtime.ledger()

@@ -16,7 +16,7 @@ from orchestration.assets.reconciliation import RUN
 from orchestration.assets.step import RESOURCES, step
 
 if TYPE_CHECKING:
-    from ledger_core.store.runtime import Runtime
+    from ledger_core.runtime import Runtime
 
 REPORT = dg.AssetKey(["reports", "reconciliation"])
 SEGMENT = dg.AssetKey(["archive", "segment"])
@@ -82,7 +82,7 @@ def segment_asset(days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         required_resource_keys=RESOURCES,
     )
     def export(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        from ledger_core.store.export.segment import export_segment
+        from ledger_core.evidence.export.segment import export_segment
 
         with step(context) as current:
             runtime = current.runtime

@@ -14,7 +14,7 @@ from orchestration.assets.step import RESOURCES, Step, step
 from orchestration.dbt_graph import DbtGraph, DbtModel, DbtTest, Key
 
 if TYPE_CHECKING:
-    from reconciliation.runs import RunResult
+    from reconciliation.runs.run import RunResult
 
 OWNER = "team:finance-operations"
 RUN = dg.AssetKey(["recon", "runs"])
@@ -48,8 +48,8 @@ def reconciliation_assets(graph: DbtGraph, days: dg.PartitionsDefinition) -> dg.
 
 def match(current: Step) -> "RunResult":
     """Reconcile up to the last day of the window, unless that day was closed and nothing has come in since."""
-    from reconciliation.runs import reconcile
-    from reconciliation.standing import standing_run
+    from reconciliation.runs.run import reconcile
+    from reconciliation.runs.standing import standing_run
 
     book = current.runtime.settings.book
     with current.runtime.engine.connect() as connection:

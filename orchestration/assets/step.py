@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
-from ledger_core.store.runtime import Runtime
+from ledger_core.runtime import Runtime
 from orchestration.failures import explained
 from orchestration.partitions import Window, window_of
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from ledger_core.journal.money import Money
-from reconciliation.match_rate import items_due, rate_in
+from reconciliation.runs.match_rate import items_due, rate_in
 
 AGE_BUCKETS: tuple[tuple[str, int | None], ...] = (
     ("0-1 days", 1),

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from ledger_core.journal.money import Money
-from reconciliation.match_rate import items_due, rate_in
 from reconciliation.report.amounts import format_rate_change
 from reconciliation.report.chart import bar, rate_chart
 from reconciliation.report.model import AGE_BUCKETS, BASIS_POINTS, BreakRow, Change, ClassTotal, Rate, Report
 from reconciliation.report.words import CHANGES, LEGS, MARKS, VERDICTS, class_meaning, class_words
+from reconciliation.runs.match_rate import items_due, rate_in
 
 MAX_CHANGES_LISTED = 50
 

@@ -82,7 +82,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small company's month with planted breaks."""
-    from ingest.sample import make_sample
+    from sample import make_sample
 
     folder = tmp_path_factory.mktemp("sample")
     make_sample(folder, days=24, per_day=60, seed=11, clean=False)

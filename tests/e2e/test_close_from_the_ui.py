@@ -13,13 +13,13 @@ from urllib.request import Request, urlopen
 import pytest
 
 from cli.services import daemon_service, webserver_service
-from ingest.sample import make_sample
 from ledger_core.actor import Actor
+from ledger_core.files.chart import apply_chart_file
+from ledger_core.runtime import open_runtime
+from ledger_core.services import process_group
 from ledger_core.settings import Settings
-from ledger_core.store.apply_chart import apply_chart_file
-from ledger_core.store.runtime import open_runtime
-from ledger_core.store.services import process_group
 from orchestration.dagster_home import write_dagster_home
+from sample import make_sample
 
 pytestmark = pytest.mark.e2e
 

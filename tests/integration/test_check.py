@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import text
 
 from ledger_core.actor import Actor
+from ledger_core.base.engine import make_engine
 from ledger_core.errors import ConfigurationError, DependencyError, NotFound
+from ledger_core.evidence.check.checker import Code, check_book
+from ledger_core.evidence.export.segment import export_segment
 from ledger_core.journal.accounts import account_draft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
-from ledger_core.store.checker import Code, check_book
-from ledger_core.store.database import make_engine
-from ledger_core.store.export.segment import export_segment
-from ledger_core.store.runtime import Runtime
+from ledger_core.runtime import Runtime
 
 pytestmark = pytest.mark.integration
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger_core.store.checker import Code
+from ledger_core.evidence.check.checker import Code
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbooks" / "failed-check.md"
 

@@ -17,15 +17,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from ingest.sample import make_sample
 from ledger_core.actor import Actor
 from ledger_core.errors import DependencyError, InvalidInput
+from ledger_core.files.chart import apply_chart_file
+from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings, child_environment
-from ledger_core.store.apply_chart import apply_chart_file
-from ledger_core.store.runtime import Runtime, open_runtime
 from orchestration import close as close_module
 from orchestration.close import close
 from orchestration.lock import one_close
+from sample import make_sample
 
 pytestmark = pytest.mark.integration
 FOLDERS = {"stripe": "stripe_report", "bank": "camt053"}
@@ -169,7 +169,7 @@ def killed_close(settings: Settings, month: Month, step: str) -> None:
         "import sys\n"
         "from datetime import date\n"
         "from ledger_core.settings import load_settings\n"
-        "from ledger_core.store.runtime import open_runtime\n"
+        "from ledger_core.runtime import open_runtime\n"
         "from orchestration.close import close\n"
         "with open_runtime(load_settings()) as runtime:\n"
         "    close(runtime, first=date.fromisoformat(sys.argv[1]), last=date.fromisoformat(sys.argv[2]),\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from reconciliation.dbt_runner import PROJECT, Dbt
+from reconciliation.runs.dbt_runner import PROJECT, Dbt
 
 pytestmark = pytest.mark.integration
 

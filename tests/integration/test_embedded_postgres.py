@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from ledger_core.base import embedded as embedded_module
+from ledger_core.base.embedded import EmbeddedPostgres
+from ledger_core.base.engine import make_engine, parse_url
+from ledger_core.base.migrate import migrate
 from ledger_core.errors import ConfigurationError, DependencyError
-from ledger_core.store import embedded as embedded_module
-from ledger_core.store.database import make_engine, parse_url
-from ledger_core.store.embedded import EmbeddedPostgres
-from ledger_core.store.migrate import migrate
 
 
 @pytest.mark.parametrize("reaped", [True, False], ids=["reaped", "a zombie"])

@@ -13,8 +13,8 @@ from sqlalchemy import Engine, text
 from expectations.model import Batch, Expectation, Scope, Suite, between, never_null, rows_refused
 from expectations.runner import validate
 from expectations.suites import camt053, ledger, stripe_report
-from ingest.raw_tables import mirror_contract
-from ingest.stripe_report.contract import CONTRACT
+from ingest.landing.raw_tables import mirror_contract
+from ingest.sources.stripe_report.contract import CONTRACT
 
 pytestmark = pytest.mark.integration
 LAST = date(2026, 10, 31)

@@ -16,14 +16,14 @@ from sqlalchemy import text
 
 from ledger_core.actor import Actor
 from ledger_core.errors import DependencyError, IntegrityError
+from ledger_core.evidence.check.checker import check_book
+from ledger_core.evidence.export.segment import ExportResult, export_segment
 from ledger_core.journal.accounts import account_draft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.dsse import parse_envelope
 from ledger_core.log.segment import FILES, MANIFEST_FILE, RECORDS_FILE, Manifest, parse_manifest
 from ledger_core.log.verifier import verify_path
-from ledger_core.store.checker import check_book
-from ledger_core.store.export.segment import ExportResult, export_segment
-from ledger_core.store.runtime import Runtime, open_runtime
+from ledger_core.runtime import Runtime, open_runtime
 
 pytestmark = pytest.mark.integration
 
@@ -153,7 +153,7 @@ def test_two_books_do_not_mix(posted: Runtime) -> None:
 
 
 def test_a_second_exporter_is_told_to_wait(posted: Runtime) -> None:
-    from ledger_core.store.export.segment import EXPORT_LOCK
+    from ledger_core.evidence.export.segment import EXPORT_LOCK
 
     with posted.engine.connect() as connection:
         connection.execute(text(f"select pg_advisory_lock({EXPORT_LOCK}, hashtext('{BOOK}'))"))
@@ -167,10 +167,10 @@ _KILLED = """
 import os, signal, sys
 from datetime import date
 from ledger_core.settings import load_settings
-from ledger_core.store import objects
-from ledger_core.store.export.segment import export_segment
-from ledger_core.store.ledger import Ledger
-from ledger_core.store.runtime import open_runtime
+from ledger_core.base import objects
+from ledger_core.evidence.export.segment import export_segment
+from ledger_core.book.ledger import Ledger
+from ledger_core.runtime import open_runtime
 
 at, day = sys.argv[1], date.fromisoformat(sys.argv[2])
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)

@@ -13,17 +13,17 @@ import pytest
 from sqlalchemy import text
 
 from ledger_core.actor import Actor
+from ledger_core.base.engine import make_engine
 from ledger_core.errors import IntegrityError, InvalidInput, NotFound
+from ledger_core.evidence.check.checker import check_book
+from ledger_core.evidence.export.segment import export_segment
+from ledger_core.evidence.proofs.prove import Verification, entry_proof, verify_selection
 from ledger_core.journal.accounts import account_draft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.findings import VerificationReport
 from ledger_core.log.verifier import verify_path
 from ledger_core.ports import Answer
-from ledger_core.store.checker import check_book
-from ledger_core.store.database import make_engine
-from ledger_core.store.export.segment import export_segment
-from ledger_core.store.proofs.make import Verification, entry_proof, verify_selection
-from ledger_core.store.runtime import Runtime
+from ledger_core.runtime import Runtime
 
 pytestmark = pytest.mark.integration
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from ledger_core.store.database import make_engine
+from ledger_core.base.engine import make_engine
 
 pytestmark = pytest.mark.integration
 

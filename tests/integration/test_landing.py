@@ -19,12 +19,12 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DatabaseError
 
-from ingest.landing import LandedFile, land
-from ingest.stored_bytes import read_stored
+from ingest.landing.land import LandedFile, land
+from ingest.landing.stored_bytes import read_stored
+from ledger_core.base.engine import make_engine
+from ledger_core.base.objects import FileStore
 from ledger_core.errors import InvalidInput, NotFound
 from ledger_core.settings import Settings
-from ledger_core.store.database import make_engine
-from ledger_core.store.objects import FileStore
 
 HEADER = "automatic_payout_id,balance_transaction_id,created_utc,currency,gross,fee,net,reporting_category,description"
 TABLES = (
@@ -334,10 +334,10 @@ def test_a_landing_killed_half_way_leaves_nothing_and_is_run_again(landing, data
     path = _report(tmp_path / "r.csv", rows=100_000)
     script = textwrap.dedent("""
         import sys, pathlib, types, datetime
-        from ingest import landing
+        from ingest.landing import land as landing
         from ledger_core.settings import Settings
-        from ledger_core.store.database import make_engine
-        from ledger_core.store.objects import FileStore
+        from ledger_core.base.engine import make_engine
+        from ledger_core.base.objects import FileStore
         url, folder = sys.argv[1], pathlib.Path(sys.argv[2])
         runtime = types.SimpleNamespace(
             settings=Settings(home_path=folder / "home"), engine=make_engine(url), raw_store=FileStore(folder / "raw"),

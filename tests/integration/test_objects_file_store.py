@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ledger_core.base import objects
+from ledger_core.base.objects import FileStore
 from ledger_core.errors import IntegrityError, NotFound
-from ledger_core.store import objects
-from ledger_core.store.objects import FileStore
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from ledger_core.actor import Actor
+from ledger_core.book.posting.idempotency import KEPT
 from ledger_core.journal.accounts import AccountDraft
-from ledger_core.store.posting.idempotency import KEPT
-from ledger_core.store.runtime import Runtime
+from ledger_core.runtime import Runtime
 
 pytestmark = pytest.mark.integration
 

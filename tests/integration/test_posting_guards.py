@@ -8,8 +8,8 @@ from sqlalchemy import text
 
 from ledger_core.actor import Actor
 from ledger_core.journal.accounts import AccountDraft
-from ledger_core.store import readers
-from ledger_core.store.runtime import Runtime
+from ledger_core.reading.heads import read_head
+from ledger_core.runtime import Runtime
 
 pytestmark = pytest.mark.integration
 
@@ -58,7 +58,7 @@ def test_the_writer_cannot_touch_what_it_appended_and_the_reader_writes_nothing(
 
 def test_dbt_sees_signed_records_only(conn: psycopg.Connection, runtime: Runtime) -> None:
     with runtime.engine.connect() as connection:
-        assert readers.read_head(connection, "main").signed_size == 2
+        assert read_head(connection, "main").signed_size == 2
     assert conn.execute("select count(*) from ledger.posted_account_versions").fetchone() == (1,)
     conn.execute("update ledger.log_head set signed_size = 1")
     assert conn.execute("select count(*) from ledger.posted_account_versions").fetchone() == (0,)

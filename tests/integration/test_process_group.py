@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ledger_core.base import processes
+from ledger_core.base.processes import ProcessGroup, ProcessRecord, Service, short_socket_folder
 from ledger_core.errors import DependencyError
-from ledger_core.store import process_group
-from ledger_core.store.process_group import ProcessGroup, ProcessRecord, Service, short_socket_folder
 
 
 def sleeper(group: ProcessGroup, name: str = "sleeper") -> Service:
@@ -41,7 +41,7 @@ def test_a_recycled_pid_is_not_taken_for_ours() -> None:
 def test_a_process_that_never_serves_is_stopped_and_its_log_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_group, "START_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(processes, "START_TIMEOUT_SECONDS", 0.2)
     group = ProcessGroup(tmp_path)
     service = Service(name="mute", start=sleeper(group, "mute").start, healthy=lambda _address: False)
     with pytest.raises(DependencyError, match=r"mute\.log"):
@@ -52,4 +52,4 @@ def test_a_process_that_never_serves_is_stopped_and_its_log_named(
 def test_a_socket_gets_a_short_folder_when_the_home_lies_deep(tmp_path: Path) -> None:
     assert short_socket_folder(Path("/tmp/x")) == Path("/tmp/x")
     deep = tmp_path / ("d" * 120)
-    assert len(str(short_socket_folder(deep))) < process_group.MAX_SOCKET_PATH_BYTES
+    assert len(str(short_socket_folder(deep))) < processes.MAX_SOCKET_PATH_BYTES

@@ -19,7 +19,7 @@ from ledger_core.log.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from ledger_core.store.tiles import TileEdge, grow_tiles, insert_tiles, node_reader, read_tile
+from ledger_core.reading.tiles import TileEdge, grow_tiles, insert_tiles, node_reader, read_tile
 
 pytestmark = pytest.mark.integration
 

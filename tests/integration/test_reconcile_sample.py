@@ -13,18 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from ingest.landing import land
-from ingest.sample.writer import make_sample
+from ingest.landing.land import land
 from ledger_core.actor import Actor
+from ledger_core.base.embedded import EmbeddedPostgres
+from ledger_core.base.engine import make_engine
+from ledger_core.base.processes import ProcessGroup
+from ledger_core.files.chart import apply_chart_file
+from ledger_core.files.entries import post_file
+from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
-from ledger_core.store.apply_chart import apply_chart_file
-from ledger_core.store.database import make_engine
-from ledger_core.store.embedded import EmbeddedPostgres
-from ledger_core.store.post_file import post_file
-from ledger_core.store.process_group import ProcessGroup
-from ledger_core.store.runtime import Runtime, open_runtime
-from reconciliation.breaks import list_breaks
-from reconciliation.runs import RunResult, reconcile
+from reconciliation.breaks.queue import list_breaks
+from reconciliation.runs.run import RunResult, reconcile
+from sample.writer import make_sample
 
 pytestmark = pytest.mark.integration
 ACTOR = Actor(subject="test")

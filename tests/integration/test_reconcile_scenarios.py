@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from ingest.landing import land
-from ingest.sample.writer import make_sample
+from ingest.landing.land import land
 from ledger_core.actor import Actor
 from ledger_core.errors import DependencyError, InvalidInput, NotFound
+from ledger_core.files.chart import apply_chart_file
+from ledger_core.files.entries import post_file
 from ledger_core.journal.entries import EntryDraft, parse_entry
-from ledger_core.store.apply_chart import apply_chart_file
-from ledger_core.store.post_file import post_file
-from ledger_core.store.runtime import Runtime
-from reconciliation.breaks import Break, find_break, list_breaks
-from reconciliation.runs import RunResult, latest_run, reconcile
+from ledger_core.runtime import Runtime
+from reconciliation.breaks.queue import Break, find_break, list_breaks
+from reconciliation.runs.run import RunResult, latest_run, reconcile
+from sample.writer import make_sample
 
 pytestmark = pytest.mark.integration
 ACTOR = Actor(subject="test")

@@ -20,14 +20,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from ledger_core.base.embedded import EmbeddedPostgres, binary
+from ledger_core.base.engine import make_engine
+from ledger_core.base.migrate import migrate
+from ledger_core.base.objects import FileStore
+from ledger_core.evidence.check.checker import check_book
 from ledger_core.log.verifier import verify_path
+from ledger_core.reading.balances import trial_balance
+from ledger_core.reading.heads import read_head
 from ledger_core.settings import Settings
-from ledger_core.store.checker import check_book
-from ledger_core.store.database import make_engine
-from ledger_core.store.embedded import EmbeddedPostgres, binary
-from ledger_core.store.migrate import migrate
-from ledger_core.store.objects import FileStore
-from ledger_core.store.readers import read_head, trial_balance
 
 pytestmark = pytest.mark.integration
 RELEASES = Path(__file__).parents[1] / "fixtures" / "releases"

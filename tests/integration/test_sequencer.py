@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from ledger_core.actor import Actor
+from ledger_core.book.ledger import Ledger
 from ledger_core.errors import (
     AccountNotOpen,
     AlreadyReversed,
@@ -29,9 +30,9 @@ from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.merkle import verify_inclusion
 from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.ports import Answer, Declined, Posted, Unchanged
-from ledger_core.store import readers
-from ledger_core.store.ledger import Ledger
-from ledger_core.store.runtime import Runtime
+from ledger_core.reading import balances
+from ledger_core.reading.entries import get_entry, list_entries
+from ledger_core.runtime import Runtime
 
 pytestmark = pytest.mark.integration
 
@@ -163,8 +164,8 @@ def test_an_atomic_group_falls_together_and_leaves_no_trace(ledger: Ledger, runt
         )
     assert caught.value.context["index"] == 1
     with runtime.engine.connect() as connection:
-        assert readers.get_entry(connection, "main", "g:1") is None
-        assert readers.balance(connection, "main", "assets:bank").debits == 0
+        assert get_entry(connection, "main", "g:1") is None
+        assert balances.balance(connection, "main", "assets:bank").debits == 0
     answer = ledger.post_entries(
         [entry("g:1", debit="assets:bank"), entry("g:2", 100, debit="revenue:sales", credit="assets:bank")],
         actor=ACTOR,
@@ -224,7 +225,7 @@ def test_a_hundred_callers_with_one_key_make_one_entry(ledger: Ledger, runtime: 
     assert sum(not answer.replayed for answer in answers) == 1
     assert len({answer.posted[0].id for answer in answers}) == 1
     with runtime.engine.connect() as connection:
-        assert len(readers.list_entries(connection, "main")) == 1
+        assert len(list_entries(connection, "main")) == 1
 
 
 def test_an_external_id_protects_for_ever_and_says_whether_it_is_the_same(ledger: Ledger) -> None:
@@ -255,10 +256,10 @@ def test_an_entry_is_reversed_once_and_a_reversal_may_be_reversed(ledger: Ledger
     twice = ledger.post_entries([entry("s"), entry("a1", corrects=sale.id), entry("a2", corrects=sale.id)], actor=ACTOR)
     assert errors(twice) == [None, None, None]
     with runtime.engine.connect() as connection:
-        found = readers.get_entry(connection, "main", sale.id)
+        found = get_entry(connection, "main", sale.id)
         assert found is not None
         assert found.reversed_by == undone.id
-        assert readers.balance(connection, "main", "assets:psp").amount_minor == 400
+        assert balances.balance(connection, "main", "assets:psp").amount_minor == 400
 
 
 def test_two_reversals_in_one_batch_are_one(ledger: Ledger) -> None:
@@ -301,7 +302,7 @@ def test_a_dry_run_says_what_posting_would_say_and_writes_nothing(ledger: Ledger
     assert ledger.dry_run(entry("d:2", debit="assets:none")) is not None
     assert ledger.dry_run(entry("d:2")) is None
     with runtime.engine.connect() as connection:
-        assert readers.get_entry(connection, "main", "d:2") is None
+        assert get_entry(connection, "main", "d:2") is None
 
 
 def test_other_kinds_of_records_join_the_same_log(ledger: Ledger, runtime: Runtime) -> None:

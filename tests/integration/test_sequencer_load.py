@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 import pytest
 
 from ledger_core.actor import Actor
+from ledger_core.book.ledger import Ledger
 from ledger_core.errors import DuplicateExternalId, InsufficientFunds
+from ledger_core.evidence.check.checker import check_book
 from ledger_core.journal.accounts import AccountDraft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.ports import Answer, Declined, Posted
-from ledger_core.store import readers
-from ledger_core.store.checker import check_book
-from ledger_core.store.ledger import Ledger
-from ledger_core.store.runtime import Runtime
+from ledger_core.reading import balances
+from ledger_core.runtime import Runtime
 
 pytestmark = pytest.mark.integration
 
@@ -81,7 +81,7 @@ def test_full_batches_that_compete_are_decided_as_if_they_came_one_by_one(
             assert item.error.identical
             assert item.error.entry_id
     with runtime.engine.connect() as connection:
-        assert readers.balance(connection, "main", "assets:purse").amount_minor == 0
+        assert balances.balance(connection, "main", "assets:purse").amount_minor == 0
     assert any(plan is not None for plan in planned), "nothing was planned ahead: the test shows nothing"
     ledger.close()
     assert not check_book(runtime, "main").findings

@@ -13,16 +13,17 @@ import pytest
 from sqlalchemy import Engine, text
 
 from ledger_core.actor import Actor
+from ledger_core.book.ledger import Ledger
 from ledger_core.errors import DependencyError
 from ledger_core.journal.accounts import AccountDraft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.merkle import Frontier
 from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.log.record import parse_record
+from ledger_core.reading import balances
+from ledger_core.reading.heads import checkpoint_at, read_head
+from ledger_core.runtime import Runtime
 from ledger_core.settings import Settings
-from ledger_core.store import readers
-from ledger_core.store.ledger import Ledger
-from ledger_core.store.runtime import Runtime
 
 pytestmark = pytest.mark.integration
 
@@ -39,8 +40,8 @@ from pathlib import Path
 from ledger_core.actor import Actor
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.settings import Settings
-from ledger_core.store.ledger import Ledger
-from ledger_core.store.runtime import open_runtime
+from ledger_core.book.ledger import Ledger
+from ledger_core.runtime import open_runtime
 
 home, url, name, count, batch, hang = sys.argv[1:7]
 
@@ -118,7 +119,7 @@ def poster(settings: Settings, name: str, count: int, batch: int, hang: bool = F
 def assert_one_unbroken_log(runtime: Runtime) -> int:
     """Re-hash the whole log from its bytes; return its size."""
     with runtime.engine.connect() as connection:
-        head = readers.read_head(connection, "main")
+        head = read_head(connection, "main")
         frontier, prev, last_time = Frontier(), bytes(32), ""
         roots = {}
         rows = connection.execute(
@@ -138,7 +139,7 @@ def assert_one_unbroken_log(runtime: Runtime) -> int:
         for size, note in notes:
             checkpoint = parse_checkpoint(parse_note(note).text)
             assert (checkpoint.size, checkpoint.root) == (size, roots[size])
-        trial = readers.trial_balance(connection, "main")
+        trial = balances.trial_balance(connection, "main")
         assert trial.balanced
         entries = connection.execute(text("select count(*) from ledger.entries")).scalar_one()
         assert trial.lines[0].debits == entries
@@ -162,7 +163,7 @@ def test_a_process_killed_before_the_signature_loses_and_doubles_nothing(
     assert dying.stdout is not None
     assert dying.stdout.readline() == "signing\n"
     with runtime.engine.connect() as connection:
-        head = readers.read_head(connection, "main")
+        head = read_head(connection, "main")
         assert head.signed_size < head.size
         root = head.frontier.root()
     dying.send_signal(signal.SIGKILL)
@@ -173,7 +174,7 @@ def test_a_process_killed_before_the_signature_loses_and_doubles_nothing(
     assert heir.stdout is not None
     heir.stdout.close()
     with runtime.engine.connect() as connection:
-        checkpoint = readers.checkpoint_at(connection, "main", head.size)
+        checkpoint = checkpoint_at(connection, "main", head.size)
         assert checkpoint is not None
         assert checkpoint.root == root
     assert assert_one_unbroken_log(runtime) == head.size
@@ -193,7 +194,7 @@ def test_opening_a_book_has_a_tail_signed_that_somebody_left(
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             with runtime.engine.connect() as connection:
-                head = readers.read_head(connection, "main")
+                head = read_head(connection, "main")
             if head.signed_size == head.size:
                 return
             time.sleep(0.02)

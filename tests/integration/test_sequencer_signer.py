@@ -10,14 +10,15 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from ledger_core.actor import Actor
+from ledger_core.book.ledger import Ledger
 from ledger_core.errors import DependencyError, DuplicateExternalId, IntegrityError, SignatureLate
 from ledger_core.journal.accounts import AccountDraft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.merkle import Frontier
 from ledger_core.ports import AppliedAccounts, Declined
-from ledger_core.store import readers
-from ledger_core.store.ledger import Ledger
-from ledger_core.store.runtime import Runtime
+from ledger_core.reading.entries import get_entry
+from ledger_core.reading.heads import read_head
+from ledger_core.runtime import Runtime
 
 pytestmark = pytest.mark.integration
 
@@ -91,16 +92,16 @@ def test_while_the_signer_is_away_nothing_is_acknowledged_and_the_tail_stays_bou
     with pytest.raises(SignatureLate):
         mine.post_entries([entry("a:1")], actor=ACTOR, key="a1")
     with runtime.engine.connect() as connection:
-        found = readers.get_entry(connection, "main", "a:1")
+        found = get_entry(connection, "main", "a:1")
         assert found is not None
         assert found.status == "pending"
-        before = readers.read_head(connection, "main").size
+        before = read_head(connection, "main").size
     threading.Event().wait(2.0)
     with pytest.raises(DependencyError) as caught:
         mine.post_entries([entry("a:2")], actor=ACTOR, key="a2")
     assert not isinstance(caught.value, SignatureLate)
     with runtime.engine.connect() as connection:
-        assert readers.read_head(connection, "main").size == before
+        assert read_head(connection, "main").size == before
     signer.away = False
     wait_until_signed(runtime)
     late = mine.post_entries([entry("a:1")], actor=ACTOR, key="a1")
@@ -126,8 +127,8 @@ def test_nothing_is_said_to_stand_before_it_is_signed(mine: Ledger, signer: Abse
     assert isinstance(declined.error, DuplicateExternalId)
     assert declined.error.identical
     with runtime.engine.connect() as connection:
-        holder = readers.get_entry(connection, "main", "s:1")
-        head = readers.read_head(connection, "main")
+        holder = get_entry(connection, "main", "s:1")
+        head = read_head(connection, "main")
     assert holder is not None
     assert holder.seq < answer.size <= head.signed_size
     assert mine.apply_accounts([fees], actor=ACTOR) == AppliedAccounts(created=0, changed=0, unchanged=1)
@@ -136,7 +137,7 @@ def test_nothing_is_said_to_stand_before_it_is_signed(mine: Ledger, signer: Abse
 def test_a_database_behind_the_proxy_refuses_to_be_written(ledger: Ledger, runtime: Runtime) -> None:
     ledger.post_entries([entry(f"b:{n}") for n in range(3)], actor=ACTOR)
     with runtime.engine.connect() as connection:
-        head = readers.read_head(connection, "main")
+        head = read_head(connection, "main")
     ledger.close()
     roll_back(runtime, head.size - 1)
     again = Ledger(
@@ -162,7 +163,7 @@ def test_a_database_that_goes_back_under_a_running_process_is_noticed(ledger: Le
 def wait_until_signed(runtime: Runtime) -> None:
     for _ in range(200):
         with runtime.engine.connect() as connection:
-            head = readers.read_head(connection, "main")
+            head = read_head(connection, "main")
         if head.signed_size == head.size:
             return
         threading.Event().wait(0.02)

@@ -7,7 +7,7 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.camt053.parse import StatementReader, parse
+from ingest.sources.camt053.parse import StatementReader, parse
 from ledger_core.errors import InvalidInput
 from ledger_core.journal.money import decimal_from_minor
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest import csv_records
-from ingest.copy_text import encode_rows
-from ingest.csv_reader import CsvReader
-from ingest.csv_records import read_chunks
-from ingest.row_checks import all_pass, checks_for, first_fault
-from ingest.stripe_report.contract import PAYOUT_RECONCILIATION
-from ingest.stripe_report.parse import parse
+from ingest.contract.row_checks import all_pass, checks_for, first_fault
+from ingest.formats.csv import records as csv_records
+from ingest.formats.csv.reader import CsvReader
+from ingest.formats.csv.records import read_chunks
+from ingest.landing.copy_text import encode_rows
+from ingest.sources.stripe_report.contract import PAYOUT_RECONCILIATION
+from ingest.sources.stripe_report.parse import parse
 from ledger_core.errors import InvalidInput
 
 HEADER = "automatic_payout_id,balance_transaction_id,created_utc,currency,gross,fee,net,reporting_category,description"

@@ -17,14 +17,16 @@ from sqlalchemy import text
 
 from ledger_core.actor import Actor
 from ledger_core.errors import CounterfoilError
+from ledger_core.evidence.check.checker import check_book
 from ledger_core.journal.accounts import AccountDraft
 from ledger_core.journal.entries import EntryDraft, PostingDraft, reversal_of
 from ledger_core.log.merkle import verify_inclusion
 from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.ports import Declined, Posted
-from ledger_core.store import readers
-from ledger_core.store.checker import check_book
-from ledger_core.store.runtime import Runtime
+from ledger_core.reading import balances
+from ledger_core.reading.entries import get_entry
+from ledger_core.reading.heads import read_head
+from ledger_core.runtime import Runtime
 
 ACTOR = Actor(subject="model")
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
@@ -173,7 +175,7 @@ def test_the_ledger_decides_and_sums_as_the_model_does(runtime: Runtime, steps: 
             original = posted[subject % len(posted)]
             assert original.entry is not None
             with runtime.engine.connect() as connection:
-                recorded = readers.get_entry(connection, book, original.id)
+                recorded = get_entry(connection, book, original.id)
             assert recorded is not None
             draft = reversal_of(recorded, effective_at=MONDAY)
             expected = model.verdict(draft)
@@ -196,13 +198,13 @@ def test_the_ledger_decides_and_sums_as_the_model_does(runtime: Runtime, steps: 
 
 def _compare(runtime: Runtime, book: str, model: Model, records: int) -> None:
     with runtime.engine.connect() as connection:
-        head = readers.read_head(connection, book)
+        head = read_head(connection, book)
         assert (head.size, head.signed_size) == (records, records)
-        trial = readers.trial_balance(connection, book)
+        trial = balances.trial_balance(connection, book)
         assert trial.balanced
         assert {line.account: [line.debits, line.credits] for line in trial.lines} == model.sums
         for moment in (MONDAY - timedelta(hours=3), MONDAY + timedelta(hours=3)):
-            past = readers.trial_balance(connection, book, effective_at=moment)
+            past = balances.trial_balance(connection, book, effective_at=moment)
             for line in past.lines:
                 debits = sum(
                     posting.amount_minor
@@ -212,10 +214,10 @@ def _compare(runtime: Runtime, book: str, model: Model, records: int) -> None:
                 )
                 assert line.debits == debits
         for code in model.sums:
-            page = readers.statement(connection, book, code, limit=3)
+            page = balances.statement(connection, book, code, limit=3)
             lines = list(page.lines)
             while page.following:
-                page = readers.statement(connection, book, code, limit=3, after=page.following)
+                page = balances.statement(connection, book, code, limit=3, after=page.following)
                 assert page.opening_minor == lines[-1].balance_minor
                 lines += page.lines
             assert (lines[-1].balance_minor if lines else 0) == model.balance(code)

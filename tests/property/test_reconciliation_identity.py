@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciliation.identity import KIND_ORDER, BreakKey, Found, assign
+from reconciliation.breaks.identity import KIND_ORDER, BreakKey, Found, assign
 
 KEYS = st.builds(
     BreakKey,

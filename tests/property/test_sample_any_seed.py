@@ -12,8 +12,8 @@ from types import ModuleType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.sample.model import Request
-from ingest.sample.render import Rendering
+from sample.model import Request
+from sample.render import Rendering
 
 ORACLE = Path(__file__).parents[1] / "unit" / "sample" / "oracle.py"
 

@@ -19,15 +19,15 @@ import pytest
 from sqlalchemy import text
 
 from ledger_core.actor import Actor
+from ledger_core.base.embedded import EmbeddedPostgres
+from ledger_core.base.engine import make_engine
+from ledger_core.base.processes import ProcessGroup
+from ledger_core.evidence.check.checker import CheckReport, check_book
+from ledger_core.evidence.export.segment import export_segment
 from ledger_core.journal.accounts import account_draft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
+from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
-from ledger_core.store.checker import CheckReport, check_book
-from ledger_core.store.database import make_engine
-from ledger_core.store.embedded import EmbeddedPostgres
-from ledger_core.store.export.segment import export_segment
-from ledger_core.store.process_group import ProcessGroup
-from ledger_core.store.runtime import Runtime, open_runtime
 
 BOOK = "main"
 TESTER = Actor(subject="tester")

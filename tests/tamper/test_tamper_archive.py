@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ledger_core.errors import IntegrityError
+from ledger_core.evidence.check.checker import Code
+from ledger_core.evidence.export.segment import export_segment
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.dsse import KEYS_TYPE, SEGMENT_TYPE, Envelope, EnvelopeSignature, pae, parse_envelope
 from ledger_core.log.findings import VerificationReport
@@ -27,8 +29,6 @@ from ledger_core.log.note import NoteSignature, PublicKey, SignedNote, checkpoin
 from ledger_core.log.segment import FILES, MANIFEST_FILE, RECORDS_FILE, parse_manifest
 from ledger_core.log.stream import RecordStream
 from ledger_core.log.verifier import verify_path
-from ledger_core.store.checker import Code
-from ledger_core.store.export.segment import export_segment
 
 pytestmark = pytest.mark.tamper
 

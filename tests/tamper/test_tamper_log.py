@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 from ledger_core.actor import Actor
+from ledger_core.evidence.check.checker import CheckReport, Code
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.merkle import Frontier, leaf_hash
 from ledger_core.log.note import SignedNote, checkpoint_text
-from ledger_core.store.checker import CheckReport, Code
 
 pytestmark = pytest.mark.tamper
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from ledger_core.store.checker import Code
+from ledger_core.evidence.check.checker import Code
 
 pytestmark = pytest.mark.tamper
 

@@ -12,11 +12,11 @@ from sqlalchemy.exc import ProgrammingError
 
 from ledger_core.actor import Actor
 from ledger_core.errors import CounterfoilError, IntegrityError, InvalidInput, SignerRefused
+from ledger_core.evidence.check.checker import Code
+from ledger_core.evidence.export.segment import export_segment
 from ledger_core.journal.entries import EntryDraft, reversal_of
 from ledger_core.log.note import parse_checkpoint, parse_note
-from ledger_core.store.checker import Code
-from ledger_core.store.export.segment import export_segment
-from ledger_core.store.readers import get_entry
+from ledger_core.reading.entries import get_entry
 
 pytestmark = pytest.mark.tamper
 

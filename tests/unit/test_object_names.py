@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ledger_core.base.objects import FileStore
 from ledger_core.errors import InvalidInput
-from ledger_core.store.objects import FileStore
 
 STORE = FileStore(Path("/nowhere"))
 

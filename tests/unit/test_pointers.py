@@ -8,6 +8,7 @@ database's schemas are no modules, and what stands outside this tree is listed.
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,8 @@ PLANTED = "tests/unit/test_sql_faces.py"
 ELSEWHERE = {"protocol.md"}
 """Files of other people's trees: DSSE's specification."""
 
-DATA = (".csv", ".json", ".jsonl", ".yaml", ".html", ".xlsx", ".log")
-"""Names of files that programs write, in backticks like modules."""
+DATA = (".py", ".csv", ".json", ".jsonl", ".yaml", ".html", ".xlsx", ".log")
+"""Names of files, in backticks like modules."""
 
 _FILE = re.compile(r"(?<![\w./-])([\w-]+(?:/[\w.-]+)+\.(?:py|sql|md))(?![\w/-]|\.\w)")
 _BARE = re.compile(r"`([\w-]+\.(?:py|sql|md))`")
@@ -54,7 +55,7 @@ def lost_pointers(text: str) -> list[str]:
 
 def _is_lost(name: str) -> bool:
     first = name.split(".")[0]
-    if first not in PACKAGES or first in SCHEMAS or name in MODULES or name.endswith(DATA):
+    if first not in PACKAGES - sys.stdlib_module_names or first in SCHEMAS or name in MODULES or name.endswith(DATA):
         return False
     # What follows the module is something that it defines.
     module = name

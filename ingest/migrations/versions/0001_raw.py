@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alembic import op
 
-from ledger_core.store.migrate import run_script
+from ledger_core.base.migrate import run_script
 
 revision = "ingest_0001"
 down_revision = None

@@ -17,12 +17,12 @@ from sqlalchemy import text
 from api.app import create_app
 from api.auth.development import ALL_SCOPES, issue_development_token
 from ledger_core.actor import Actor
+from ledger_core.base.engine import make_engine
+from ledger_core.base.processes import ProcessGroup, free_port
 from ledger_core.client import LedgerClient
 from ledger_core.journal.accounts import account_draft
+from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
-from ledger_core.store.database import make_engine
-from ledger_core.store.process_group import ProcessGroup, free_port
-from ledger_core.store.runtime import Runtime, open_runtime
 
 CLEARING, FEES, SALES = "assets:psp:stripe:clearing:usd", "expenses:processing-fees:usd", "revenue:sales:usd"
 CHART = (

@@ -6,11 +6,11 @@ from base64 import b64decode
 import pytest
 from sqlalchemy import text
 
+from ledger_core.base.engine import make_engine
 from ledger_core.log.keys import TrustFile
 from ledger_core.log.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger_core.log.note import decode_base64, parse_checkpoint, parse_note
 from ledger_core.log.verifier import verify_path
-from ledger_core.store.database import make_engine
 
 pytestmark = pytest.mark.integration
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from ledger_core.store.process_group import ProcessGroup
+from ledger_core.base.processes import ProcessGroup
 
 pytestmark = pytest.mark.integration
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from ledger_core.actor import Actor
+from ledger_core.base.processes import free_port
+from ledger_core.client.http_ledger import HttpLedger
 from ledger_core.errors import (
     AlreadyReversed,
     DependencyError,
@@ -18,12 +20,10 @@ from ledger_core.errors import (
     Refused,
     Unauthenticated,
 )
+from ledger_core.files.entries import post_file
 from ledger_core.journal.accounts import account_draft
 from ledger_core.journal.entries import EntryDraft, PostingDraft, entry_as_json
 from ledger_core.ports import Declined, Posted
-from ledger_core.store.http_ledger import HttpLedger
-from ledger_core.store.post_file import post_file
-from ledger_core.store.process_group import free_port
 
 pytestmark = pytest.mark.integration
 

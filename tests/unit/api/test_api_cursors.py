@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.cursors import decode_cursor, encode_cursor
-from api.problems import ApiProblem
+from api.http.cursors import decode_cursor, encode_cursor
+from api.http.problems import ApiProblem
 
 FILTERS = {"book": "main", "account": None}
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.problem_codes import TITLES
-from api.problems import document_of, status_of
+from api.http.problem_codes import TITLES
+from api.http.problems import document_of, status_of
 from ledger_core import errors
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ingest.camt053.parse import parse as parse_statement
-from ingest.stripe_report.parse import parse as parse_report
+from ingest.sources.camt053.parse import parse as parse_statement
+from ingest.sources.stripe_report.parse import parse as parse_report
 
 HEADER = (
     "automatic_payout_id,balance_transaction_id,created_utc,currency,gross,fee,net,reporting_category,"

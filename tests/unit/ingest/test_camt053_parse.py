@@ -8,8 +8,8 @@ from datetime import date
 import orjson
 import pytest
 
-from ingest import xml_stream
-from ingest.control_totals import failure
+from ingest.contract.totals import failure
+from ingest.formats import xml as xml_stream
 from ledger_core.errors import InvalidInput
 
 

@@ -10,15 +10,15 @@ from types import SimpleNamespace
 import pytest
 
 import ingest
-from ingest.camt053.contract import CONTRACT as CAMT053
-from ingest.cards import find_cards, mask, mask_bytes, may_hold_cards
-from ingest.copy_text import encode_rows
+from ingest.contract.cards import find_cards, mask, mask_bytes, may_hold_cards
 from ingest.ddl import create_tables
-from ingest.encryption import CHUNK_BYTES, decrypt, encrypt
-from ingest.landing import land
-from ingest.sniff import refuse_strangers
+from ingest.formats.sniffing import refuse_strangers
+from ingest.landing.copy_text import encode_rows
+from ingest.landing.land import land
 from ingest.sources import find_source, source_names
-from ingest.stripe_report.contract import CONTRACT as STRIPE_REPORT
+from ingest.sources.camt053.contract import CONTRACT as CAMT053
+from ingest.sources.stripe_report.contract import CONTRACT as STRIPE_REPORT
+from ledger_core.base.encryption import CHUNK_BYTES, decrypt, encrypt
 from ledger_core.errors import IntegrityError, InvalidInput
 
 KEY = bytes(range(32))

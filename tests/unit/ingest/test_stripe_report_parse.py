@@ -7,9 +7,9 @@ from datetime import date
 import orjson
 import pytest
 
-from ingest import csv_records
-from ingest.contracts import MAX_FIELD_CHARS
-from ingest.rows import MAX_QUARANTINED_ROWS
+from ingest.contract.rows import MAX_QUARANTINED_ROWS
+from ingest.contract.vocabulary import MAX_FIELD_CHARS
+from ingest.formats.csv import records as csv_records
 from ledger_core.errors import InvalidInput
 
 

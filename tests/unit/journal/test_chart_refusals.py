@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ledger_core.errors import Refused
+from ledger_core.files.chart import _placed
 from ledger_core.journal.accounts import parse_chart
-from ledger_core.store.apply_chart import _placed
 
 CHART = "accounts:\n- {code: a, type: asset, currency: USD}\n- {code: 'a:b', type: asset, currency: EUR}\n"
 

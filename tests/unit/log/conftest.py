@@ -23,8 +23,8 @@ from ledger_core.log.proof import ProofBundle, ProvedRecord
 from ledger_core.log.record import NO_PREV, assemble, format_time
 from ledger_core.log.segment import Manifest, Previous, RecordsWriter, manifest_sha256, stored_file
 from ledger_core.log.stream import RecordStream
+from ledger_core.signing.backends.software import SoftwareKey
 from ledger_core.signing.bootstrap import first_registry
-from ledger_core.signing.software import SoftwareKey
 
 ORIGIN = "ledger.example/test/main"
 START = datetime(2026, 1, 31, 8, tzinfo=UTC)

@@ -24,7 +24,7 @@ from ledger_core.log.keys import (
 )
 from ledger_core.log.note import NoteSignature, SignedNote, checkpoint_text, parse_checkpoint
 from ledger_core.log.record import format_time
-from ledger_core.signing.software import SoftwareKey
+from ledger_core.signing.backends.software import SoftwareKey
 
 ORIGIN = "ledger.example/test/main"
 NOW = format_time(datetime(2026, 1, 1, tzinfo=UTC))

@@ -21,7 +21,7 @@ from ledger_core.log.note import (
     parse_note,
     verify_note,
 )
-from ledger_core.signing.software import SoftwareKey
+from ledger_core.signing.backends.software import SoftwareKey
 
 ORIGIN = "ledger.example/test/main"
 TEXT = checkpoint_text(ORIGIN, 3, bytes(range(32)))

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ledger_core.log.merkle import leaf_hash
 from ledger_core.log.verifier import verify_path
-from ledger_core.signing.software import SoftwareKey
+from ledger_core.signing.backends.software import SoftwareKey
 
 
 def records_of(folder: Path) -> list[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from reconciliation.identity import BreakKey, Found, assign, mint
+from reconciliation.breaks.identity import BreakKey, Found, assign, mint
 
 
 def key(kind: str, value: str, *, currency: str = "USD", sign: int = 1) -> BreakKey:

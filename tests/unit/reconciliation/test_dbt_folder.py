@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 
 from ledger_core.journal.money import exponent, is_currency
-from reconciliation.dbt_runner import PROJECT, code_version
-from reconciliation.identity import KIND_ORDER
+from reconciliation.breaks.identity import KIND_ORDER
+from reconciliation.runs.dbt_runner import PROJECT, code_version
 
 MODELS = sorted((PROJECT / "models").rglob("*.sql"))
 

@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 
 from ledger_core.log.canonical import canonical_bytes
-from reconciliation.findings import Findings
-from reconciliation.manifest import build_manifest, manifest_sha256
-from reconciliation.match_rate import decimal_rate
-from reconciliation.pins import Pin, PinnedFile
+from reconciliation.runs.findings import Findings
+from reconciliation.runs.manifest import build_manifest, manifest_sha256
+from reconciliation.runs.match_rate import decimal_rate
+from reconciliation.runs.pins import Pin, PinnedFile
 
 
 def findings(**changes: Any) -> Findings:

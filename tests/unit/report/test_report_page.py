@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from reconciliation.match_rate import decimal_rate
 from reconciliation.report.chart import rate_chart
 from reconciliation.report.model import RunPoint
 from reconciliation.report.page import page_of
 from reconciliation.report.view import view_of
+from reconciliation.runs.match_rate import decimal_rate
 
 _spec = importlib.util.spec_from_file_location("report_rows", Path(__file__).with_name("report_rows.py"))
 assert _spec is not None

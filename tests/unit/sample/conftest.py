@@ -12,8 +12,8 @@ from types import ModuleType
 
 import pytest
 
-from ingest.sample.model import Request
-from ingest.sample.render import Rendering
+from sample.model import Request
+from sample.render import Rendering
 
 START = date(2026, 10, 1)
 

@@ -14,14 +14,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ingest.sample.business_days import is_business_day
-from ingest.sample.currencies import CURRENCIES, major
-from ingest.sample.model import Request
-from ingest.sample.render import Rendering
-from ingest.sample.stripe_reports import ITEM_COLUMNS, PAYOUT_COLUMNS
 from ledger_core.journal.accounts import parse_chart
 from ledger_core.journal.entries import parse_entry
 from ledger_core.journal.money import decimal_from_minor, exponent
+from sample.business_days import is_business_day
+from sample.currencies import CURRENCIES, major
+from sample.model import Request
+from sample.render import Rendering
+from sample.stripe_reports import ITEM_COLUMNS, PAYOUT_COLUMNS
 
 
 def test_equal_arguments_give_equal_bytes_and_another_seed_others(make_files):

@@ -7,8 +7,8 @@ from datetime import date
 
 import pytest
 
-from ingest.sample import make_sample
 from ledger_core.errors import InvalidInput
+from sample import make_sample
 
 
 def _bytes(folder):

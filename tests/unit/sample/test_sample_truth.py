@@ -10,9 +10,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from ingest.sample.dice import Dice
-from ingest.sample.model import Request
-from ingest.sample.plan import make_plan
+from sample.dice import Dice
+from sample.model import Request
+from sample.plan import make_plan
 
 CLASSES = {
     "missing_in_ledger",

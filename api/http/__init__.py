@@ -1,0 +1,1 @@
+"""HTTP itself, whatever the route: bodies, answers, problems, cursors, parameters."""

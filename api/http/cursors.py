@@ -1,0 +1,69 @@
+"""Opaque keyset cursors and `Link` headers; there is no OFFSET anywhere.
+
+A cursor holds the position after which the next page begins and a digest of the filters it was made under. It is not
+a secret and grants nothing; it is opaque so that the order may change without breaking clients.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+
+from api.http.problems import ApiProblem
+
+DEFAULT_PAGE = 50
+MAX_PAGE = 500
+
+
+def encode_cursor(position: str | int, *, filters: Mapping[str, object]) -> str:
+    """Return the cursor of the page that begins after `position`."""
+    text = json.dumps([1, position, _digest(filters)], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None, *, filters: Mapping[str, object], kind: type) -> str | int | None:
+    """Return the position in `cursor`, None for the first page.
+
+    Raises a 422 problem for a cursor that is not ours, or was made for other filters.
+    """
+    if cursor is None:
+        return None
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        version, position, digest = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (binascii.Error, UnicodeError, ValueError, TypeError) as error:
+        raise _bad_cursor("is not one that this API gave out") from error
+    if version != 1 or type(position) is not kind:
+        raise _bad_cursor("is not one that this API gave out")
+    if digest != _digest(filters):
+        raise _bad_cursor("was given out for other filters")
+    assert isinstance(position, (str, int))
+    return position
+
+
+def next_link(request: Request, cursor: str) -> str:
+    """Return the `Link` header that leads to the next page under the same filters."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    return f'<{request.url.path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
+
+
+def _digest(filters: Mapping[str, object]) -> str:
+    named = sorted((name, str(value)) for name, value in filters.items() if value is not None)
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:12]
+
+
+def _bad_cursor(why: str) -> ApiProblem:
+    detail = f"The cursor {why}."
+    return ApiProblem(
+        422,
+        "invalid_input",
+        detail,
+        remedy="Begin again without a cursor.",
+        places=[{"parameter": "cursor", "in": "query", "detail": detail}],
+    )

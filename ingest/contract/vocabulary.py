@@ -1,0 +1,170 @@
+"""What a source promises, declared once: the vocabulary in which `ingest/sources/<source>/contract.py` is written.
+
+Not a parser and not a table. Parsers read the columns, the delimiter and the format here; the claims on bank lines and
+the canonical events are mirrored from here into the database. The raw tables are frozen in a migration and the
+published page is written by hand; tests say when either parts from this. Nobody reads `encoding`, `scale`, `sign`,
+`time_zone` and `currency_case`: they tell people what the parsers and the staging models do, each of which states it
+again.
+
+The invariant: a value reaches a raw table exactly as it came, or not at all. A contract says what is checked, never how
+something is converted; conversion is dbt's staging.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+MAX_FIELD_CHARS = 32_768
+"""No field of a payment report is longer: Stripe caps metadata values at 500 and descriptions at 1,000 characters,
+ISO 20022 an additional text at 500. A longer one is a lost quote or an attack."""
+
+
+class Scale(StrEnum):
+    """How many of the source's units make one major unit of the currency."""
+
+    API_MINOR = "api_minor"
+    """Whole minor units."""
+    MAJOR_DECIMAL = "major_decimal"
+    """Decimal text in major units."""
+    X100_ALWAYS = "x100_always"
+    """Hundredths for every currency, yen included (PayPal)."""
+    SIX_DECIMALS = "six_decimals"
+
+
+class Sign(StrEnum):
+    """Where the direction of an amount stands."""
+
+    SIGNED = "signed"
+    DR_CR = "dr_cr"
+    """An indicator beside an unsigned amount."""
+    DEBIT_CREDIT_COLUMNS = "debit_credit_columns"
+
+
+class Kind(StrEnum):
+    """What the text of a column must look like; an empty optional value always passes."""
+
+    TEXT = "text"
+    ID = "id"
+    AMOUNT = "amount"
+    CURRENCY = "currency"
+    TIMESTAMP = "timestamp"
+    """`YYYY-MM-DD HH:MM:SS` in the contract's time zone."""
+    DATE = "date"
+    """`YYYY-MM-DD`, or a timestamp."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of a report or one field of a statement's line, named as the provider names it."""
+
+    name: str
+    kind: Kind = Kind.TEXT
+    mandatory: bool = False
+    """The header must have it; a file without it is another report."""
+    required: bool = False
+    """No row may leave it empty."""
+    currency: str | None = None
+    """The column that holds this amount's currency."""
+    free_text: bool = False
+    """People write here, so card numbers are looked for here."""
+    personal: bool = False
+    """Names a person: stays in the encrypted bytes alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """An identity within a row: `total = minuend - subtrahend`, exactly."""
+
+    total: str
+    minuend: str
+    subtrahend: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordType:
+    """One kind of record of a source and the raw table that holds it."""
+
+    name: str
+    table: str
+    columns: tuple[Column, ...]
+    reports: tuple[str, ...] = ()
+    """The provider's own names of the reports this reads."""
+    dated_by: str
+    """The column whose first and last value say which days the file covers."""
+    identity: Difference | None = None
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Column]:
+        return {column.name: column for column in self.columns}
+
+    @cached_property
+    def stored(self) -> tuple[Column, ...]:
+        """The columns that the raw table has."""
+        return tuple(column for column in self.columns if not column.personal)
+
+    @cached_property
+    def mandatory(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.mandatory)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Which bank lines are a provider's: `pattern` (a Postgres `~*` expression) found in `field`."""
+
+    provider: str
+    field: str
+    pattern: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """Everything a source promises about its files."""
+
+    source: str
+    provider: str
+    parser_version: int
+    """Raised whenever the same bytes would give other rows."""
+    format: str
+    """`csv` or `xml`."""
+    encoding: str
+    scale: Scale
+    sign: Sign
+    time_zone: str
+    currency_case: str
+    """`any`, `upper` or `lower`."""
+    record_types: tuple[RecordType, ...]
+    delimiter: str = ","
+    events: Mapping[str, str] = field(default_factory=dict)
+    """The provider's types to canonical events. A type that is not here is kept as it is: the break
+    `unclassified_type`."""
+    claims: tuple[Claim, ...] = ()
+    kept_columns: str | None = None
+    """Columns outside the list that are expected: kept in `extra` without a warning."""
+    free_text_columns: str | None = None
+    """Names of columns outside the list whose text is searched for card numbers."""
+    personal_columns: str | None = None
+    """Names of columns outside the list that are not stored."""
+
+    def record_type(self, name: str) -> RecordType:
+        """Return the record type called `name`."""
+        return next(record_type for record_type in self.record_types if record_type.name == name)
+
+    def expects(self, column: str) -> bool:
+        """Tell whether a column outside the list is no surprise."""
+        return _matches(self.kept_columns, column)
+
+    def is_free_text(self, column: str) -> bool:
+        """Tell whether a column outside the list is searched for card numbers."""
+        return _matches(self.free_text_columns, column)
+
+    def is_personal(self, column: str) -> bool:
+        """Tell whether a column outside the list names a person."""
+        return _matches(self.personal_columns, column)
+
+
+def _matches(pattern: str | None, name: str) -> bool:
+    return pattern is not None and re.search(pattern, name, re.IGNORECASE) is not None

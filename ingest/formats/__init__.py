@@ -1,0 +1,1 @@
+"""Bytes into rows, whoever wrote them: CSV, XML, and telling one from the other."""

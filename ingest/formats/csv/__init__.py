@@ -1,0 +1,1 @@
+"""CSV as payment providers write it, read as a stream and by header names."""

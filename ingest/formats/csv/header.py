@@ -1,0 +1,126 @@
+"""Which report a CSV file is, told by its header, and where each column stands.
+
+By name and never by place: providers add columns and let users choose their order.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ingest.contract.vocabulary import Column, Contract, RecordType
+from ledger_core.errors import InvalidInput
+
+MAX_COLUMNS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """A header understood."""
+
+    record_type: RecordType
+    names: tuple[str, ...]
+    places: Mapping[str, int]
+    """Where the columns of the contract stand."""
+    stored: tuple[Column, ...]
+    """Those of them that the raw table takes, in the contract's order."""
+    extra: tuple[str, ...]
+    """Columns outside the contract that are kept in `extra`."""
+    free_text: tuple[int, ...]
+    personal: tuple[int, ...]
+    warnings: tuple[str, ...]
+
+
+def read_header(fields: Sequence[str] | csv.Error, contract: Contract, *, name: str) -> Header:
+    """Understand the first record of file `name`. Raises `InvalidInput` naming what is missing or twice there."""
+    if isinstance(fields, csv.Error):
+        raise InvalidInput(f"the header is no CSV: {fields}.", file=name, line=1, remedy="Fetch the file again.")
+    names = tuple(field.strip() for field in fields)
+    _refuse_shapes(names, contract, name=name)
+    record_type = _record_type(names, contract, name=name)
+    places = {column: place for place, column in enumerate(names) if column in record_type.by_name}
+    others = [column for column in names if column not in record_type.by_name]
+    personal = [column for column in others if contract.is_personal(column)]
+    extra = [column for column in others if column not in personal]
+    by_name = record_type.by_name
+    return Header(
+        record_type=record_type,
+        names=names,
+        places=places,
+        stored=tuple(column for column in record_type.stored if column.name in places),
+        extra=tuple(extra),
+        free_text=tuple(
+            place
+            for place, column in enumerate(names)
+            if (by_name[column].free_text if column in by_name else contract.is_free_text(column))
+        ),
+        personal=tuple(
+            place
+            for place, column in enumerate(names)
+            if (by_name[column].personal if column in by_name else column in personal)
+        ),
+        warnings=tuple(_warnings(extra, personal, contract)),
+    )
+
+
+def _refuse_shapes(names: Sequence[str], contract: Contract, *, name: str) -> None:
+    if len(names) > MAX_COLUMNS:
+        raise InvalidInput(
+            f"the header has {len(names)} columns, more than {MAX_COLUMNS} (MAX_COLUMNS).",
+            file=name,
+            line=1,
+            remedy=f"Check that this is a file of {contract.source}.",
+        )
+    twice = sorted({column for column in names if names.count(column) > 1})
+    if twice:
+        raise InvalidInput(
+            f"the header names {', '.join(twice)} twice.",
+            file=name,
+            line=1,
+            remedy="Fetch the report again with each column once.",
+        )
+    if len(names) == 1 and contract.delimiter not in names[0]:
+        for delimiter, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+            if delimiter in names[0]:
+                raise InvalidInput(
+                    f"columns are separated by {called}; {contract.source} files use '{contract.delimiter}'.",
+                    file=name,
+                    line=1,
+                    remedy="Fetch it again; a spreadsheet that saved it may have changed amounts and dates as well.",
+                )
+
+
+def _record_type(names: Sequence[str], contract: Contract, *, name: str) -> RecordType:
+    present = set(names)
+    ranked = sorted(
+        contract.record_types, key=lambda each: (-len(present & set(each.mandatory)), -len(present & set(each.by_name)))
+    )
+    complete = [each for each in ranked if present.issuperset(each.mandatory)]
+    if complete:
+        return complete[0]
+    best = ranked[0]
+    missing = [column for column in best.mandatory if column not in present]
+    if len(missing) * 2 > len(best.mandatory):
+        raise InvalidInput(
+            f"no report of {contract.source} has this header.",
+            file=name,
+            line=1,
+            remedy=f"It reads {_listed(contract)}; the first line must name their columns.",
+        )
+    raise InvalidInput(
+        f"the header lacks {', '.join(missing)}, which {best.reports[0]} must have.",
+        file=name,
+        line=1,
+        remedy="Run the report again with these columns.",
+    )
+
+
+def _warnings(extra: Sequence[str], personal: Sequence[str], contract: Contract) -> list[str]:
+    unknown = [column for column in extra if not contract.expects(column)]
+    warnings = [f"column {column} is unknown: kept in extra." for column in unknown]
+    return warnings + [f"column {column} names persons: not stored in the clear." for column in personal]
+
+
+def _listed(contract: Contract) -> str:
+    return ", ".join(report for record_type in contract.record_types for report in record_type.reports)

@@ -1,0 +1,207 @@
+"""A report in CSV as batches of checked rows: the reader that every CSV source shares.
+
+Thousands of rows are checked at once, column by column, and put in the contract's order without a Python loop over
+rows; only a batch in which something is wrong is looked at row by row, and then says what.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import BinaryIO
+
+import orjson
+
+from ingest.contract.cards import find_cards, may_hold_cards
+from ingest.contract.row_checks import Columns, all_pass, checks_for, first_fault
+from ingest.contract.rows import Batch, ControlTotal, Fault, QuarantinedRow
+from ingest.contract.vocabulary import MAX_FIELD_CHARS, Contract, RecordType
+from ingest.formats.csv.header import Header, read_header
+from ingest.formats.csv.records import Chunk, read_chunks
+from ingest.landing.quarantine import put_aside, refuse_too_many
+from ledger_core.errors import InvalidInput
+
+WITHHELD = "[withheld]"
+
+
+class CsvReader:
+    """One CSV file being read; see `ingest.contract.rows.Reader`."""
+
+    def __init__(self, stream: BinaryIO, contract: Contract, *, name: str) -> None:
+        """Read the header of `stream`. Raises `InvalidInput` when the file is no report of `contract`."""
+        self._name = name
+        self._contract = contract
+        self._chunks = read_chunks(stream, name=name, delimiter=contract.delimiter)
+        first = next(self._chunks, None)
+        if first is None or not first.rows[0]:
+            raise InvalidInput(
+                "the file has no header.", file=name, line=1, remedy="Fetch it again: even a quiet day has one."
+            )
+        self._header: Header = read_header(first.rows[0], contract, name=name)
+        self._first = Chunk(
+            first_line=first.line_of(1),
+            records=first.records[1:],
+            rows=first.rows[1:],
+            ends_file_abruptly=first.ends_file_abruptly,
+        )
+        self.record_type: RecordType = self._header.record_type
+        self.counted_table = self.record_type.table
+        self._checks = checks_for(self.record_type, self._header.places)
+        self._stored_places = [self._header.places[column.name] for column in self._header.stored]
+        self._extra_places = [self._header.names.index(column) for column in self._header.extra]
+        self._columns = (*(column.name for column in self._header.stored), "extra")
+        self._dated = self._stored_places.index(self._header.places[self.record_type.dated_by])
+        self._days: list[str] = []
+        self.warnings: list[str] = list(self._header.warnings)
+        self.quarantined: list[QuarantinedRow] = []
+        self.control_totals: list[ControlTotal] = []
+        self.cards: set[str] = set()
+        self.read = 0
+        self.accepted = 0
+
+    @property
+    def first_on(self) -> date | None:
+        return date.fromisoformat(min(self._days)) if self._days else None
+
+    @property
+    def last_on(self) -> date | None:
+        return date.fromisoformat(max(self._days)) if self._days else None
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the rows in the order of the file. Raises `InvalidInput` where its structure is lost."""
+        yield from self._batch(self._first)
+        for chunk in self._chunks:
+            yield from self._batch(chunk)
+        if self.read == 0:
+            self.warnings.append("the report has no rows.")
+
+    def _batch(self, chunk: Chunk) -> Iterator[Batch]:
+        ordinals: Sequence[int]
+        columns = self._plain_columns(chunk)
+        if columns is None:
+            rows, ordinals = self._one_by_one(chunk)
+            columns = list(zip(*rows, strict=True))
+        else:
+            ordinals = range(self.read + 1, self.read + 1 + len(chunk.rows))
+            self.read += len(chunk.rows)
+        if chunk.ends_file_abruptly:
+            self._refuse_or_warn_of_a_cut(chunk)
+        if not ordinals:
+            return
+        self.accepted += len(ordinals)
+        stored = self._store(columns)
+        moments = [row[self._dated] for row in stored]
+        self._days = [min([*self._days, min(moments)[:10]]), max([*self._days, max(moments)[:10]])]
+        yield Batch(table=self.record_type.table, columns=self._columns, ordinals=ordinals, rows=stored)
+
+    def _plain_columns(self, chunk: Chunk) -> Columns | None:
+        """Return the chunk's columns when every record is a row that passes everything, else None."""
+        rows = chunk.rows
+        if not rows:
+            return []
+        width = len(self._header.names)
+        if any(isinstance(row, csv.Error) for row in rows) or set(map(len, rows)) != {width}:  # type: ignore[arg-type]
+            return None
+        if max(map(len, chunk.records)) > MAX_FIELD_CHARS:
+            return None
+        columns = list(zip(*rows, strict=True))
+        if any(may_hold_cards(set(columns[place])) for place in self._header.free_text):
+            return None
+        return columns if all_pass(self._checks, columns) else None
+
+    def _one_by_one(self, chunk: Chunk) -> tuple[list[Sequence[str]], list[int]]:
+        accepted: list[Sequence[str]] = []
+        ordinals: list[int] = []
+        line = chunk.first_line
+        for record, row in zip(chunk.records, chunk.rows, strict=True):
+            if row != []:
+                self.read += 1
+                cards = self._cards_in(record, row)
+                fault = self._fault(row)
+                if fault is None and not cards:
+                    accepted.append(row)  # type: ignore[arg-type]
+                    ordinals.append(self.read)
+                else:
+                    self._put_aside(record, row, fault, cards, line=line)
+            line += 1 + record.count("\n")
+        return accepted, ordinals
+
+    def _fault(self, row: Sequence[str] | csv.Error) -> Fault | None:
+        if isinstance(row, csv.Error):
+            return Fault(code="bad_csv", reason=f"the row is no CSV: {row}.")
+        names = self._header.names
+        if len(row) != len(names):
+            return Fault(code="width", reason=f"the row has {len(row)} fields, the header {len(names)}.")
+        for column, value in zip(names, row, strict=True):
+            if len(value) > MAX_FIELD_CHARS:
+                limit = f"{MAX_FIELD_CHARS} characters (MAX_FIELD_CHARS)"
+                return Fault(
+                    code="too_long", reason=f"column {column} has {len(value)} characters; the limit is {limit}."
+                )
+        return first_fault(self._checks, row)
+
+    def _cards_in(self, record: str, row: Sequence[str] | csv.Error) -> list[str]:
+        """Return the card numbers of a row: in its free text, or anywhere when nobody can tell its fields apart."""
+        if isinstance(row, csv.Error) or len(row) != len(self._header.names):
+            return find_cards(record)
+        return [card for place in self._header.free_text for card in find_cards(row[place])]
+
+    def _put_aside(
+        self, record: str, row: Sequence[str] | csv.Error, fault: Fault | None, cards: Sequence[str], *, line: int
+    ) -> None:
+        self.cards.update(cards)
+        self.quarantined.append(
+            put_aside(
+                ordinal=self.read,
+                line=line,
+                fault=fault,
+                shown=self._without_persons(row),
+                original=record,
+                cards=cards,
+            )
+        )
+        refuse_too_many(self.quarantined, cards=self.cards, name=self._name)
+
+    def _without_persons(self, row: Sequence[str] | csv.Error) -> str:
+        """Return the row as JSON without the columns that name persons.
+
+        Where fields are missing or too many nobody knows which is which: only those surely before the first such
+        column stay.
+        """
+        if isinstance(row, csv.Error):
+            return WITHHELD
+        names, personal = self._header.names, self._header.personal
+        if len(row) == len(names):
+            shown = {
+                name: value for place, (name, value) in enumerate(zip(names, row, strict=True)) if place not in personal
+            }
+            return orjson.dumps(shown).decode()
+        missing = max(0, len(names) - len(row))
+        safe = max(0, personal[0] - missing) if personal else len(row)
+        fields = [*row[:safe], f"{WITHHELD} {len(row) - safe} fields"] if safe < len(row) else list(row)
+        return orjson.dumps(fields).decode()
+
+    def _refuse_or_warn_of_a_cut(self, chunk: Chunk) -> None:
+        last = chunk.rows[-1] if chunk.rows else []
+        line = chunk.line_of(len(chunk.rows) - 1) if chunk.rows else 1
+        if isinstance(last, csv.Error) or 0 < len(last) < len(self._header.names):
+            raise InvalidInput(
+                "the file ends in the middle of a row: it was cut.",
+                file=self._name,
+                line=line,
+                remedy="Fetch it again.",
+            )
+        self.warnings.append(f"line {line}, the last, has no line break: the file may have been cut.")
+
+    def _store(self, columns: Columns) -> list[tuple[str, ...]]:
+        """Return rows of the stored columns in the contract's order, then what is kept besides them."""
+        extra: Sequence[str] = ["{}"] * len(columns[0])
+        if self._extra_places:
+            names, dumps = self._header.extra, orjson.dumps
+            others = zip(*(columns[place] for place in self._extra_places), strict=True)
+            extra = [
+                dumps({name: value for name, value in zip(names, values, strict=True) if value}).decode()
+                for values in others
+            ]
+        return list(zip(*(columns[place] for place in self._stored_places), extra, strict=True))

@@ -1,0 +1,1 @@
+"""What any database program needs: engine, migrations run, embedded server, processes, files, object stores."""

@@ -1,0 +1,1 @@
+"""The one write path into a book's log."""

@@ -1,0 +1,118 @@
+"""Gives each accepted item of a batch its place: seq, id, time, bytes, leaf hash, rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from struct import Struct
+
+from ledger_core.book.posting.decide import Accepted
+from ledger_core.book.posting.items import AccountItem, EntryItem
+from ledger_core.book.posting.rows import POSTGRES_EPOCH_MICROSECONDS, RowWriter
+from ledger_core.book.posting.state import HeadRow
+from ledger_core.log.canonical import canonical_bytes
+from ledger_core.log.merkle import leaf_hash
+from ledger_core.log.record import Frame
+from ledger_core.ports import Posted
+
+_TWO_WORDS = Struct(">QQ")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Builder:
+    """Gives each accepted item its place: seq, id, time, bytes, leaf and rows."""
+
+    def __init__(
+        self,
+        book: str,
+        head: HeadRow,
+        rows: RowWriter,
+        now: datetime,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self.book = book
+        self.rows = rows
+        self.seq = head.size
+        self.prev = head.last_leaf
+        start = now if head.last_recorded_at is None else max(now, head.last_recorded_at + timedelta(microseconds=1))
+        self.start = start
+        self.micros = (start - _EPOCH) // timedelta(microseconds=1)
+        self.last_recorded_at = start
+        self.random_bytes = random_bytes
+        self.leaves: list[bytes] = []
+        self.accepted: list[tuple[int, Accepted]] = []
+        self.record_rows: list[bytes] = []
+        self.entry_rows: list[bytes] = []
+        self.posting_rows: list[bytes] = []
+        self.by_external_id: dict[str, tuple[EntryItem, str]] = {}
+        self._frames: dict[str, Frame] = {}
+        self._random = b""
+        self._second = -1
+        self._prefix = ""
+
+    def add(self, accepted: Accepted) -> Posted:
+        """Append one record and return it."""
+        item = accepted.item
+        seq, micros = self.seq, self.micros
+        raw_id = uuid7(micros, self._randomness())
+        text = raw_id.hex()
+        id = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        if accepted.account_change is not None:
+            body = canonical_bytes(accepted.account_change.body)
+        else:
+            assert not isinstance(item, AccountItem)
+            body = item.body
+        frame = self._frames.get(item.kind)
+        if frame is None:
+            frame = self._frames[item.kind] = Frame(self.book, item.kind)
+        canonical = frame.around(body, id=id, prev=self.prev, recorded_at=self._time(micros), seq=seq)
+        leaf = leaf_hash(canonical)
+        self.leaves.append(leaf)
+        self.accepted.append((seq, accepted))
+        self.record_rows.append(self.rows.record(seq, item.kind, micros - POSTGRES_EPOCH_MICROSECONDS, leaf, canonical))
+        entry = None
+        if type(item) is EntryItem:
+            entry = item.draft
+            self.entry_rows.append(self.rows.entry(seq, raw_id, item.entry_suffix))
+            for line, (account, suffix) in enumerate(zip(accepted.accounts, item.posting_suffixes, strict=True)):
+                self.posting_rows.append(self.rows.posting(seq, line, account.account_id, suffix))
+            self.by_external_id[entry.external_id] = (item, id)
+        recorded_at = self.last_recorded_at = self.start + timedelta(microseconds=len(self.leaves) - 1)
+        self.prev = leaf
+        self.seq += 1
+        self.micros += 1
+        return Posted(
+            id=id,
+            seq=seq,
+            kind=item.kind,
+            recorded_at=recorded_at,
+            leaf_hash=leaf,
+            canonical=canonical,
+            entry=entry,
+        )
+
+    def _randomness(self) -> bytes:
+        """Return eight random bytes; the system is asked for 256 records' worth at once."""
+        if not self._random:
+            self._random = self.random_bytes(8 * 256)
+        taken, self._random = self._random[:8], self._random[8:]
+        return taken
+
+    def _time(self, micros: int) -> str:
+        second, fraction = divmod(micros, 1_000_000)
+        if second != self._second:
+            self._second = second
+            self._prefix = (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._prefix}.{fraction:06d}Z"
+
+
+def uuid7(unix_microseconds: int, randomness: bytes) -> bytes:
+    """Return a UUID version 7 whose 12 bits after the milliseconds carry their fraction (RFC 9562, method 3).
+
+    So ids sort as their records do, and the index over them only ever grows at its right edge. `randomness`
+    has 8 bytes.
+    """
+    millisecond, fraction = divmod(unix_microseconds, 1_000)
+    high = millisecond << 16 | 0x7000 | (fraction << 12) // 1_000
+    low = int.from_bytes(randomness, "big") & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
+    return _TWO_WORDS.pack(high, low)

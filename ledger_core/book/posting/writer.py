@@ -1,0 +1,88 @@
+"""Transaction 1 of a posting: a batch becomes durable, in order, under the lock of the book's head.
+
+Not the signature: nothing written here is announced before `sequencer.checkpoints` stored a
+checkpoint over it.
+Invariants: seq, prev and recorded_at come from the locked head row alone; the records, every projection of them,
+the idempotency rows and the head change together or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+
+from ledger_core.book.posting.idempotency import write_outcomes
+from ledger_core.book.posting.items import Request
+from ledger_core.book.posting.plan import PlannedBatch, Planner
+from ledger_core.book.posting.projections import project
+from ledger_core.book.posting.rows import ENTRIES_COPY, POSTINGS_COPY, RECORDS_COPY
+from ledger_core.book.posting.state import HeadRow, lock_head, move_head
+from ledger_core.errors import IntegrityError
+from ledger_core.reading.tiles import insert_tiles
+
+
+class BatchWriter:
+    """Writes batches of one book, each in one transaction."""
+
+    def __init__(self, book: str, *, clock: Callable[[], datetime]) -> None:
+        self.book = book
+        self.planner = Planner(book, clock=clock)
+
+    def write(
+        self,
+        conn: Connection[Any],
+        requests: Sequence[Request],
+        *,
+        planned: PlannedBatch | None,
+        admit: Callable[[HeadRow], None],
+        locked: Callable[[PlannedBatch], None],
+    ) -> PlannedBatch:
+        """Write `requests` in one transaction, by the plan made ahead if it holds for the head, else by a new one.
+
+        `admit` is called with the locked head, and raises to keep the batch out; `locked` is called with the plan that
+        is being written. Raises whatever psycopg raises: then nothing was written, or the outcome is unknown if
+        the connection broke. After any error the caller must have the planner forget.
+        """
+        with conn.transaction():
+            head = lock_head(conn, self.book)
+            admit(head)
+            if planned is None or not planned.holds_for(head):
+                if planned is not None:
+                    self.planner.forget()
+                planned = self.planner.plan(conn, head, requests)
+            planned.head = head
+            if planned.tree is not None:
+                self._write(conn, planned, locked)
+        return planned
+
+    def _write(self, conn: Connection[Any], planned: PlannedBatch, locked: Callable[[PlannedBatch], None]) -> None:
+        records, entries, postings = planned.streams
+        with conn.cursor() as cursor:
+            with cursor.copy(RECORDS_COPY) as copy:
+                copy.write(records)
+                # From here on the server has work to do; planning any earlier only competes for the interpreter.
+                locked(planned)
+            for into, data in ((ENTRIES_COPY, entries), (POSTINGS_COPY, postings)):
+                if data:
+                    with cursor.copy(into) as copy:
+                        copy.write(data)
+        # One wait for all of them: under load each wait costs a turn of the interpreter's lock.
+        with conn.pipeline():
+            touched = project(conn, self.book, planned.accepted, planned.deltas)
+            insert_tiles(conn, self.book, planned.tiles)
+            write_outcomes(conn, self.book, [(outcome.request, outcome.items) for outcome in planned.outcomes])
+            moved = move_head(conn, self.book, planned.head, after=planned.head_after)
+        if moved.rowcount != 1:
+            raise IntegrityError(
+                f"the head of book {self.book} was moved from {planned.head.size} by something that is no writer of "
+                "this software.",
+                remedy="Find out what writes to the ledger's tables, then run `counterfoil check`.",
+            )
+        if touched is not None and touched.rowcount != len(planned.deltas):
+            raise IntegrityError(
+                f"book {self.book}: of {len(planned.deltas)} touched accounts {touched.rowcount} have a balance.",
+                remedy="Run `counterfoil check`.",
+            )

@@ -1,0 +1,182 @@
+"""Getting the log's tail signed: what is asked of the signing proxy, and what is believed of its answer.
+
+Keeps the frontier at the proxy's last known size and the leaves since, so that the consistency proof is made
+without reading the database. Invariants: nothing is asked that is not durable; no checkpoint is adopted whose
+root is not ours; a book that is behind the proxy is never written.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from psycopg import Connection
+
+from ledger_core.book.sequencer.checkpoints import (
+    SignedTree,
+    Stored,
+    behind_signature,
+    frontier_at,
+    leaves_between,
+    store_checkpoint,
+)
+from ledger_core.errors import IntegrityError, SignerMovedOn
+from ledger_core.log.merkle import Frontier, RangeTree, consistency_path
+from ledger_core.log.note import Checkpoint, parse_checkpoint, parse_note
+from ledger_core.signing.port import CheckpointSigner
+
+MAX_ATTEMPTS = 8
+"""How often another writer may overtake one request for a signature before it is tried later."""
+
+
+class Notary:
+    """Obtains checkpoints of one book. Safe for threads; one signature is asked for at a time."""
+
+    def __init__(self, book: str, origin: str, signer: CheckpointSigner) -> None:
+        self.book = book
+        self.origin = origin
+        self._signer = signer
+        self._signing = threading.Lock()
+        self._lock = threading.Lock()
+        """Guards anchor and leaves, which the writer's thread adds to while the signer's thread waits for the proxy."""
+        self._anchor: Frontier | None = None
+        self._leaves: list[bytes] = []
+
+    def recover(self, conn: Connection[Any]) -> None:
+        """Do what a process owes the book before its first write: compare with the proxy, have the tail signed.
+
+        The tail may be what a process left that died between its two transactions. Raises as `sign_and_store`
+        does.
+        """
+        self.guard(conn)
+        row = conn.execute("select size, signed_size from ledger.log_head where book = %s", [self.book]).fetchone()
+        if row is not None and row[1] < row[0]:
+            self.sign_and_store(conn, row[0])
+
+    def sign_and_store(self, conn: Connection[Any], size: int) -> tuple[SignedTree, Stored]:
+        """Obtain a checkpoint over at least `size` durable records and run transaction 2 with it.
+
+        Raises `DependencyError` when the proxy is away, `IntegrityError` when it and the log contradict each
+        other.
+        """
+        with self._signing:
+            self.guard(conn)
+            signed = self._sign_latest(conn, size)
+            return signed, store_checkpoint(conn, self.book, signed)
+
+    def guard(self, conn: Connection[Any]) -> None:
+        """Compare the proxy's last checkpoint with the log, once a process, before the first write.
+
+        Raises `IntegrityError` when the proxy signed more than the log holds, or something else;
+        `DependencyError` when it does not answer.
+        """
+        with self._lock:
+            if self._anchor is None:
+                self._rebase(conn, self._signer.latest(self.origin))
+
+    def close(self) -> None:
+        """Give back the calling thread's connection to the proxy."""
+        self._signer.close()
+
+    def add(self, first_seq: int, leaves: list[bytes]) -> None:
+        """Take note of a durable batch; one that does not follow on is read from the database when it is needed."""
+        with self._lock:
+            if self._anchor is not None and self._anchor.size + len(self._leaves) == first_seq:
+                self._leaves.extend(leaves)
+
+    def _sign_latest(self, conn: Connection[Any], size: int) -> SignedTree:
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                return self._sign(conn, size)
+            except SignerMovedOn as moved:
+                if attempt == MAX_ATTEMPTS:
+                    raise
+                with self._lock:
+                    self._rebase(conn, moved.latest)
+        raise AssertionError("unreachable")
+
+    def _sign(self, conn: Connection[Any], size: int) -> SignedTree:
+        anchor, tree = self._tree(conn, size)
+        size = tree.size
+        root = tree.frontier.root()
+        note = self._signer.sign_checkpoint(
+            origin=self.origin,
+            old_size=anchor.size,
+            consistency=consistency_path(anchor.size, size, tree.node),
+            size=size,
+            root=root,
+        )
+        found = _read(note)
+        if found.size > size:
+            tree = self._adopt(conn, found)
+        elif found.root != root:
+            raise _fork(self.book, found)
+        with self._lock:
+            # What another thread added meanwhile stays.
+            self._leaves = self._leaves[found.size - anchor.size :]
+            self._anchor = tree.frontier
+        return SignedTree(note=note, first=anchor.size, size=found.size, root=found.root, tree=tree)
+
+    def _tree(self, conn: Connection[Any], size: int) -> tuple[Frontier, RangeTree]:
+        """Return the anchor and the tree from it to at least `size`."""
+        with self._lock:
+            anchor, leaves = self._anchor, list(self._leaves)
+        assert anchor is not None, "guard has run"
+        have = anchor.size + len(leaves)
+        if have < size:
+            leaves += leaves_between(conn, self.book, have, size)
+            with self._lock:
+                self._leaves = list(leaves)
+        return anchor, RangeTree(anchor, leaves)
+
+    def _adopt(self, conn: Connection[Any], found: Checkpoint) -> RangeTree:
+        """Return our tree at the larger size that another writer had signed, if it is the same tree."""
+        head = head_size(conn, self.book)
+        if head < found.size:
+            raise behind_signature(self.book, head, found.size)
+        with self._lock:
+            anchor = self._anchor
+        assert anchor is not None
+        tree = RangeTree(anchor, leaves_between(conn, self.book, anchor.size, found.size))
+        if tree.frontier.root() != found.root:
+            raise _fork(self.book, found)
+        return tree
+
+    def _rebase(self, conn: Connection[Any], latest: str | None) -> None:
+        """Start from the proxy's last checkpoint, after comparing it with the log."""
+        if latest is None:
+            signed = conn.execute("select signed_size from ledger.log_head where book = %s", [self.book]).fetchone()
+            if signed is not None and signed[0] > 0:
+                raise IntegrityError(
+                    f"the signing proxy knows nothing of {self.origin}, of which {signed[0]} records are signed.",
+                    remedy="It is another proxy, or it lost its state: restore that before anything is written.",
+                )
+            self._anchor = Frontier()
+        else:
+            found = _read(latest)
+            head = head_size(conn, self.book)
+            if head < found.size:
+                raise behind_signature(self.book, head, found.size)
+            anchor = frontier_at(conn, self.book, found.size)
+            if anchor.root() != found.root:
+                raise _fork(self.book, found)
+            self._anchor = anchor
+        self._leaves = []
+
+
+def head_size(conn: Connection[Any], book: str) -> int:
+    """Return how many records the log of `book` has."""
+    row = conn.execute("select size from ledger.log_head where book = %s", [book]).fetchone()
+    return row[0] if row else 0
+
+
+def _read(note: str) -> Checkpoint:
+    return parse_checkpoint(parse_note(note).text)
+
+
+def _fork(book: str, found: Checkpoint) -> IntegrityError:
+    return IntegrityError(
+        f"book {book}: the proxy signed another history; the roots at size {found.size} differ.",
+        remedy="Stop writing and run `counterfoil check`: the log or the proxy's state was replaced.",
+        size=found.size,
+    )

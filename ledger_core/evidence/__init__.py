@@ -1,0 +1,1 @@
+"""What proves a book to somebody else: exported segments, the checker, proofs of entries, the keyring."""

@@ -1,0 +1,132 @@
+"""Accounts, their versions and their balances, folded from the log.
+
+Kept in memory by account, never by record: a chart has thousands of accounts where a log has millions of records.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ledger_core.evidence.check.lockstep import Lockstep
+from ledger_core.evidence.check.model import Code, Findings
+from ledger_core.evidence.check.snapshot import Snapshot
+
+_VERSION_COLUMNS = (
+    "seq", "account_id", "code", "type", "normal_balance", "currency", "status", "overdraft", "metadata",
+)  # fmt: skip
+_ACCOUNT_COLUMNS = (*_VERSION_COLUMNS[1:], "opened_seq", "changed_seq")
+_BALANCE_COLUMNS = ("account_id", "debits", "credits", "last_seq")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldedAccount:
+    """An account as the records up to now leave it."""
+
+    account_id: int
+    members: dict[str, Any]
+    opened_seq: int
+    changed_seq: int
+
+
+class Accounts:
+    """Derives `accounts`, `account_versions` and `balances`."""
+
+    def __init__(self, snapshot: Snapshot, findings: Findings) -> None:
+        self._snapshot = snapshot
+        self._findings = findings
+        self._by_id: dict[int, FoldedAccount] = {}
+        self._ids: dict[str, int] = {}
+        self._debits: dict[int, int] = {}
+        self._credits: dict[int, int] = {}
+        self._last_seq: dict[int, int] = {}
+        self._versions = Lockstep(
+            snapshot.rows(
+                "select seq, account_id, code, type, normal_balance, currency, status, overdraft, metadata"
+                " from ledger.account_versions where book = %(book)s order by seq, account_id"
+            ),
+            table="ledger.account_versions",
+            code=Code.ACCOUNTS_MISMATCH,
+            columns=_VERSION_COLUMNS,
+            key_length=2,
+            findings=findings,
+        )
+
+    def take(self, seq: int, body: dict[str, Any]) -> None:
+        """Fold one record of kind `account`. Raises `KeyError` or `TypeError` for a body that is none."""
+        account_id, members = body["account_id"], body["account"]
+        code, action = members["code"], body["action"]
+        known = self._by_id.get(account_id)
+        if (known is None) != (action == "created") or self._ids.get(code, account_id) != account_id:
+            self._findings.add(
+                Code.ACCOUNTS_MISMATCH, "ledger.records", seq,
+                f"account {account_id} ({code}) is {action}, which does not follow from the records before",
+            )  # fmt: skip
+        folded = (
+            FoldedAccount(account_id=account_id, members=members, opened_seq=seq, changed_seq=seq)
+            if known is None
+            else replace(known, members=members, changed_seq=seq)
+        )
+        self._versions.expect((seq, account_id, *_columns(members)))
+        self._by_id[account_id] = folded
+        self._ids[code] = account_id
+        if known is None:
+            self._debits[account_id] = self._credits[account_id] = 0
+            self._last_seq[account_id] = seq
+
+    def skip(self, seq: int) -> None:
+        """Leave out what a damaged record may have said."""
+        self._versions.skip(seq)
+
+    def id_of(self, code: str) -> int | None:
+        """Return the id that `code` has by now."""
+        return self._ids.get(code)
+
+    def post(self, seq: int, account_id: int, direction: str, amount_minor: int) -> None:
+        """Add one posting to its account's gross side."""
+        side = self._debits if direction == "debit" else self._credits
+        side[account_id] = side.get(account_id, 0) + amount_minor
+        self._last_seq[account_id] = seq
+
+    def finish(self) -> dict[str, int]:
+        """Compare what was folded with what is stored; return the rows compared by table."""
+        accounts = Lockstep(
+            self._snapshot.rows(
+                "select account_id, code, type, normal_balance, currency, status, overdraft, metadata,"
+                " opened_seq, changed_seq from ledger.accounts where book = %(book)s order by account_id"
+            ),
+            table="ledger.accounts",
+            code=Code.ACCOUNTS_MISMATCH,
+            columns=_ACCOUNT_COLUMNS,
+            key_length=1,
+            findings=self._findings,
+            seq_column=None,
+        )
+        balances = Lockstep(
+            self._snapshot.rows(
+                "select account_id, debits::text, credits::text, last_seq"
+                " from ledger.balances where book = %(book)s order by account_id"
+            ),
+            table="ledger.balances",
+            code=Code.BALANCES_MISMATCH,
+            columns=_BALANCE_COLUMNS,
+            key_length=1,
+            findings=self._findings,
+            seq_column=3,
+        )
+        for account_id, account in sorted(self._by_id.items()):
+            accounts.expect((account_id, *_columns(account.members), account.opened_seq, account.changed_seq))
+            debits, credits = self._debits.get(account_id, 0), self._credits.get(account_id, 0)
+            balances.expect((account_id, str(debits), str(credits), self._last_seq[account_id]))
+        return {
+            "account_versions": self._versions.finish(),
+            "accounts": accounts.finish(),
+            "balances": balances.finish(),
+        }
+
+
+def _columns(members: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        members["code"], members["type"], members["normal_balance"], members["currency"],
+        members["status"], members["overdraft"], members["metadata"],
+    )  # fmt: skip

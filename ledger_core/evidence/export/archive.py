@@ -1,0 +1,124 @@
+"""The archive as the exporter and the checker see it: which segments lie there, and what their manifests say.
+
+A segment exists once its manifest does, because the manifest is written last; a folder without one is a night that was
+interrupted, and the same export finishes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from ledger_core.base.objects import ObjectStore
+from ledger_core.errors import CounterfoilError, IntegrityError, InvalidInput
+from ledger_core.log.dsse import SEGMENT_TYPE, parse_envelope
+from ledger_core.log.keys import KeyRing
+from ledger_core.log.segment import FOLDER_PATTERN, MANIFEST_FILE, Manifest, manifest_sha256, parse_manifest
+
+MAX_MANIFEST_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivedFolder:
+    """A segment's folder by its name; `names` are the files in it."""
+
+    folder: str
+    segment: int
+    closed_on: date
+    first_seq: int
+    next_seq: int
+    names: frozenset[str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Say whether the segment was finished."""
+        return MANIFEST_FILE in self.names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivedManifest:
+    """A manifest whose signature holds, and the hash by which the log knows it."""
+
+    manifest: Manifest
+    sha256: str
+
+
+def list_segments(store: ObjectStore, origin: str) -> list[ArchivedFolder]:
+    """Return the folders of `origin`'s segments, in order of their numbers. Raises `IntegrityError` for other names."""
+    names: dict[str, set[str]] = {}
+    for name in store.list(f"{origin}/segments/"):
+        folder, _, file = name.rpartition("/")
+        names.setdefault(folder, set()).add(file)
+    folders = [_parse_folder(folder, frozenset(files)) for folder, files in names.items()]
+    return sorted(folders, key=lambda item: (item.segment, item.folder))
+
+
+def read_manifest(store: ObjectStore, archived: ArchivedFolder, ring: KeyRing, origin: str) -> ArchivedManifest:
+    """Return the manifest of a finished segment.
+
+    Raises `IntegrityError` when it cannot be read, is not signed by a key that counts, or names another place.
+    """
+    name = f"{archived.folder}/{MANIFEST_FILE}"
+    try:
+        envelope = parse_envelope(read_object(store, name, MAX_MANIFEST_BYTES))
+        if envelope.payload_type != SEGMENT_TYPE:
+            raise InvalidInput(f"it is of type {envelope.payload_type}.")
+        manifest = parse_manifest(envelope.payload)
+    except InvalidInput as error:
+        raise _wrong(name, f"is no manifest: {error.message}", "archive_edited") from error
+    judgement = ring.judge_envelope(envelope, origin, manifest.next_seq)
+    if judgement.verdict:
+        raise _wrong(name, f"is not signed: {judgement.detail}", "signature_invalid")
+    if manifest.origin != origin or manifest.folder != archived.folder:
+        raise _wrong(name, f"belongs to {manifest.folder}", "archive_edited")
+    return ArchivedManifest(manifest=manifest, sha256=manifest_sha256(envelope.payload))
+
+
+def read_object(store: ObjectStore, name: str, limit_bytes: int) -> bytes:
+    """Return a small object whole. Raises `NotFound`, and `InvalidInput` past `limit_bytes`."""
+    with store.open(name) as source:
+        data = source.read(limit_bytes + 1)
+    if len(data) > limit_bytes:
+        raise InvalidInput(f"object {name} has more than {limit_bytes} bytes.")
+    return data
+
+
+def archived_lines(store: ObjectStore, name: str) -> Iterator[bytes]:
+    """Yield the records of a segment's file, without newlines; damage inside ends the iteration."""
+    import gzip
+    import zlib
+
+    try:
+        with store.open(name) as source, gzip.open(source) as plain:
+            for line in plain:
+                yield line.rstrip(b"\n")
+    except (OSError, EOFError, zlib.error, CounterfoilError):
+        return
+
+
+def _parse_folder(folder: str, names: frozenset[str]) -> ArchivedFolder:
+    parts = folder.split("/")
+    match = FOLDER_PATTERN.match(parts[-1])
+    try:
+        closed_on = date.fromisoformat("-".join(parts[-4:-1]))
+    except ValueError:
+        match = None
+    if match is None:
+        raise _wrong(folder, "is not the name of a segment", "archive_edited")
+    return ArchivedFolder(
+        folder=folder,
+        segment=int(match["segment"]),
+        closed_on=closed_on,
+        first_seq=int(match["first"]),
+        next_seq=int(match["next"]),
+        names=names,
+    )
+
+
+def _wrong(name: str, what: str, code: str) -> IntegrityError:
+    return IntegrityError(
+        f"{name} {what}.",
+        remedy="Compare with a copy of the archive; docs/runbooks/failed-check.md says how to go on.",
+        finding=code,
+    )

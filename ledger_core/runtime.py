@@ -1,0 +1,136 @@
+"""The wiring: what a command, the API and the pipeline need, opened once and handed down.
+
+Opening starts what is lacking (embedded Postgres, signing proxy) and brings the schemas to their heads. What was
+started stays until `counterfoil down`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine
+
+from ledger_core.base.engine import make_engine, parse_url, require_server
+from ledger_core.base.migrate import migrate
+from ledger_core.base.objects import FileStore, ObjectStore
+from ledger_core.services import embedded_url, postgres_service, process_group, signing_service
+from ledger_core.settings import Settings
+from ledger_core.signing.client import SigningClient
+
+if TYPE_CHECKING:
+    from ledger_core.ports import LedgerPort
+
+Progress = Callable[[str], None]
+
+
+def system_clock() -> datetime:
+    """Return the time of day in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True, kw_only=True)
+class Runtime:
+    """Everything that talks to the outside; close it to end our connections, not the processes."""
+
+    settings: Settings
+    database_url: str
+    engine: Engine
+    signer: SigningClient
+    archive: ObjectStore
+    raw_store: ObjectStore
+    clock: Callable[[], datetime] = system_clock
+    _ledgers: dict[str, LedgerPort] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+    @property
+    def trust_path(self) -> Path:
+        return self.settings.home / "trust.json"
+
+    def ledger(self, book: str | None = None) -> LedgerPort:
+        """Return the posting library for `book`, opening the book if it does not exist."""
+        name = book or self.settings.book
+        with self._lock:
+            if name not in self._ledgers:
+                self._ledgers[name] = self._open_ledger(name)
+            return self._ledgers[name]
+
+    def _open_ledger(self, name: str) -> LedgerPort:
+        if self.settings.ledger_url:
+            from ledger_core.client.http_ledger import HttpLedger
+
+            return HttpLedger(self.settings, name)
+        from ledger_core.book.ledger import Ledger
+
+        return Ledger.open(self, name)
+
+    def forget_old_keys(self, book: str | None = None) -> int:
+        """Forget, a slice at a time, the idempotency keys of `book` that are past their month; return how many."""
+        from ledger_core.book.posting.idempotency import forget_outcomes
+
+        forgotten = 0
+        with closing(self.engine.raw_connection()) as connection:
+            driver: Any = connection.driver_connection
+            while removed := forget_outcomes(driver, book or self.settings.book):
+                connection.commit()
+                forgotten += removed
+        return forgotten
+
+    def close(self) -> None:
+        """Let queued work finish and give the connections back."""
+        with self._lock:
+            for ledger in self._ledgers.values():
+                ledger.close()
+            self._ledgers.clear()
+        self.signer.close()
+        self.engine.dispose()
+
+
+@contextmanager
+def open_runtime(settings: Settings, *, progress: Progress | None = None) -> Iterator[Runtime]:
+    """Open the runtime of `settings`' home.
+
+    Raises `ConfigurationError` when no home is named or found, `DependencyError` when something does not start.
+    """
+    home = settings.home
+    for folder in (home, home / "run", home / "landing", home / "reports"):
+        folder.mkdir(parents=True, exist_ok=True)
+    url = ensure_database(settings, progress=progress)
+    proxy = process_group(settings).ensure(signing_service(settings), progress=progress)
+    runtime = Runtime(
+        settings=settings,
+        database_url=url,
+        engine=make_engine(url),
+        signer=SigningClient(Path(proxy.address)),
+        archive=FileStore(home / "archive"),
+        raw_store=FileStore(home / "raw"),
+    )
+    try:
+        yield runtime
+    finally:
+        runtime.close()
+
+
+def ensure_database(settings: Settings, *, progress: Progress | None = None) -> str:
+    """Return the address of a database whose schemas stand at their heads, starting the embedded server if need be."""
+    if settings.database_url:
+        url = parse_url(settings.database_url).render_as_string(hide_password=False)
+    else:
+        record = process_group(settings).ensure(postgres_service(settings), progress=progress)
+        url = embedded_url(settings, record.address)
+    login = make_engine(url, role="login", application="counterfoil-migrate", pool_size=1)
+    try:
+        require_server(login)
+        migrate(login)
+    finally:
+        login.dispose()
+    return url

@@ -1,0 +1,89 @@
+"""The two processes that the ledger itself needs: the embedded Postgres and the signing proxy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from ledger_core.base.embedded import EmbeddedPostgres
+from ledger_core.base.engine import make_engine, require_server
+from ledger_core.base.processes import ProcessGroup, ProcessRecord, Service, short_socket_folder
+from ledger_core.errors import DependencyError
+from ledger_core.settings import Settings, child_environment
+from ledger_core.signing.client import SigningClient
+
+POSTGRES = "postgres"
+SIGNING_PROXY = "signing-proxy"
+
+
+def process_group(settings: Settings) -> ProcessGroup:
+    """Return the processes of the home that `settings` name."""
+    return ProcessGroup(settings.home / "run")
+
+
+def postgres_service(settings: Settings) -> Service:
+    """Return how the embedded Postgres is started; its address is the port on 127.0.0.1."""
+    embedded = EmbeddedPostgres(folder=settings.home / "postgres", durable=settings.env != "test")
+
+    def start() -> tuple[subprocess.Popen[bytes], str]:
+        process, port = embedded.start(port=settings.postgres_port)
+        return process, f"127.0.0.1:{port}"
+
+    return Service(name=POSTGRES, start=start, healthy=lambda address: _accepts(embedded_url(settings, address)))
+
+
+def embedded_url(settings: Settings, address: str) -> str:
+    """Return the SQLAlchemy address of the embedded server's `postgres` database at `address`."""
+    port = int(address.rpartition(":")[2])
+    return EmbeddedPostgres(folder=settings.home / "postgres").url(port, "postgres")
+
+
+def signing_service(settings: Settings) -> Service:
+    """Return how the signing proxy is started; its address is the path of its Unix socket."""
+    state = settings.home / "signer"
+    group = process_group(settings)
+
+    def start() -> tuple[subprocess.Popen[bytes], str]:
+        state.mkdir(parents=True, exist_ok=True)
+        state.chmod(0o700)
+        socket_path = short_socket_folder(state) / "proxy.sock"
+        arguments = [
+            sys.executable, "-m", "ledger_core.signing.proxy",
+            "--socket", str(socket_path), "--state", str(state), "--trust", str(settings.home / "trust.json"),
+            "--origin-prefix", f"{settings.domain}/{settings.env}/",
+        ]  # fmt: skip
+        return group.spawn(SIGNING_PROXY, arguments, child_environment(settings)), str(socket_path)
+
+    return Service(name=SIGNING_PROXY, start=start, healthy=_signs)
+
+
+def _accepts(url: str) -> bool:
+    engine = make_engine(url, role="login", pool_size=1)
+    try:
+        require_server(engine)
+    except DependencyError:
+        return False
+    finally:
+        engine.dispose()
+    return True
+
+
+def _signs(address: str) -> bool:
+    if not os.path.exists(address):  # noqa: PTH110 - polled every few milliseconds
+        return False
+    client = SigningClient(Path(address))
+    try:
+        client.health()
+    except DependencyError:
+        return False
+    finally:
+        client.close()
+    return True
+
+
+def running(group: ProcessGroup, name: str) -> ProcessRecord | None:
+    """Return the record of `name` if that process is alive."""
+    record = group.find(name)
+    return record if record is not None and record.alive else None

@@ -1,0 +1,1 @@
+"""Where keys live: one module a back-end, all behind `signing.port`."""

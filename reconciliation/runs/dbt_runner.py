@@ -1,0 +1,221 @@
+"""dbt, in this process and kept warm: a process for each build would cost ten seconds of start-up for one of SQL.
+
+The only importer of dbt, and inside functions alone. dbt is not thread-safe and leaves marks on its process
+(logging, warnings), so every call goes through one lock and puts back what it moved. Artefacts and logs lie in the
+home; the project folder is only read.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from ledger_core.base.engine import parse_url
+from ledger_core.errors import CannotRun, ConfigurationError, DependencyError, IntegrityError
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
+PROJECT = Path(__file__).resolve().parents[2] / "dbt"
+PROFILE = "counterfoil"
+ROLE = "counterfoil_dbt"
+THREADS = 2
+AFTER_MERGE = "tag:after_merge"
+LASTING = ("staging", "resource_type:seed")
+"""Views over sources and constants: the code alone decides them, so they outlive a run. Each node costs dbt 50 ms."""
+READ_SUFFIXES = frozenset({".sql", ".yml", ".csv"})
+
+_lock = threading.Lock()
+_warm: dict[tuple[str, str], Manifest] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeResult:
+    """What became of one model, seed or test; `rows` is None where the database does not say."""
+
+    name: str
+    kind: str
+    status: str
+    seconds: float
+    rows: int | None
+    failures: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dbt:
+    """The project against one database and one schema; `home` holds its profile, artefacts and logs."""
+
+    home: Path
+    database_url: str
+    schema: str = "analytics"
+
+    def build(
+        self, *, select: Sequence[str] = (), exclude: Sequence[str] = (), with_unit_tests: bool = False
+    ) -> list[NodeResult]:
+        """Build models, seeds and tests, in order.
+
+        Raises `IntegrityError` naming the tests that failed, `DependencyError` when the database went away, `CannotRun`
+        for whatever else stopped dbt.
+        """
+        arguments = [*_option("--select", select), *_option("--exclude", exclude)]
+        if not with_unit_tests:
+            arguments += ["--exclude-resource-type", "unit_test"]
+        results = self._invoke("build", arguments)
+        _refuse_failures(results)
+        return results
+
+    def run(self, *, select: Sequence[str] = ()) -> list[NodeResult]:
+        """Build models alone, without tests; for benchmarks and exploration."""
+        results = self._invoke("run", _option("--select", select))
+        _refuse_failures(results)
+        return results
+
+    def test(self, *, select: Sequence[str] = ()) -> list[NodeResult]:
+        """Run tests alone and return how each went; failures are results here, not errors."""
+        return self._invoke("test", _option("--select", select))
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the parsed project as dbt's `manifest.json` would have it; needs no database."""
+        folder = self.home / "dbt"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._write_profile(folder / "profiles.yml")
+        with _lock, _undisturbed():
+            document: dict[str, Any] = self._parse(folder).writable_manifest().to_dict()
+        return document
+
+    def _invoke(self, command: str, arguments: Sequence[str]) -> list[NodeResult]:
+        folder = self.home / "dbt"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._write_profile(folder / "profiles.yml")
+        words = [
+            "--quiet", "--no-use-colors", "--log-level", "none", "--no-send-anonymous-usage-stats",
+            command,
+            "--project-dir", str(PROJECT), "--profiles-dir", str(folder),
+            "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"),
+            "--no-write-json", "--threads", str(THREADS),
+            *arguments,
+        ]  # fmt: skip
+        with _lock, _undisturbed():
+            from dbt.cli.main import dbtRunner
+
+            key = (str(folder), code_version())
+            if key not in _warm:
+                _warm[key] = self._parse(folder)
+            outcome = dbtRunner(manifest=_warm[key]).invoke(words)
+        if outcome.exception is not None:
+            raise _error_of(str(outcome.exception))
+        return [_node_result(result) for result in getattr(outcome.result, "results", [])]
+
+    def _parse(self, folder: Path) -> Manifest:
+        from dbt.cli.main import dbtRunner
+
+        words = [
+            "--quiet", "--no-use-colors", "--log-level", "none", "--no-send-anonymous-usage-stats", "parse",
+            "--project-dir", str(PROJECT), "--profiles-dir", str(folder),
+            "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"), "--no-write-json",
+        ]  # fmt: skip
+        outcome = dbtRunner().invoke(words)
+        if not outcome.success:
+            raise _error_of(str(outcome.exception))
+        manifest: Manifest = outcome.result  # type: ignore[assignment]
+        return manifest
+
+    def _write_profile(self, path: Path) -> None:
+        url = parse_url(self.database_url)
+        query = {name: value for name, value in url.query.items() if name.startswith("ssl")}
+        output = {
+            "type": "postgres",
+            "host": url.host or url.query.get("host", "127.0.0.1"),
+            "port": url.port or 5432,
+            "user": url.username,
+            "password": url.password or "",
+            "dbname": url.database,
+            "schema": self.schema,
+            "role": ROLE,
+            "threads": THREADS,
+            "application_name": "counterfoil-dbt",
+            **query,
+        }
+        document = yaml.safe_dump({PROFILE: {"target": "counterfoil", "outputs": {"counterfoil": output}}})
+        if not path.exists() or path.read_text() != document:
+            # The password is in it.
+            path.touch(mode=0o600)
+            path.write_text(document)
+
+
+def code_version() -> str:
+    """Return the digest of what decides a run's answer: the dbt project and this room's own modules."""
+    if not (PROJECT / "dbt_project.yml").exists():
+        raise ConfigurationError(
+            f"no dbt project at {PROJECT}.", remedy="Install Counterfoil from its source tree (pip install --editable)."
+        )
+    digest = sha256()
+    files = [path for path in PROJECT.rglob("*") if path.suffix in READ_SUFFIXES and "target" not in path.parts]
+    for folder in ("runs", "breaks"):
+        files += (Path(__file__).parents[1] / folder).glob("*.py")
+    for path in sorted(files):
+        digest.update(path.relative_to(PROJECT.parent).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _option(name: str, values: Sequence[str]) -> list[str]:
+    return [name, *values] if values else []
+
+
+def _node_result(result: Any) -> NodeResult:
+    response = result.adapter_response or {}
+    rows = response.get("rows_affected")
+    return NodeResult(
+        name=result.node.name,
+        kind=str(result.node.resource_type),
+        status=str(result.status),
+        seconds=float(result.execution_time),
+        rows=rows if isinstance(rows, int) and rows >= 0 else None,
+        failures=int(result.failures or 0),
+        message=str(result.message or ""),
+    )
+
+
+def _refuse_failures(results: Sequence[NodeResult]) -> None:
+    broken = [result for result in results if result.status in ("error", "runtime error")]
+    if broken:
+        raise _error_of(f"{broken[0].name}: {broken[0].message}")
+    failed = [result for result in results if result.status == "fail"]
+    if failed:
+        names = ", ".join(f"{result.name} ({result.failures} rows)" for result in failed)
+        raise IntegrityError(
+            f"an invariant of the reconciliation does not hold: {names}.",
+            remedy="Do not use the figures of this run; the first line of the test of that name says what it proves.",
+        )
+
+
+def _error_of(message: str) -> CannotRun:
+    flat = " ".join(message.split())[:800]
+    if "could not connect" in flat or "connection" in flat.lower():
+        return DependencyError(
+            f"dbt lost the database: {flat}", remedy="Check that the server runs, then run it again."
+        )
+    return CannotRun(f"dbt stopped: {flat}", remedy="Its log is dbt/logs/dbt.log in the home.")
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put back what dbt moves: it silences Dagster's logger, and its imports warn of their own affairs."""
+    dagster = logging.getLogger("dagster")
+    propagate = dagster.propagate
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            dagster.propagate = propagate

@@ -1,0 +1,235 @@
+"""The banks' side: which line each payout arrives as, what else is booked, and the chain of statements.
+
+Invariant: opening balance and lines make the closing balance, which opens the next statement; the company books every
+line on its booking day, so its bank account and the statement agree at the end of every business day.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from sample import postings
+from sample.business_days import add_business_days, is_business_day, midnight, on_or_after
+from sample.currencies import BANKS, CURRENCIES, CurrencyProfile
+from sample.dice import Dice, Mint
+from sample.model import BankLine, BankTransaction, Entry, Fact, Payout, PlantedBreak, Statement
+from sample.payouts import Payouts
+
+_PROVIDER_NAMES = {
+    "USD": "STRIPE PAYMENTS COMPANY",
+    "EUR": "STRIPE TECHNOLOGY EUROPE LTD",
+    "JPY": "STRIPE JAPAN KK",
+    "KWD": "STRIPE PAYMENTS INTL",
+}
+_CUSTOMERS = ("Northwind Traders & Sons Ltd", "Meyer GmbH", "Al Salam Trading Co", "Kobayashi Shoten", "Café Lumière")
+_STAFF = ("A. Haddad", "B. Okafor", "C. Sato", "D. Winkler", "E. Lindqvist")
+
+_LATE_SHARE = 0.15
+"""How many payouts the bank books a business day after they were expected."""
+_ANNOUNCED_SHARE = 0.5
+"""How many of those the bank announces, as a pending entry, on the day they were expected."""
+_BOOKED_SECONDS = 17 * 3600
+
+
+class Banks:
+    """One account in each currency; `book` makes a day's statements."""
+
+    def __init__(
+        self, *, dice: Dice, mint: Mint, payouts: Payouts, start: date, stray_credits: frozenset[tuple[date, str]]
+    ) -> None:
+        self._dice = dice
+        self._mint = mint
+        self._payouts = payouts
+        self._stray_credits = stray_credits
+        self._due: dict[tuple[date, str], list[Payout]] = defaultdict(list)
+        self._announced: dict[tuple[date, str], list[Payout]] = defaultdict(list)
+        self._balances = {profile.code: profile.opening for profile in CURRENCIES}
+        self._sequence = _business_days_before(start)
+
+    @property
+    def expecting(self) -> bool:
+        """Tell whether any payout is still on its way."""
+        return bool(self._due)
+
+    def opening_entries(self, start: date) -> Iterator[Entry]:
+        """Book what the accounts held before the first day."""
+        for profile in CURRENCIES:
+            yield postings.transfer(
+                at=midnight(start),
+                name=postings.Naming(external_id=f"opening:{profile.code.lower()}", reference=None),
+                currency=profile.code,
+                amount_minor=profile.opening,
+                debit="bank",
+                credit="opening",
+                text="opening balance",
+            )
+
+    def expect(self, payout: Payout) -> None:
+        """Let a payout arrive, most often on the day it is expected."""
+        late = self._dice.chance(_LATE_SHARE)
+        booked_on = add_business_days(payout.arrives_on, 1) if late else payout.arrives_on
+        if late and self._dice.chance(_ANNOUNCED_SHARE):
+            self._announced[payout.arrives_on, payout.currency].append(payout)
+        self._due[booked_on, payout.currency].append(payout)
+
+    def book(self, day: date) -> Iterator[Fact]:
+        """Make the statements of a business day, with the company's entries for their lines."""
+        self._sequence += 1
+        for profile in CURRENCIES:
+            day_book = _DayBook(profile, day, self._dice, self._mint)
+            day_book.add_payouts(self._due.pop((day, profile.code), []))
+            day_book.announce(self._announced.pop((day, profile.code), []))
+            if (day, profile.code) in self._stray_credits:
+                day_book.add_stray_credit(self._payouts.claim_amount(profile))
+            day_book.add_own_business()
+            statement = Statement(
+                currency=profile.code,
+                on=day,
+                sequence=self._sequence,
+                opening_minor=self._balances[profile.code],
+                lines=tuple(self._dice.shuffled(day_book.lines)),
+            )
+            self._balances[profile.code] = statement.closing_minor
+            yield from day_book.facts
+            yield statement
+
+
+class _DayBook:
+    """Collect one account's lines of one day and the entries that book them."""
+
+    def __init__(self, profile: CurrencyProfile, day: date, dice: Dice, mint: Mint) -> None:
+        self.lines: list[BankLine] = []
+        self.facts: list[Fact] = []
+        self._profile = profile
+        self._day = day
+        self._dice = dice
+        self._mint = mint
+        self._count = 0
+
+    def add_payouts(self, payouts: list[Payout]) -> None:
+        """Book the payouts that arrived: several as one batch, a single one with or without its reference."""
+        parts = [self._payout_part(payout, in_batch=len(payouts) > 1) for payout in payouts]
+        if len(parts) > 1:
+            self._add("CRDT", *parts, code="ACCT")
+        elif parts:
+            self._add("CRDT", *parts)
+        for payout, part in zip(payouts, parts, strict=True):
+            self._book(part, "bank", "in_transit", f"payout {payout.payout_id} arrived", payout.payout_id)
+
+    def announce(self, payouts: list[Payout]) -> None:
+        """State that payouts are on their way: entries that are not booked, so the company books nothing either."""
+        for payout in payouts:
+            self._add("CRDT", self._payout_part(payout, in_batch=True), booked=False)
+
+    def _payout_part(self, payout: Payout, *, in_batch: bool) -> BankTransaction:
+        draw = 0.0 if in_batch else self._dice.unit()
+        if draw < 0.65:
+            reference, narrative = payout.payout_id, f"STRIPE PAYOUT {payout.arrives_on.isoformat()}"
+        elif draw < 0.88:
+            reference, narrative = "", f"STRIPE PAYOUT {payout.payout_id}"
+        else:
+            reference, narrative = "", "STRIPE TRANSFER"
+        return BankTransaction(
+            amount_minor=payout.net_minor,
+            servicer_reference=self._reference(),
+            counterparty=_PROVIDER_NAMES[payout.currency],
+            narrative=narrative,
+            end_to_end_id=reference,
+        )
+
+    def add_stray_credit(self, amount_minor: int) -> None:
+        """Book a credit in the provider's name that belongs to no payout: a planted break."""
+        own = f"ADJ-{self._mint.token()[:10]}" if self._dice.chance(0.6) else ""
+        part = BankTransaction(
+            amount_minor=amount_minor,
+            servicer_reference=self._reference(),
+            counterparty=_PROVIDER_NAMES[self._profile.code],
+            narrative="STRIPE BALANCE ADJUSTMENT",
+            end_to_end_id=own,
+        )
+        self._add("CRDT", part)
+        self._book(part, "bank", "suspense", "receipt that nobody can place yet", part.servicer_reference)
+        self.facts.append(
+            PlantedBreak(
+                break_class="unexpected_bank_credit",
+                leg="B",
+                key=own or part.servicer_reference,
+                currency=self._profile.code,
+                amount_minor=-amount_minor,
+            )
+        )
+
+    def add_own_business(self) -> None:
+        """Book what has nothing to do with the provider: rent, salaries, charges, customers who pay by transfer."""
+        profile, dice = self._profile, self._dice
+        if self._day == on_or_after(self._day.replace(day=1)):
+            self._add_own("DBIT", profile.rent, "Harbour Estates", "Rent", "rent", f"RENT-{self._day:%Y-%m}")
+        if on_or_after(self._day + timedelta(days=1)).month != self._day.month:
+            self._add_salaries()
+        if self._day.weekday() == 0:
+            self._add_own("DBIT", profile.low, BANKS[profile.bank].name, "Account charges", "bank_charges", "")
+        if dice.chance(0.3):
+            amount = dice.between(profile.low, 3 * profile.high)
+            invoice = f"INV-{dice.between(10_000, 99_999)}"
+            self._add_own("CRDT", amount, dice.pick(_CUSTOMERS), f"Invoice {invoice}", "sales", invoice)
+
+    def _add_own(
+        self, indicator: str, amount_minor: int, counterparty: str, narrative: str, kind: str, reference: str
+    ) -> None:
+        part = BankTransaction(
+            amount_minor=amount_minor,
+            servicer_reference=self._reference(),
+            counterparty=counterparty,
+            narrative=narrative,
+            end_to_end_id=reference,
+        )
+        self._add(indicator, part)
+        debit, credit = ("bank", kind) if indicator == "CRDT" else (kind, "bank")
+        self._book(part, debit, credit, narrative.lower(), part.servicer_reference)
+
+    def _add_salaries(self) -> None:
+        parts = [
+            BankTransaction(
+                amount_minor=self._profile.salary + self._dice.below(self._profile.salary // 4),
+                servicer_reference=self._reference(),
+                counterparty=name,
+                narrative=f"Salary {self._day:%Y-%m}",
+                end_to_end_id=f"SAL-{self._day:%Y-%m}-{number}",
+            )
+            for number, name in enumerate(_STAFF, start=1)
+        ]
+        self._add("DBIT", *parts, code="SALA")
+        for part in parts:
+            self._book(part, "salaries", "bank", part.narrative.lower(), part.servicer_reference)
+
+    def _add(self, indicator: str, *parts: BankTransaction, code: str = "ESCT", booked: bool = True) -> None:
+        reference = parts[0].servicer_reference if len(parts) == 1 else self._reference()
+        self.lines.append(
+            BankLine(indicator=indicator, transactions=parts, servicer_reference=reference, code=code, booked=booked)
+        )
+
+    def _book(self, part: BankTransaction, debit: str, credit: str, text: str, reference: str) -> None:
+        self.facts.append(
+            postings.transfer(
+                at=midnight(self._day) + _BOOKED_SECONDS,
+                name=postings.Naming(external_id=f"bank:{part.servicer_reference}", reference=reference),
+                currency=self._profile.code,
+                amount_minor=part.amount_minor,
+                debit=debit,
+                credit=credit,
+                text=text,
+            )
+        )
+
+    def _reference(self) -> str:
+        self._count += 1
+        bank = BANKS[self._profile.bank]
+        return f"{bank.bic[:4]}{self._day:%Y%m%d}{self._profile.code}{self._count:03}"
+
+
+def _business_days_before(start: date) -> int:
+    """Count the statements that the banks numbered earlier in the year."""
+    first = start.replace(month=1, day=1)
+    return sum(is_business_day(first + timedelta(days=offset)) for offset in range((start - first).days))

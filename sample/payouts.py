@@ -1,0 +1,156 @@
+"""The provider's side of the money: which payout an item falls into, and what each payout comes to.
+
+Invariant: a payout is the sum of the nets of its items, positive, and unlike every other payout and stray credit of
+its currency, so that one whose bank line lacks a reference can still be told by its amount.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from sample import postings
+from sample.business_days import (
+    ARRIVAL_BUSINESS_DAYS,
+    PAYOUT_CUTOFF_SECONDS,
+    add_business_days,
+    midnight,
+    payout_day,
+    stamp,
+)
+from sample.currencies import CURRENCIES, CurrencyProfile
+from sample.dice import Dice, Mint
+from sample.model import Entry, Fact, Payout, PspItem
+
+_FEE_SHARE = 0.4
+"""How many payouts carry a fee that belongs to no payment."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Window:
+    """A payout that is still filling up."""
+
+    payout_id: str
+    made_on: date
+    arrives_on: date
+    net_minor: int = 0
+
+
+class Payouts:
+    """Fill windows with items and close them at noon.
+
+    `reported_until` is the last arrival that a report lists, None for all.
+    """
+
+    def __init__(self, *, dice: Dice, mint: Mint, reported_until: date | None) -> None:
+        self._dice = dice
+        self._mint = mint
+        self._reported_until = reported_until
+        self._windows: dict[str, Window] = {}
+        self._amounts: dict[str, set[int]] = {profile.code: set() for profile in CURRENCIES}
+
+    @property
+    def filling(self) -> bool:
+        """Tell whether any item still waits for its payout."""
+        return bool(self._windows)
+
+    def take(self, currency: str, created: int, net_minor: int) -> Window:
+        """Put an item that was created then into the payout it falls into, and return that."""
+        window = self._windows.get(currency)
+        if window is None:
+            made_on = payout_day(created)
+            window = Window(
+                payout_id=self._mint.id("po"),
+                made_on=made_on,
+                arrives_on=add_business_days(made_on, ARRIVAL_BUSINESS_DAYS),
+            )
+            self._windows[currency] = window
+        window.net_minor += net_minor
+        return window
+
+    def room(self, profile: CurrencyProfile) -> int:
+        """Return how much may leave the payout that is filling up and leave it positive."""
+        window = self._windows.get(profile.code)
+        return 0 if window is None else window.net_minor - profile.low // 2
+
+    def is_reported(self, arrives_on: date) -> bool:
+        """Tell whether the reports reach as far as a payout that arrives then."""
+        return self._reported_until is None or arrives_on <= self._reported_until
+
+    def claim_amount(self, profile: CurrencyProfile) -> int:
+        """Return an amount for a stray credit that no payout of the currency has or will have."""
+        taken = self._amounts[profile.code]
+        while True:
+            amount = self._dice.between(profile.low, 12 * profile.high)
+            if amount not in taken:
+                taken.add(amount)
+                return amount
+
+    def close(self, day: date) -> Iterator[tuple[list[Fact], Payout]]:
+        """Make the payouts of `day`: what is posted and reported for each, and the payout itself."""
+        for profile in CURRENCIES:
+            window = self._windows.get(profile.code)
+            if window is None or window.made_on != day:
+                continue
+            facts = list(self._network_costs(profile, window))
+            del self._windows[profile.code]
+            self._amounts[profile.code].add(window.net_minor)
+            payout = Payout(
+                payout_id=window.payout_id,
+                txn_id=self._mint.id("txn"),
+                currency=profile.code,
+                net_minor=window.net_minor,
+                created=midnight(day) + PAYOUT_CUTOFF_SECONDS + self._dice.below(600),
+                arrives_on=window.arrives_on,
+                variant=self._dice.below(1 << 16),
+            )
+            reference = payout.payout_id if self._dice.chance(0.7) else payout.txn_id
+            facts.append(
+                postings.payout(
+                    at=payout.created,
+                    name=postings.by_id(reference),
+                    currency=profile.code,
+                    amount_minor=payout.net_minor,
+                    text=f"payout {payout.payout_id}",
+                )
+            )
+            if self.is_reported(payout.arrives_on):
+                facts.append(payout)
+            yield facts, payout
+
+    def _network_costs(self, profile: CurrencyProfile, window: Window) -> Iterator[Fact]:
+        """Charge fees that name no payment: now and then, and as often as it takes to make the payout's sum unique."""
+        taken = self._amounts[profile.code]
+        while self._dice.chance(_FEE_SHARE) or window.net_minor in taken:
+            cost = self._dice.between(1, max(1, min(profile.low // 5, window.net_minor // 50)))
+            created = midnight(window.made_on) + PAYOUT_CUTOFF_SECONDS - self._dice.between(30, 600)
+            txn_id = self._mint.id("txn")
+            window.net_minor -= cost
+            yield from self._cost(profile, window, txn_id, created, cost)
+
+    def _cost(
+        self, profile: CurrencyProfile, window: Window, txn_id: str, created: int, cost: int
+    ) -> Iterator[Entry | PspItem]:
+        text = f"Card payments ({stamp(created)[:10]}): Transaction network costs, interchange"
+        if self.is_reported(window.arrives_on):
+            yield PspItem(
+                txn_id=txn_id,
+                category="fee",
+                created=created,
+                currency=profile.code,
+                gross_minor=-cost,
+                fee_minor=0,
+                payout_id=window.payout_id,
+                arrives_on=window.arrives_on,
+                description=text,
+                variant=self._dice.below(1 << 16),
+            )
+        yield postings.network_cost(
+            at=created,
+            name=postings.by_id(txn_id),
+            currency=profile.code,
+            amount_minor=cost,
+            text=text,
+            account=self._dice.pick(("network", "fees")),
+        )

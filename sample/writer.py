@@ -1,0 +1,119 @@
+"""Write a sample to a folder: the thin shell over `render.py`.
+
+Invariant: the folder holds a whole sample or what it held before; a killed run leaves only its own `.partial`
+neighbour, which the next run replaces. An earlier sample in the folder is replaced whole, anything else is left
+alone.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+from ledger_core.errors import InvalidInput
+from sample.model import Request, SampleSummary
+from sample.render import Chunk, Rendering
+
+DEFAULT_START = date(2026, 10, 1)
+"""Fixed, so that a sample does not depend on the day it was made; a Thursday."""
+
+MAX_DAYS = 3660
+MAX_PER_DAY = 1_000_000
+FIRST_YEAR, LAST_YEAR = 1971, 2180
+
+_FLUSH_BYTES = 1 << 18
+_OWN_NAMES = re.compile(r"accounts\.yaml|entries\.jsonl|truth\.json|stripe/[\w.-]+\.csv|bank/[\w.-]+\.xml")
+
+
+def make_sample(
+    folder: Path, *, days: int, per_day: int, seed: int, clean: bool = False, start: date | None = None
+) -> SampleSummary:
+    """Write the files of a sample company into `folder`, made if missing; equal arguments give equal bytes.
+
+    `per_day` is about how many journal entries the company posts a day; `clean` plants no break and goes on after the
+    last of `days` until everything has settled. Raises `InvalidInput` for arguments out of range and for a folder that
+    holds something else.
+    """
+    request = _request(days, per_day, seed, clean, start or DEFAULT_START)
+    target = folder.expanduser().resolve()
+    _refuse_foreign(target)
+    partial = target.with_name(f".{target.name}.partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True)
+    rendering = Rendering(request)
+    names, size = _write(partial, rendering.chunks())
+    _replace(target, partial)
+    return SampleSummary(
+        folder=folder,
+        first_on=request.start,
+        as_of=rendering.as_of,
+        files=len(names),
+        bytes=size,
+        counts=dict(sorted(rendering.breaks_by_class.items())),
+        **{name: rendering.counts[name] for name in ("entries", "psp_items", "payouts", "statements", "bank_lines")},
+    )
+
+
+def _request(days: int, per_day: int, seed: int, clean: bool, start: date) -> Request:
+    for name, value, limit in (("days", days, MAX_DAYS), ("per-day", per_day, MAX_PER_DAY)):
+        if not 1 <= value <= limit:
+            raise InvalidInput(f"{value} is out of range.", pointer=f"--{name}", remedy=f"Use 1 to {limit}.")
+    if not FIRST_YEAR <= start.year <= LAST_YEAR:
+        raise InvalidInput(f"a sample cannot start on {start}.", remedy=f"Use a year from {FIRST_YEAR} to {LAST_YEAR}.")
+    return Request(days=days, per_day=per_day, seed=seed, clean=clean, start=start)
+
+
+def _refuse_foreign(target: Path) -> None:
+    if target.exists() and not target.is_dir():
+        raise InvalidInput("a file, not a folder.", file=str(target), remedy="Name another folder.")
+    for path in target.rglob("*") if target.exists() else ():
+        name = path.relative_to(target).as_posix()
+        if not path.is_dir() and _OWN_NAMES.fullmatch(name) is None:
+            raise InvalidInput(
+                f"the folder holds {name}, which is no part of a sample.",
+                file=str(target),
+                remedy="Name an empty folder or that of an earlier sample.",
+            )
+
+
+def _write(folder: Path, chunks: Iterable[Chunk]) -> tuple[set[str], int]:
+    """Append the chunks to their files, gathered to a few writes; return the files' names and the bytes written."""
+    waiting: dict[str, list[bytes]] = defaultdict(list)
+    waiting_bytes: dict[str, int] = defaultdict(int)
+    names: set[str] = set()
+    size = 0
+
+    def flush(name: str) -> None:
+        path = folder / name
+        if name not in names:
+            names.add(name)
+            path.parent.mkdir(exist_ok=True)
+        with path.open("ab") as file:
+            file.write(b"".join(waiting.pop(name)))
+        del waiting_bytes[name]
+
+    for name, data in chunks:
+        size += len(data)
+        waiting[name].append(data)
+        waiting_bytes[name] += len(data)
+        if waiting_bytes[name] >= _FLUSH_BYTES:
+            flush(name)
+    for name in list(waiting):
+        flush(name)
+    return names, size
+
+
+def _replace(target: Path, partial: Path) -> None:
+    if target.exists():
+        for path in target.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in partial.iterdir():
+            path.rename(target / path.name)
+        partial.rmdir()
+    else:
+        partial.rename(target)
