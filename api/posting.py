@@ -11,7 +11,6 @@ import asyncio
 import time
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -19,9 +18,8 @@ from starlette.responses import Response
 
 from api.http.answers import json_answer
 from api.state import ApiState
-from ledger_core.actor import Actor
 from ledger_core.journal.entries import EntryDraft, entry_as_json, format_timestamp
-from ledger_core.ports import Answer, Declined, LedgerPort, Posted, Submission
+from ledger_core.ports import Answer, Ask, LedgerPort, Posted, Submission
 
 ENTRIES_PATH = "/finance/journal-entries"
 
@@ -29,27 +27,18 @@ THREAD_ABOVE_ENTRIES = 32
 """Below, reading and writing a batch costs the event loop less than 2 ms; above, it goes to a thread."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
-    """What a request asks the sequencer to do; `route` and `key` are the scope of idempotency."""
-
-    actor: Actor
-    route: str
-    key: str
-    fingerprint: bytes
-    atomic: bool = False
-
-
-async def post(state: ApiState, ledger: LedgerPort, drafts: Sequence[EntryDraft], how: Post) -> Answer:
+async def post(state: ApiState, ledger: LedgerPort, drafts: Sequence[EntryDraft], ask: Ask) -> Answer:
     """Hand `drafts`, one batch at most, to the sequencer and wait for their signature.
 
     Raises `SignatureLate` or another `DependencyError` when it does not come within `signature_wait_seconds`: the
     record may be durable by then, and the same key waits for it again.
     """
-    return (await post_parts(state, ledger, drafts, how))[0]
+    return (await post_parts(state, ledger, drafts, ask))[0]
 
 
-async def post_parts(state: ApiState, ledger: LedgerPort, drafts: Sequence[EntryDraft], how: Post) -> list[Answer]:
+async def post_parts(
+    state: ApiState, ledger: LedgerPort, drafts: Sequence[EntryDraft], ask: Ask, *, atomic: bool = False
+) -> list[Answer]:
     """Hand `drafts` to the sequencer in parts of a batch each and return an answer for each part.
 
     Each part has an idempotency of its own, so that a repetition finds those that were done and posts the rest.
@@ -57,22 +46,16 @@ async def post_parts(state: ApiState, ledger: LedgerPort, drafts: Sequence[Entry
     with state.waiting(len(drafts)):
         started_at = time.perf_counter()
         submissions = (
-            _submit(ledger, drafts, how)
+            ledger.submit(drafts, ask, atomic=atomic)
             if len(drafts) <= THREAD_ABOVE_ENTRIES
-            else await run_in_threadpool(_submit, ledger, drafts, how)
+            else await run_in_threadpool(ledger.submit, drafts, ask, atomic=atomic)
         )
         deadline = started_at + state.settings.signature_wait_seconds
         answers = [await _answer_of(submission, deadline) for submission in submissions]
-        state.metrics.post_seconds.labels(how.route).observe(time.perf_counter() - started_at)
+        state.metrics.post_seconds.labels(ask.route).observe(time.perf_counter() - started_at)
     for answer in answers:
         count_outcome(state, answer)
     return answers
-
-
-def _submit(ledger: LedgerPort, drafts: Sequence[EntryDraft], how: Post) -> list[Submission]:
-    return ledger.submit_entries(
-        drafts, actor=how.actor, route=how.route, key=how.key, fingerprint=how.fingerprint, atomic=how.atomic
-    )
 
 
 def count_outcome(state: ApiState, answer: Answer) -> None:
@@ -106,15 +89,6 @@ async def _answer_of(submission: Submission, deadline: float) -> Answer:
 def _wake(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
-
-
-def only_posted(answer: Answer) -> Posted:
-    """Return the one record of an answer to one item. Raises what the books refused it with."""
-    item = answer.items[0]
-    if isinstance(item, Declined):
-        raise item.error
-    assert isinstance(item, Posted), "an entry is posted or declined"
-    return item
 
 
 def entry_document(book: str, posted: Posted) -> dict[str, Any]:
@@ -156,7 +130,7 @@ async def acknowledge(book: str, answer: Answer) -> Response:
 
 
 def _acknowledge(book: str, answer: Answer) -> Response:
-    posted = only_posted(answer)
+    posted = answer.only
     document = entry_document(book, posted)
     document["signature"] = {"checkpoint": answer.checkpoint, "inclusion": inclusion_of(answer, posted)}
     headers = {

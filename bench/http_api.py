@@ -34,7 +34,9 @@ from api.auth.development import ALL_SCOPES, issue_development_token
 from bench.http_load import Load, http_request, run_load
 from ledger_core.actor import Actor
 from ledger_core.base.processes import free_port
+from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import account_draft
+from ledger_core.ports import Ask
 from ledger_core.runtime import open_runtime
 from ledger_core.services import POSTGRES, SIGNING_PROXY, process_group
 from ledger_core.settings import Settings, load_settings
@@ -143,7 +145,7 @@ def installation(folder: Path) -> Iterator[tuple[Settings, int]]:
             account_draft(code=code, type=kind, currency="USD")
             for code, kind in zip(ACCOUNTS, ("asset", "expense", "revenue"), strict=True)
         ]
-        runtime.ledger().apply_accounts(drafts, actor=actor)
+        apply_accounts(runtime.ledger(), drafts, Ask(actor=actor))
     port = free_port()
     environment = {**os.environ, "COUNTERFOIL_HOME": str(folder / "home")}
     try:

@@ -31,8 +31,8 @@ from bench.posting_pgledger import pgledger_rate
 from ledger_core.actor import Actor
 from ledger_core.base.engine import make_engine
 from ledger_core.base.processes import ProcessGroup
+from ledger_core.book.kinds.journal_entry.prepare import prepare_entry
 from ledger_core.book.ledger import Ledger
-from ledger_core.book.posting.items import EntryItem, prepare_entry
 from ledger_core.book.posting.rows import (
     ENTRIES_COPY,
     POSTINGS_COPY,
@@ -41,12 +41,13 @@ from ledger_core.book.posting.rows import (
     copy_data,
     micros_since_2000,
 )
+from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import AccountDraft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.merkle import leaf_hash
 from ledger_core.log.record import assemble
-from ledger_core.ports import Posted
+from ledger_core.ports import Ask, Posted
 from ledger_core.runtime import Runtime
 from ledger_core.services import POSTGRES
 from ledger_core.settings import MAX_BATCH_RECORDS
@@ -91,10 +92,17 @@ def main() -> int:
 def _run(runtime: Runtime, rounds: int, batches: int, *, quick: bool, profile: bool) -> int:
     many, few = [f"assets:many:{n}" for n in range(1_000)], ["assets:hot:0", "assets:hot:1"]
     signer = SlowSigner(runtime.signer)
-    ledger = Ledger(engine=runtime.engine, signer=signer, settings=runtime.settings, book="main", clock=runtime.clock)
+    ledger = Ledger(
+        engine=runtime.engine,
+        signer=signer,
+        settings=runtime.settings,
+        book="main",
+        kinds=runtime.kinds,
+        clock=runtime.clock,
+    )
     Ledger.open(runtime, "main").close()
-    ledger.apply_accounts([_account(code) for code in few], actor=ACTOR)
-    ledger.apply_accounts([_account(code) for code in many], actor=ACTOR)
+    apply_accounts(ledger, [_account(code) for code in few], Ask(actor=ACTOR))
+    apply_accounts(ledger, [_account(code) for code in many], Ask(actor=ACTOR))
     limit = Limit(runtime)
     hot, spread = "posted, 2 hot accounts", "posted, 1,000 accounts"
     meter, plain = Meter(runtime), "limit: plain COPY"
@@ -214,7 +222,7 @@ def post(ledger: Ledger, batches: Sequence[Sequence[EntryDraft]]) -> float:
                     batch = next(work, None)
                 if batch is None:
                     return
-                answer = ledger.post_entries(batch, actor=ACTOR)
+                answer = ledger.append(batch, Ask(actor=ACTOR))
                 assert all(isinstance(item, Posted) for item in answer.items)
                 assert answer.checkpoint is not None
         except BaseException as error:
@@ -266,7 +274,6 @@ class Limit:
         records, entries, postings = [], [], []
         for draft in batch:
             item = prepare_entry(draft, canonical_bytes(ACTOR.as_body()))
-            assert isinstance(item, EntryItem)
             canonical = assemble(
                 body=item.body,
                 book="main",

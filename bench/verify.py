@@ -25,10 +25,12 @@ from ledger_core.actor import Actor
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.evidence.proofs.prove import entry_proof
+from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import account_draft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.segment import RECORDS_FILE
 from ledger_core.log.verifier import verify_path
+from ledger_core.ports import Ask
 from ledger_core.runtime import Runtime
 
 ACTOR = Actor(subject="bench")
@@ -95,12 +97,14 @@ def _run(runtime: Runtime, records: int, rounds: int) -> bool:
 def _post(runtime: Runtime, records: int) -> None:
     ledger = runtime.ledger(BOOK)
     codes = [f"assets:clearing:{number}" for number in range(50)]
-    ledger.apply_accounts(
-        [account_draft(code=code, type="asset", currency="USD") for code in [*codes, "revenue:sales"]], actor=ACTOR
+    apply_accounts(
+        ledger,
+        [account_draft(code=code, type="asset", currency="USD") for code in [*codes, "revenue:sales"]],
+        Ask(actor=ACTOR),
     )
     for start in range(0, records, BATCH):
         count = min(BATCH, records - start)
-        ledger.post_entries([_entry(number, codes) for number in range(start, start + count)], actor=ACTOR)
+        ledger.append([_entry(number, codes) for number in range(start, start + count)], Ask(actor=ACTOR))
 
 
 def _entry(number: int, codes: list[str]) -> EntryDraft:

@@ -1,21 +1,55 @@
 """What the rest of the house may ask of a ledger, whether it lives in this process or behind HTTP.
 
-Rooms above depend on `LedgerPort` and the values here, never on how a posting becomes durable and signed.
+Rooms above depend on `LedgerPort` and the values here, never on how a posting becomes durable and signed. What a kind
+of record is, and how a room above brings one of its own, is in `ledger_core.kinds`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from ledger_core.actor import Actor
 from ledger_core.errors import CounterfoilError, DependencyError
-from ledger_core.journal.accounts import AccountDraft
 from ledger_core.journal.entries import EntryDraft
 from ledger_core.log.merkle import NodeReader, inclusion_path
+
+
+class Draft(Protocol):
+    """Something to be appended, not yet judged: an `EntryDraft`, an `AccountDraft`, a `RecordDraft`.
+
+    `kind` names the kind of record that it becomes.
+    """
+
+    @property
+    def kind(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordDraft:
+    """A record of a kind that has no draft of its own; the ledger adds the member `actor` to `body`."""
+
+    kind: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Who asks for what is appended, and how a repetition of it is known.
+
+    `route` and `key` are the scope of idempotency (the kind's own route by default); `fingerprint` (32 bytes) says
+    whether a request with the same key is the same, and is that of the drafts by default. Without `wait` the answer
+    comes as soon as the records are durable.
+    """
+
+    actor: Actor
+    route: str | None = None
+    key: str | None = None
+    fingerprint: bytes | None = None
+    wait: bool = True
 
 
 # Not frozen, though never changed: making a frozen one takes 1.6 microseconds, a tenth of planning an entry.
@@ -30,6 +64,8 @@ class Posted:
     leaf_hash: bytes
     canonical: bytes
     entry: EntryDraft | None = None
+    action: str | None = None
+    """What an account's record says happened: `created`, `changed`, `frozen` or `closed`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +80,20 @@ class Unchanged:
     """One account that already is what was asked for: nothing was appended."""
 
     code: str
+    stands: int = field(default=0, compare=False)
+    """The size that covers the record which made it so."""
 
 
-Item = Posted | Declined | Unchanged
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """One account that a ledger behind HTTP opened or changed: all that its answer says of the record."""
+
+    code: str
+    seq: int
+    action: str
+
+
+Item = Posted | Declined | Unchanged | Applied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +123,14 @@ class Answer:
     def posted(self) -> tuple[Posted, ...]:
         return tuple(item for item in self.items if isinstance(item, Posted))
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppliedAccounts:
-    """How many accounts a chart created, changed and found as they should be."""
-
-    created: int
-    changed: int
-    unchanged: int
+    @property
+    def only(self) -> Posted:
+        """Return the one record of an answer to one draft. Raises what the books refused it with."""
+        (item,) = self.items
+        if isinstance(item, Declined):
+            raise item.error
+        assert isinstance(item, Posted), "nothing was appended"
+        return item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,62 +162,21 @@ class LedgerPort(Protocol):
         """Return what ended this process' right to append to the book, None while it has it."""
         ...
 
-    def post_entries(
-        self,
-        entries: Sequence[EntryDraft],
-        *,
-        actor: Actor,
-        route: str = "journal-entries",
-        key: str | None = None,
-        fingerprint: bytes | None = None,
-        atomic: bool = False,
-        wait: bool = True,
-    ) -> Answer: ...
+    def append(self, drafts: Sequence[Draft], ask: Ask, *, atomic: bool = False) -> Answer:
+        """Append `drafts` in order and wait for the signature: each by itself, or all of them or none.
 
-    def submit_entries(
-        self,
-        entries: Sequence[EntryDraft],
-        *,
-        actor: Actor,
-        route: str = "journal-entries",
-        key: str | None = None,
-        fingerprint: bytes | None = None,
-        atomic: bool = False,
-    ) -> list[Submission]: ...
+        A draft that the books refuse is `Declined`, its neighbours stand; when `atomic`, the first refusal is raised.
+        """
+        ...
 
-    def apply_accounts(
-        self, accounts: Sequence[AccountDraft], *, actor: Actor, key: str | None = None
-    ) -> AppliedAccounts: ...
+    def submit(self, drafts: Sequence[Draft], ask: Ask, *, atomic: bool = False) -> list[Submission]:
+        """Queue `drafts` and return at once: a submission for each part that is answered by itself."""
+        ...
 
-    def open_account(self, draft: AccountDraft, *, actor: Actor, key: str | None = None) -> Answer: ...
+    def dry_run(self, draft: Draft) -> Declined | None:
+        """Return the refusal that appending `draft` would get now, or None; nothing is written."""
+        ...
 
-    def change_account(
-        self,
-        code: str,
-        *,
-        actor: Actor,
-        status: str | None = None,
-        overdraft: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        key: str | None = None,
-        expected_seq: int | None = None,
-    ) -> Answer: ...
-
-    def append_record(self, kind: str, body: Mapping[str, Any], *, actor: Actor, key: str | None = None) -> Posted: ...
-
-    def answer_record(self, kind: str, body: Mapping[str, Any], *, actor: Actor, key: str | None = None) -> Answer: ...
-
-    def reverse(
-        self,
-        entry_id: str,
-        *,
-        actor: Actor,
-        effective_at: datetime | None = None,
-        external_id: str | None = None,
-        description: str | None = None,
-        key: str | None = None,
-    ) -> Answer: ...
-
-    def dry_run(self, entry: EntryDraft) -> Declined | None: ...
-
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let queued work finish and give the connections back."""
+        ...

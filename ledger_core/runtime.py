@@ -7,7 +7,7 @@ started stays until `counterfoil down`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +19,8 @@ from sqlalchemy import Engine
 from ledger_core.base.engine import make_engine, parse_url, require_server
 from ledger_core.base.migrate import migrate
 from ledger_core.base.objects import FileStore, ObjectStore
+from ledger_core.book.kinds import Kinds
+from ledger_core.kinds import Kind
 from ledger_core.services import embedded_url, postgres_service, process_group, signing_service
 from ledger_core.settings import Settings
 from ledger_core.signing.client import SigningClient
@@ -44,6 +46,8 @@ class Runtime:
     signer: SigningClient
     archive: ObjectStore
     raw_store: ObjectStore
+    kinds: Kinds = field(default_factory=Kinds)
+    """The kinds of record that books of this runtime take."""
     clock: Callable[[], datetime] = system_clock
     _ledgers: dict[str, LedgerPort] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -96,8 +100,10 @@ class Runtime:
 
 
 @contextmanager
-def open_runtime(settings: Settings, *, progress: Progress | None = None) -> Iterator[Runtime]:
-    """Open the runtime of `settings`' home.
+def open_runtime(
+    settings: Settings, *, kinds: Iterable[Kind] = (), progress: Progress | None = None
+) -> Iterator[Runtime]:
+    """Open the runtime of `settings`' home; `kinds` are those that rooms above bring beside the ledger's own.
 
     Raises `ConfigurationError` when no home is named or found, `DependencyError` when something does not start.
     """
@@ -113,6 +119,7 @@ def open_runtime(settings: Settings, *, progress: Progress | None = None) -> Ite
         signer=SigningClient(Path(proxy.address)),
         archive=FileStore(home / "archive"),
         raw_store=FileStore(home / "raw"),
+        kinds=Kinds(kinds),
     )
     try:
         yield runtime

@@ -20,9 +20,10 @@ from api.posting import replay_headers
 from api.schemas.accounts import Account, AccountChange, AccountDraft, AccountPage
 from api.state import ApiState, Book, State, state_of
 from ledger_core.errors import InvalidInput, NotFound, PreconditionFailed, UnknownAccount
-from ledger_core.journal.accounts import ACCOUNT_STATUSES, account_draft, check_overdraft
+from ledger_core.journal.accounts import ACCOUNT_STATUSES, AccountOpening, account_draft, check_overdraft
+from ledger_core.journal.accounts import AccountChange as AccountUpdate
 from ledger_core.journal.text import check_metadata
-from ledger_core.ports import Answer, Posted
+from ledger_core.ports import Answer, Ask, Posted
 from ledger_core.reading import accounts
 from ledger_core.reading.heads import read_head
 
@@ -51,7 +52,8 @@ async def open_account(request: Request, actor: JournalWriter) -> Response:
             raise InvalidInput(f"an account needs `{name}`.", pointer=f"/{name}")
     draft = account_draft(**asked.body)
     ledger = await state.ledger(asked.book)
-    answer = await run_in_threadpool(ledger.open_account, draft, actor=actor, key=asked.key)
+    opening = AccountOpening(account=draft)
+    answer = await run_in_threadpool(ledger.append, [opening], Ask(actor=actor, key=asked.key), atomic=True)
     if isinstance(answer.items[0], Posted):
         return _changed(answer, answer.items[0].seq, status=201)
     return await run_in_threadpool(_current, state, asked.book, draft.code, replay_headers(answer))
@@ -77,7 +79,8 @@ async def change_account(
     before = await run_in_threadpool(_read, state, asked.book, code)
     expected = _expected_seq(if_match, before.changed_seq)
     try:
-        answer = await run_in_threadpool(ledger.change_account, code, actor=actor, expected_seq=expected, **change)
+        wanted = AccountUpdate(code=code, expected_seq=expected, **change)
+        answer = await run_in_threadpool(ledger.append, [wanted], Ask(actor=actor), atomic=True)
     except UnknownAccount as error:
         raise NotFound(error.message) from error
     if isinstance(answer.items[0], Posted):

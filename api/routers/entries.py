@@ -18,7 +18,6 @@ from api.http.problems import ApiProblem, respond
 from api.openapi import command
 from api.posting import (
     THREAD_ABOVE_ENTRIES,
-    Post,
     acknowledge,
     count_outcome,
     entry_wire,
@@ -26,6 +25,7 @@ from api.posting import (
     post_parts,
     replay_headers,
 )
+from api.reversals import reverse
 from api.schemas.entries import BatchAnswer, BatchDraft, DryRun, JournalEntryDraft, PostedEntry, ReversalDraft
 from api.state import state_of
 from ledger_core.errors import InvalidInput, Refused
@@ -37,7 +37,7 @@ from ledger_core.journal.entries import (
     parse_timestamp,
 )
 from ledger_core.journal.text import check_text
-from ledger_core.ports import Answer
+from ledger_core.ports import Answer, Ask
 
 router = APIRouter(tags=["journal"])
 
@@ -63,8 +63,8 @@ async def post_journal_entry(request: Request, actor: JournalWriter) -> Response
             raise declined.error
         return json_answer({"dry_run": True, "would_post": True, "entry": entry_wire(asked.book, draft)})
     mark = fingerprint("journal-entries", entry_as_json(draft))
-    how = Post(actor=actor, route="journal-entries", key=asked.key, fingerprint=mark)
-    answer = await post(state, ledger, (draft,), how)
+    ask = Ask(actor=actor, route="journal-entries", key=asked.key, fingerprint=mark)
+    answer = await post(state, ledger, (draft,), ask)
     return await acknowledge(asked.book, answer)
 
 
@@ -84,9 +84,9 @@ async def post_journal_entries(request: Request, actor: JournalWriter, atomic: b
     if atomic and batch.faults:
         return respond(request, batches.atomic_problem(batch.faults, len(batch.items)))
     ledger = await state.ledger(asked.book)
-    how = Post(actor=actor, route="journal-entries/batch", key=asked.key, fingerprint=mark, atomic=atomic)
+    ask = Ask(actor=actor, route="journal-entries/batch", key=asked.key, fingerprint=mark)
     try:
-        answers = await post_parts(state, ledger, batch.drafts, how) if batch.drafts else []
+        answers = await post_parts(state, ledger, batch.drafts, ask, atomic=atomic) if batch.drafts else []
     except Refused as error:
         if not atomic or "index" not in error.context:
             raise
@@ -110,7 +110,11 @@ async def reverse_journal_entry(
     asked = await read_command(request, actor, max_bytes=MAX_SMALL_BODY_BYTES, may_be_empty=True)
     given = _reversal(asked.body)
     ledger = await state.ledger(asked.book)
-    answer = await run_in_threadpool(ledger.reverse, entry_id, actor=actor, key=asked.key, **given)
+    runtime = state.runtime
+    assert runtime is not None, "a ledger was opened with it"
+    answer = await run_in_threadpool(
+        reverse, ledger, runtime.engine, entry_id, actor=actor, now=runtime.clock(), key=asked.key, **given
+    )
     count_outcome(state, answer)
     return await acknowledge(asked.book, answer)
 

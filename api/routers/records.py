@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -13,61 +14,58 @@ from api.auth.guard import RecordWriter, require
 from api.commands import read_command
 from api.http.answers import json_answer
 from api.openapi import command
-from api.posting import only_posted, replay_headers
-from api.schemas.log import PostedRecord, RecordDraft
+from api.posting import replay_headers
+from api.schemas import log as schemas
+from api.schemas.log import PostedRecord
 from api.state import state_of
 from ledger_core.errors import InvalidInput
 from ledger_core.journal.entries import format_timestamp
-from ledger_core.ports import Answer
+from ledger_core.ports import Answer, Ask, RecordDraft
 
 router = APIRouter(tags=["log"])
-
-SCOPE_BY_KIND = {
-    "reconciliation_run": "reconciliation:run",
-    "export": "export:write",
-    "security_event": "security:report",
-    "signing_key": "keys:admin",
-}
 
 
 @router.post(
     "/finance/records",
     status_code=201,
     response_model=PostedRecord,
-    openapi_extra=command(RecordDraft),
+    openapi_extra=command(schemas.RecordDraft),
     summary="Append a record",
 )
 async def append_record(request: Request, actor: RecordWriter) -> Response:
     """Append a record of a kind that the caller's scope allows; its body gets the caller as `actor`."""
     asked = await read_command(request, actor)
-    kind, body = _record(asked.body)
-    require(actor, SCOPE_BY_KIND[kind])
-    ledger = await state_of(request).ledger(asked.book)
-    answer = await run_in_threadpool(ledger.answer_record, kind, body, actor=actor, key=asked.key)
+    state = state_of(request)
+    assert state.runtime is not None, "opened by the lifespan"
+    scopes = state.runtime.kinds.scopes
+    draft = _record(asked.body, scopes)
+    require(actor, scopes[draft.kind])
+    ledger = await state.ledger(asked.book)
+    answer = await run_in_threadpool(ledger.append, [draft], Ask(actor=actor, key=asked.key), atomic=True)
     document = await run_in_threadpool(_document, asked.book, answer)
     return json_answer(document, status=201, headers=replay_headers(answer))
 
 
-def _record(given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _record(given: dict[str, Any], scopes: Mapping[str, str]) -> RecordDraft:
     unknown = sorted(set(given) - {"kind", "body"})
     if unknown:
         raise InvalidInput(f"unknown member {unknown[0][:80]!r}.", pointer=f"/{unknown[0][:80]}")
     kind, body = given.get("kind"), given.get("body")
-    if not isinstance(kind, str) or kind not in SCOPE_BY_KIND:
+    if not isinstance(kind, str) or kind not in scopes:
         raise InvalidInput(
             f"{str(kind)[:40]!r} is not a kind that is appended here.",
             pointer="/kind",
-            remedy=f"Use one of {', '.join(SCOPE_BY_KIND)}.",
+            remedy=f"Use one of {', '.join(scopes)}.",
         )
     if not isinstance(body, dict):
         raise InvalidInput("a record needs `body`, an object.", pointer="/body")
     if "actor" in body:
         raise InvalidInput("the actor is whoever calls.", pointer="/body/actor", remedy="Leave it out.")
-    return kind, body
+    return RecordDraft(kind=kind, body=body)
 
 
 def _document(book: str, answer: Answer) -> dict[str, Any]:
-    posted = only_posted(answer)
+    posted = answer.only
     return {
         "id": posted.id,
         "seq": posted.seq,

@@ -16,6 +16,7 @@ import psycopg
 from sqlalchemy import Engine
 
 from ledger_core.actor import Actor
+from ledger_core.book.kinds import Kinds
 from ledger_core.book.posting.build import uuid7
 from ledger_core.book.sequencer.checkpoints import behind_signature
 from ledger_core.errors import ConfigurationError
@@ -37,6 +38,8 @@ class LedgerParts(Protocol):
     def engine(self) -> Engine: ...
     @property
     def signer(self) -> CheckpointSigner: ...
+    @property
+    def kinds(self) -> Kinds: ...
     @property
     def clock(self) -> Callable[[], datetime]: ...
 

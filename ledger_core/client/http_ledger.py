@@ -6,18 +6,28 @@ ledger, so `Posted.canonical` is empty here, and proofs are asked for by their o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from typing import Any
 
-from ledger_core.actor import Actor
 from ledger_core.client import LedgerClient
-from ledger_core.client.results import Entry, PostedEntry, PostedRecord
+from ledger_core.client.results import Account, Entry, PostedRecord
 from ledger_core.errors import ConfigurationError, CounterfoilError, DependencyError, InvalidInput, NotFound, Refused
-from ledger_core.journal.accounts import AccountDraft
+from ledger_core.journal.accounts import AccountChange, AccountDraft, AccountOpening
 from ledger_core.journal.entries import EntryDraft
-from ledger_core.ports import Answer, AppliedAccounts, Declined, Item, Posted, SequencerObserver, Submission
+from ledger_core.ports import (
+    Answer,
+    Applied,
+    Ask,
+    Declined,
+    Draft,
+    Item,
+    Posted,
+    RecordDraft,
+    SequencerObserver,
+    Submission,
+    Unchanged,
+)
 from ledger_core.settings import Settings
 
 CONCURRENT_REQUESTS = 4
@@ -39,20 +49,30 @@ class HttpLedger:
         self._client = LedgerClient(settings.ledger_url, token=settings.ledger_token, book=book)
         self._pool = ThreadPoolExecutor(CONCURRENT_REQUESTS, thread_name_prefix="http-ledger")
 
-    def post_entries(
-        self,
-        entries: Sequence[EntryDraft],
-        *,
-        actor: Actor,
-        route: str = "journal-entries",
-        key: str | None = None,
-        fingerprint: bytes | None = None,
-        atomic: bool = False,
-        wait: bool = True,
-    ) -> Answer:
-        """Post by the batch route; every item is answered in order, signed."""
-        del actor, route, fingerprint, wait  # the API's own: it knows who calls, and answers only what is signed
-        batch = self._client.post_batch(entries, key=key, atomic=atomic)
+    def append(self, drafts: Sequence[Draft], ask: Ask, *, atomic: bool = False) -> Answer:
+        """Append by the route of the drafts' kind; every item is answered in order, signed.
+
+        The API has no route for a group of several kinds, and none for several records or accounts as one: accounts
+        are applied one by one. Raises `InvalidInput` for what it has no route for.
+        """
+        if all(isinstance(draft, EntryDraft) for draft in drafts):
+            return self._post([draft for draft in drafts if isinstance(draft, EntryDraft)], ask, atomic)
+        if all(draft.kind == "account" for draft in drafts):
+            return _answered([self._account(draft, ask.key if len(drafts) == 1 else None) for draft in drafts])
+        if len(drafts) == 1 and isinstance(drafts[0], RecordDraft):
+            return self._record(drafts[0], ask)
+        raise InvalidInput(
+            "a ledger behind HTTP takes a group of one kind alone.",
+            remedy="Append the group where the ledger runs, or each kind by itself.",
+        )
+
+    def submit(self, drafts: Sequence[Draft], ask: Ask, *, atomic: bool = False) -> list[Submission]:
+        """Append on a thread of its own."""
+        return [Submission(future=self._pool.submit(self.append, drafts, ask, atomic=atomic), overdue=_unanswered)]
+
+    def _post(self, entries: Sequence[EntryDraft], ask: Ask, atomic: bool) -> Answer:
+        # The actor, the route and the fingerprint are the API's own: it knows who calls and what was sent.
+        batch = self._client.post_batch(entries, key=ask.key, atomic=atomic)
         items: list[Item] = []
         for item, draft in zip(batch.items, entries, strict=True):
             if item.entry is not None:
@@ -62,110 +82,49 @@ class HttpLedger:
         size = max(batch.checkpoints, default=0)
         return Answer(items=tuple(items), replayed=batch.replayed, checkpoint=batch.checkpoints.get(size), size=size)
 
-    def submit_entries(
-        self,
-        entries: Sequence[EntryDraft],
-        *,
-        actor: Actor,
-        route: str = "journal-entries",
-        key: str | None = None,
-        fingerprint: bytes | None = None,
-        atomic: bool = False,
-    ) -> list[Submission]:
-        """Post on a thread of its own."""
-        future = self._pool.submit(
-            self.post_entries, entries, actor=actor, route=route, key=key, fingerprint=fingerprint, atomic=atomic
-        )
-        return [Submission(future=future, overdue=_unanswered)]
-
-    def apply_accounts(
-        self, accounts: Sequence[AccountDraft], *, actor: Actor, key: str | None = None
-    ) -> AppliedAccounts:
-        """Create what is missing, change what differs; an account's currency and type never change."""
-        del actor, key
-        created = changed = unchanged = 0
-        for draft in accounts:
-            try:
-                standing = self._client.get_account(draft.code)
-            except NotFound:
-                self._client.create_account(draft)
-                created += 1
-                continue
-            if standing.draft == draft:
-                unchanged += 1
-                continue
-            if (standing.draft.type, standing.draft.currency) != (draft.type, draft.currency):
-                raise InvalidInput(
-                    f"account {draft.code} is {standing.draft.type} in {standing.draft.currency}; neither changes.",
-                    remedy="Open another account.",
+    def _account(self, draft: Any, key: str | None) -> Item:
+        if isinstance(draft, AccountOpening):
+            return self._opened(draft.account, key)
+        if isinstance(draft, AccountChange):
+            standing = self._client.get_account(draft.code)
+            if draft.expected_seq is not None and standing.changed_seq != draft.expected_seq:
+                raise Refused(
+                    f"account {draft.code} was changed at {standing.changed_seq}, not at {draft.expected_seq}."
                 )
-            self._client.change_account(
-                draft.code, if_match=standing.etag, overdraft=draft.overdraft, metadata=dict(draft.metadata)
+            return self._changed(standing, draft.members)
+        try:
+            standing = self._client.get_account(draft.code)
+        except NotFound:
+            return self._opened(draft, key)
+        if standing.draft == draft:
+            return Unchanged(code=draft.code)
+        if (standing.draft.type, standing.draft.currency) != (draft.type, draft.currency):
+            raise InvalidInput(
+                f"account {draft.code} is {standing.draft.type} in {standing.draft.currency}; neither changes.",
+                remedy="Open another account.",
             )
-            changed += 1
-        return AppliedAccounts(created=created, changed=changed, unchanged=unchanged)
+        return self._changed(standing, {"overdraft": draft.overdraft, "metadata": dict(draft.metadata)})
 
-    def open_account(self, draft: AccountDraft, *, actor: Actor, key: str | None = None) -> Answer:
-        """Open one account."""
-        del actor
-        self._client.create_account(draft, key=key)
-        return Answer(items=(), replayed=False, checkpoint=None, size=0)
+    def _opened(self, draft: AccountDraft, key: str | None) -> Item:
+        made = self._client.create_account(draft, key=key)
+        return Applied(code=draft.code, seq=made.opened_seq, action="created")
 
-    def change_account(
-        self,
-        code: str,
-        *,
-        actor: Actor,
-        status: str | None = None,
-        overdraft: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        key: str | None = None,
-        expected_seq: int | None = None,
-    ) -> Answer:
-        """Change one account; `expected_seq` guards against a change in between."""
-        del actor, key
-        standing = self._client.get_account(code)
-        if expected_seq is not None and standing.changed_seq != expected_seq:
-            raise Refused(f"account {code} was changed at {standing.changed_seq}, not at {expected_seq}.")
-        change = {"status": status, "overdraft": overdraft, "metadata": dict(metadata) if metadata else None}
-        self._client.change_account(
-            code, if_match=standing.etag, **{name: value for name, value in change.items() if value is not None}
-        )
-        return Answer(items=(), replayed=False, checkpoint=None, size=0)
+    def _changed(self, standing: Account, members: dict[str, Any]) -> Item:
+        made = self._client.change_account(standing.draft.code, if_match=standing.etag, **members)
+        if made.changed_seq == standing.changed_seq:
+            return Unchanged(code=made.draft.code)
+        return Applied(code=made.draft.code, seq=made.changed_seq, action="changed")
 
-    def append_record(self, kind: str, body: Mapping[str, Any], *, actor: Actor, key: str | None = None) -> Posted:
-        """Append a record of a kind that the token's scopes allow."""
-        return next(iter(self.answer_record(kind, body, actor=actor, key=key).posted))
-
-    def answer_record(self, kind: str, body: Mapping[str, Any], *, actor: Actor, key: str | None = None) -> Answer:
-        """Append a record and return the whole answer, its checkpoint included."""
-        del actor
-        made = self._client.append_record(kind, body, key=key)
+    def _record(self, draft: RecordDraft, ask: Ask) -> Answer:
+        made = self._client.append_record(draft.kind, draft.body, key=ask.key)
         return Answer(items=(_record(made),), replayed=made.replayed, checkpoint=made.checkpoint, size=made.seq + 1)
 
-    def reverse(
-        self,
-        entry_id: str,
-        *,
-        actor: Actor,
-        effective_at: datetime | None = None,
-        external_id: str | None = None,
-        description: str | None = None,
-        key: str | None = None,
-    ) -> Answer:
-        """Undo an entry by its reversal."""
-        del actor
-        made: PostedEntry = self._client.reverse(
-            entry_id, key=key, effective_at=effective_at, external_id=external_id, description=description
-        )
-        return Answer(
-            items=(_posted(made, made.draft),), replayed=made.replayed, checkpoint=made.checkpoint, size=made.seq + 1
-        )
-
-    def dry_run(self, entry: EntryDraft) -> Declined | None:
-        """Return what would be refused, or None."""
+    def dry_run(self, draft: Draft) -> Declined | None:
+        """Return what would be refused, or None; the API answers it for journal entries."""
+        if not isinstance(draft, EntryDraft):
+            raise InvalidInput("a ledger behind HTTP answers dry runs of journal entries alone.")
         try:
-            self._client.dry_run(entry)
+            self._client.dry_run(draft)
         except Refused as error:
             return Declined(error=error)
         return None
@@ -174,6 +133,10 @@ class HttpLedger:
         """End the connections."""
         self._pool.shutdown(wait=True)
         self._client.close()
+
+
+def _answered(items: Sequence[Item]) -> Answer:
+    return Answer(items=tuple(items), replayed=False, checkpoint=None, size=0)
 
 
 def _unanswered() -> DependencyError:

@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ledger_core.actor import Actor
 from ledger_core.errors import InvalidInput, Refused
-from ledger_core.journal.accounts import Chart, parse_chart
+from ledger_core.journal.accounts import AccountDraft, Chart, parse_chart
+from ledger_core.ports import Ask, Declined, LedgerPort, Unchanged
+from ledger_core.settings import MAX_BATCH_RECORDS
 
 if TYPE_CHECKING:
-    from ledger_core.ports import AppliedAccounts
     from ledger_core.runtime import Runtime
 
 MAX_CHART_BYTES = 16 * 1024 * 1024
 """About 100,000 accounts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedAccounts:
+    """How many accounts a chart created, changed and found as they should be."""
+
+    created: int
+    changed: int
+    unchanged: int
+
+
+def apply_accounts(ledger: LedgerPort, accounts: Sequence[AccountDraft], ask: Ask) -> AppliedAccounts:
+    """Bring `accounts` to what the drafts say, creating the missing ones; applying twice changes nothing.
+
+    Up to 1,000 are all-or-nothing. Raises `Refused` for the first that cannot become so.
+    """
+    created = changed = unchanged = 0
+    for number, start in enumerate(range(0, len(accounts), MAX_BATCH_RECORDS)):
+        part = ask if number == 0 else replace(ask, route=f"{ask.route or 'accounts'}#{number}")
+        for item in ledger.append(accounts[start : start + MAX_BATCH_RECORDS], part, atomic=True).items:
+            if isinstance(item, Unchanged):
+                unchanged += 1
+            elif not isinstance(item, Declined) and item.action == "created":
+                created += 1
+            else:
+                changed += 1
+    return AppliedAccounts(created=created, changed=changed, unchanged=unchanged)
 
 
 def apply_chart_file(runtime: Runtime, path: Path, *, book: str | None, actor: Actor) -> AppliedAccounts:
@@ -49,7 +79,7 @@ def apply_chart_file(runtime: Runtime, path: Path, *, book: str | None, actor: A
             remedy=f"Apply it with `--book {chart.book}`, or give the chart of {book}.",
         )
     try:
-        return runtime.ledger(chart.book or book).apply_accounts(chart.accounts, actor=actor)
+        return apply_accounts(runtime.ledger(chart.book or book), chart.accounts, Ask(actor=actor))
     except Refused as error:
         raise _placed(error, chart, path) from None
 

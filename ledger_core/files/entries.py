@@ -26,7 +26,7 @@ from ledger_core.errors import (
     UnknownAccount,
 )
 from ledger_core.journal.entries import EntryDraft, parse_entry, parse_json
-from ledger_core.ports import Declined, LedgerPort
+from ledger_core.ports import Ask, Declined, LedgerPort
 from ledger_core.reading.accounts import list_accounts
 from ledger_core.settings import MAX_BATCH_RECORDS
 
@@ -152,7 +152,7 @@ def _post(
 def _post_batch(
     batch: list[tuple[int, EntryDraft]], label: str, ledger: LedgerPort, actor: Actor, summary: PostSummary
 ) -> None:
-    answer = ledger.post_entries([entry for _, entry in batch], actor=actor, route="file")
+    answer = ledger.append([entry for _, entry in batch], Ask(actor=actor, route="file"))
     for (line, _), item in zip(batch, answer.items, strict=True):
         summary.read += 1
         if not isinstance(item, Declined):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import yaml
 
@@ -39,10 +39,12 @@ _ACCOUNT_KEYS = frozenset({"code", "type", "currency", "normal_balance", "overdr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountDraft:
-    """An account as somebody wants it.
+    """An account as somebody wants it: opened if it is not there, else changed to what this says.
 
     `overdraft` is `allowed`, `forbidden`, or the limit in minor units as digits.
     """
+
+    kind: ClassVar[str] = "account"
 
     code: str
     type: str
@@ -50,6 +52,41 @@ class AccountDraft:
     normal_balance: str
     overdraft: str = "allowed"
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountOpening:
+    """An account to be opened, or found just as `account` says; never one that stands otherwise."""
+
+    kind: ClassVar[str] = "account"
+
+    account: AccountDraft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountChange:
+    """What is to become of an account that stands; None leaves a member as it is.
+
+    `expected_seq` is the version that the caller read: with another one by now the change is refused.
+    """
+
+    kind: ClassVar[str] = "account"
+
+    code: str
+    status: str | None = None
+    overdraft: str | None = None
+    metadata: Mapping[str, str] | None = None
+    expected_seq: int | None = None
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """Return the members that change, by name."""
+        wanted = {
+            "status": self.status,
+            "overdraft": self.overdraft,
+            "metadata": dict(self.metadata) if self.metadata is not None else None,
+        }
+        return {name: value for name, value in wanted.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from ledger_core.errors import InvalidInput, UnbalancedEntry
 from ledger_core.journal.accounts import MAX_CODE_LENGTH
@@ -59,6 +59,8 @@ class EntryDraft:
 
     `effective_at` is UTC; `reverses` and `corrects` are entry ids.
     """
+
+    kind: ClassVar[str] = "journal_entry"
 
     effective_at: datetime
     external_id: str

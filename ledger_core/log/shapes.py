@@ -1,13 +1,14 @@
 """What the body of a record must hold, by kind (schema `cf/1`), and the accounting every journal entry must satisfy.
 
-A kind that is not listed here is not wrong, it is unknown: a verifier that cannot judge says so and never says
-"verified". The rules are those that bytes alone can show; whether an account existed or had funds is for the checker
+A kind that is not listed is not wrong, it is unknown: a verifier that cannot judge says so and never says "verified".
+`SHAPES` are the kinds that every verifier knows; where a room of its own brings more, its shapes are handed in beside
+them. The rules are those that bytes alone can show; whether an account existed or had funds is for the checker
 of the database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -28,28 +29,27 @@ ENTRY_TEXTS = ("description", "external_id", "fingerprint", "effective_at", "rev
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The members of a body; `open` bodies may hold more than those named."""
+    """The members of a body; `open` bodies may hold more than those named.
+
+    `check` looks at their values and raises `InvalidInput` with a pointer.
+    """
 
     required: frozenset[str]
     optional: frozenset[str] = frozenset()
     open: bool = False
+    check: Callable[[Mapping[str, Any]], None] | None = None
 
 
-def _shape(required: str, optional: str = "", *, open: bool = False) -> Shape:
-    return Shape(required=frozenset(required.split()), optional=frozenset(optional.split()), open=open)
-
-
-SHAPES: Mapping[str, Shape] = {
-    "book": _shape("actor legal_entity name origin"),
-    "account": _shape("account account_id action actor"),
-    JOURNAL_ENTRY: _shape(
-        "actor description effective_at external_id fingerprint metadata postings", "reverses corrects template"
-    ),
-    "reconciliation_run": _shape("actor manifest", open=True),
-    "export": _shape("actor closed_on segment first_seq next_seq manifest_sha256 uri", open=True),
-    "signing_key": _shape("actor", open=True),
-    "security_event": _shape("actor", open=True),
-}
+def shape(
+    required: str,
+    optional: str = "",
+    *,
+    open: bool = False,
+    check: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Shape:
+    """Return the shape whose members are named by words; every body has `actor` besides."""
+    names = frozenset(required.split()) | {"actor"}
+    return Shape(required=names, optional=frozenset(optional.split()), open=open, check=check)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,39 +62,44 @@ class Line:
     is_debit: bool
 
 
-def check_body(record: Record) -> list[Line]:
+def check_body(record: Record, shapes: Mapping[str, Shape]) -> list[Line]:
     """Return the postings of `record` (none unless it is a journal entry) after checking its body.
 
     Raises `UnknownSchema` for an unknown kind, `UnbalancedEntry`, and `InvalidInput` with a pointer for the rest.
     """
-    check_members(record.kind, record.body)
+    check_members(record.kind, record.body, shapes)
     return _check_entry(record.body) if record.kind == JOURNAL_ENTRY else []
 
 
-def check_members(kind: str, body: Mapping[str, Any]) -> None:
+def check_members(kind: str, body: Mapping[str, Any], shapes: Mapping[str, Shape]) -> None:
     """Check that `body` holds what a record of `kind` must hold: asked before appending and again when verifying.
 
     Raises `UnknownSchema` for an unknown kind or member, `InvalidInput` with a pointer for what is missing or of
     another type.
     """
-    shape = SHAPES.get(kind)
-    if shape is None:
+    found = shapes.get(kind)
+    if found is None:
         raise UnknownSchema(f"records of kind {kind!r:.70} are not known to this version.", pointer="/kind")
-    missing = sorted(shape.required - body.keys())
+    missing = sorted(found.required - body.keys())
     if missing:
         raise InvalidInput(f"a {kind} record lacks {', '.join(missing)}.", pointer=f"/body/{missing[0]}")
-    unknown = sorted(body.keys() - shape.required - shape.optional)
-    if unknown and not shape.open:
+    unknown = sorted(body.keys() - found.required - found.optional)
+    if unknown and not found.open:
         raise UnknownSchema(
             f"a {kind} record has members that this version does not know: {', '.join(unknown)[:200]}.",
             pointer="/body",
         )
     _check_actor(body["actor"])
-    if kind == "book":
-        _check_texts({name: body[name] for name in ("legal_entity", "name", "origin")}, "/body")
-    elif kind == "export":
-        _check_export(body)
-    elif kind == "reconciliation_run" and not isinstance(body["manifest"], Mapping):
+    if found.check is not None:
+        found.check(body)
+
+
+def _check_book(body: Mapping[str, Any]) -> None:
+    _check_texts({name: body[name] for name in ("legal_entity", "name", "origin")}, "/body")
+
+
+def _check_run(body: Mapping[str, Any]) -> None:
+    if not isinstance(body["manifest"], Mapping):
         raise InvalidInput("the manifest is an object.", pointer="/body/manifest")
 
 
@@ -156,3 +161,17 @@ def _check_texts(members: Any, pointer: str) -> None:
     for name, value in members.items():
         if type(value) is not str:
             raise InvalidInput("text is expected.", pointer=f"{pointer}/{name}")
+
+
+SHAPES: Mapping[str, Shape] = {
+    "book": shape("legal_entity name origin", check=_check_book),
+    "account": shape("account account_id action"),
+    JOURNAL_ENTRY: shape(
+        "description effective_at external_id fingerprint metadata postings", "reverses corrects template"
+    ),
+    "reconciliation_run": shape("manifest", open=True, check=_check_run),
+    "export": shape("closed_on segment first_seq next_seq manifest_sha256 uri", open=True, check=_check_export),
+    "signing_key": shape("", open=True),
+    "security_event": shape("", open=True),
+}
+"""The kinds of the ledger itself, known to every verifier."""

@@ -10,7 +10,7 @@ Memory grows with the number of accounts alone. Not here: signatures, files.
 from __future__ import annotations
 
 from binascii import hexlify
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import lt
 
 from ledger_core.errors import CounterfoilError, UnbalancedEntry, UnknownSchema
@@ -19,7 +19,7 @@ from ledger_core.log.findings import NOT_CANONICAL, UNBALANCED, UNKNOWN_SCHEMA, 
 from ledger_core.log.merkle import Frontier, leaf_hashes
 from ledger_core.log.quick import HOUR_BYTES, Match, Sums, is_hour, match_block
 from ledger_core.log.record import MAX_RECORD_BYTES, NO_PREV, Record, parse_record
-from ledger_core.log.shapes import JOURNAL_ENTRY, check_body
+from ledger_core.log.shapes import JOURNAL_ENTRY, SHAPES, Shape, check_body
 
 BATCH_RECORDS = 500
 """A batch and what is made of it should stay in the processor's cache: 2,000 were a tenth slower."""
@@ -42,6 +42,7 @@ class RecordStream:
         prev: bytes = NO_PREV,
         book: str | None = None,
         watch: int | None = None,
+        shapes: Mapping[str, Shape] = SHAPES,
     ) -> None:
         self.frontier = frontier or Frontier()
         self.first_seq = self.frontier.size
@@ -54,6 +55,7 @@ class RecordStream:
         self.sums = Sums()
         self.blame = Blame(first_seq=self.first_seq, prev=prev)
         self._watch = watch
+        self._shapes = shapes
         self.watched_root: bytes | None = None
 
     @property
@@ -145,7 +147,7 @@ class RecordStream:
         if (record.kind == "book") != (record.seq == 0):
             self._object(NOT_CANONICAL, seq, "the record at seq 0, and no other, opens the book")
         try:
-            postings = check_body(record)
+            postings = check_body(record, self._shapes)
         except UnknownSchema as error:
             self._object(UNKNOWN_SCHEMA, seq, str(error))
         except UnbalancedEntry as error:

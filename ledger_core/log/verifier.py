@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from ledger_core.log.note import Checkpoint, parse_checkpoint, parse_note
 from ledger_core.log.proof import MAX_BUNDLE_BYTES, TLOG_HEADER, parse_bundle_bytes, parse_tlog_proof
 from ledger_core.log.reading import read_bounded
 from ledger_core.log.segment import FILES, FOLDER_PATTERN, KEYS_FILE
+from ledger_core.log.shapes import SHAPES, Shape
 from ledger_core.log.stream import account_failures
 from ledger_core.log.verify_proof import verify_bundle, verify_tlog_proof
 from ledger_core.log.verify_segment import MAX_KEYS_BYTES, Context, Progress, SegmentCheck, SegmentEnd, read_ring
@@ -35,11 +36,13 @@ def verify_path(
     *,
     progress: Progress | None = None,
     known_checkpoint: str | None = None,
+    shapes: Mapping[str, Shape] = SHAPES,
 ) -> VerificationReport:
     """Return what can be said of `path`.
 
     `trust` is a trust file, its path, or None when nothing is pinned. `known_checkpoint` is a note that the caller kept
     from an earlier visit: the log must contain the tree it commits to. `progress` is told the number of records done.
+    `shapes` are the kinds that can be judged; a record of any other is `unknown_schema`.
     """
     path = Path(path)
     report = VerificationReport(path=str(path))
@@ -51,9 +54,9 @@ def verify_path(
     if pinned is None:
         return _cannot_tell(report, "nothing is pinned: give the trust file with --trust")
     if path.is_dir():
-        _verify_folder(path, pinned, report, known, progress)
+        _verify_folder(path, pinned, report, known, progress, shapes)
     else:
-        _verify_file(path, trust if isinstance(trust, Path) else None, pinned, report)
+        _verify_file(path, trust if isinstance(trust, Path) else None, pinned, report, shapes)
     return report
 
 
@@ -63,13 +66,22 @@ def _verify_folder(
     report: VerificationReport,
     known: Checkpoint | None,
     progress: Progress | None,
+    shapes: Mapping[str, Shape],
 ) -> None:
     logs = _find_segments(path)
     if not logs:
         _cannot_tell(report, "there is no segment here")
     for folders in logs.values():
         newest = _newest_ring(folders, trust)
-        context = Context(trust=trust, report=report, accounts={}, newest=newest, known=known, progress=progress)
+        context = Context(
+            trust=trust,
+            report=report,
+            accounts={},
+            newest=newest,
+            known=known,
+            progress=progress,
+            shapes=shapes,
+        )
         previous: SegmentEnd | None = None
         for folder in folders:
             previous = SegmentCheck(folder, context, previous).run() or previous
@@ -138,17 +150,24 @@ def _check_end(report: VerificationReport, last: SegmentEnd | None, known: Check
         report.notes.append(f"the checkpoint you hold, of size {known.size}, lies before what was given")
 
 
-def _verify_file(path: Path, trust_path: Path | None, trust: TrustFile, report: VerificationReport) -> None:
+def _verify_file(
+    path: Path,
+    trust_path: Path | None,
+    trust: TrustFile,
+    report: VerificationReport,
+    shapes: Mapping[str, Shape],
+) -> None:
     data = read_bounded(path, MAX_BUNDLE_BYTES)
     if data is None:
         _cannot_tell(report, "there is no such file or folder, or it is too large")
         return
     try:
         if data.startswith(TLOG_HEADER.encode()):
-            verify_tlog_proof(parse_tlog_proof(data.decode("utf-8")), _keys_near(path, trust_path), trust, report)
+            proof = parse_tlog_proof(data.decode("utf-8"))
+            verify_tlog_proof(proof, _keys_near(path, trust_path), trust, report, shapes=shapes)
         elif data.lstrip()[:1] == b"{":
             bundle, envelope = parse_bundle_bytes(data)
-            verify_bundle(bundle, envelope, trust, report)
+            verify_bundle(bundle, envelope, trust, report, shapes=shapes)
         else:
             _cannot_tell(report, "this is neither a segment's folder nor a proof")
     except UnicodeDecodeError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ledger_core.errors import CounterfoilError, IntegrityError, UnbalancedEntry, UnknownSchema
 from ledger_core.log.dsse import PROOF_TYPE, Envelope
@@ -24,11 +24,18 @@ from ledger_core.log.merkle import leaf_hash, verify_consistency, verify_inclusi
 from ledger_core.log.note import Checkpoint, encode_base64, parse_checkpoint, parse_note
 from ledger_core.log.proof import ProofBundle, TlogProof
 from ledger_core.log.record import parse_record
-from ledger_core.log.shapes import check_body
+from ledger_core.log.shapes import SHAPES, Shape, check_body
 from ledger_core.log.verify_segment import note_signers
 
 
-def verify_bundle(bundle: ProofBundle, envelope: Envelope | None, trust: TrustFile, report: VerificationReport) -> None:
+def verify_bundle(
+    bundle: ProofBundle,
+    envelope: Envelope | None,
+    trust: TrustFile,
+    report: VerificationReport,
+    *,
+    shapes: Mapping[str, Shape] = SHAPES,
+) -> None:
     """Add to `report` what is wrong with the bundle's checkpoint, records, consistency and envelope."""
     ring = _ring(trust, bundle.keys, report)
     checkpoint = _signed_checkpoint(bundle.checkpoint, trust, ring, report)
@@ -43,12 +50,19 @@ def verify_bundle(bundle: ProofBundle, envelope: Envelope | None, trust: TrustFi
         elif judgement.verdict is not None:
             _fail(report, judgement.verdict, None, judgement.detail)
     for item in bundle.records:
-        _check_record(item.canonical, item.seq, item.inclusion, checkpoint, report)
+        _check_record(item.canonical, item.seq, item.inclusion, checkpoint, report, shapes)
     for older in bundle.consistency:
         _check_consistency(older.checkpoint, older.path, checkpoint, trust, ring, report)
 
 
-def verify_tlog_proof(proof: TlogProof, keys: Sequence[Envelope], trust: TrustFile, report: VerificationReport) -> None:
+def verify_tlog_proof(
+    proof: TlogProof,
+    keys: Sequence[Envelope],
+    trust: TrustFile,
+    report: VerificationReport,
+    *,
+    shapes: Mapping[str, Shape] = SHAPES,
+) -> None:
     """Add to `report` what is wrong with a tlog-proof; its `extra` must be the record's bytes."""
     ring = _ring(trust, keys, report)
     checkpoint = _signed_checkpoint(proof.checkpoint, trust, ring, report)
@@ -57,7 +71,7 @@ def verify_tlog_proof(proof: TlogProof, keys: Sequence[Envelope], trust: TrustFi
     if proof.extra is None:
         _fail(report, UNVERIFIABLE, proof.index, "the proof carries no record: verify it beside the record's bytes")
         return
-    _check_record(proof.extra, proof.index, proof.path, checkpoint, report)
+    _check_record(proof.extra, proof.index, proof.path, checkpoint, report, shapes)
 
 
 def _ring(trust: TrustFile, keys: Sequence[Envelope], report: VerificationReport) -> KeyRing | None:
@@ -101,7 +115,12 @@ def _signed_checkpoint(
 
 
 def _check_record(
-    data: bytes, seq: int, path: Sequence[bytes], checkpoint: Checkpoint, report: VerificationReport
+    data: bytes,
+    seq: int,
+    path: Sequence[bytes],
+    checkpoint: Checkpoint,
+    report: VerificationReport,
+    shapes: Mapping[str, Shape],
 ) -> None:
     report.proofs += 1
     if seq >= checkpoint.size:
@@ -116,7 +135,7 @@ def _check_record(
             _fail(report, REORDERED, seq, f"the record in this place says that it is seq {record.seq}")
         if record.book != checkpoint.origin.rpartition("/")[2]:
             _fail(report, FORKED, seq, f"a record of book {record.book} in the log {checkpoint.origin}")
-        check_body(record)
+        check_body(record, shapes)
     except UnknownSchema as error:
         _fail(report, UNKNOWN_SCHEMA, seq, str(error))
     except UnbalancedEntry as error:

@@ -7,8 +7,8 @@ something does, also behind a broken one, so that the report shows the whole dam
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -41,6 +41,7 @@ from ledger_core.log.segment import (
     manifest_sha256,
     parse_manifest,
 )
+from ledger_core.log.shapes import SHAPES, Shape
 from ledger_core.log.stream import RecordStream
 
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
@@ -72,6 +73,7 @@ class Context:
     """The key registry of the highest version among the segments given."""
     known: Checkpoint | None = None
     progress: Progress | None = None
+    shapes: Mapping[str, Shape] = field(default_factory=lambda: SHAPES)
 
 
 class SegmentCheck:
@@ -220,11 +222,13 @@ class SegmentCheck:
         known = self._context.known
         watch = known.size if known is not None else None
         if manifest is None:
-            return RecordStream(watch=watch)
+            return RecordStream(watch=watch, shapes=self._context.shapes)
         previous = self._previous
         joins = previous is not None and previous.manifest.next_seq == manifest.first_seq
         prev = previous.manifest.last_leaf if previous is not None and joins else manifest.first_prev
-        stream = RecordStream(frontier=manifest.before, prev=prev, book=manifest.book, watch=watch)
+        stream = RecordStream(
+            frontier=manifest.before, prev=prev, book=manifest.book, watch=watch, shapes=self._context.shapes
+        )
         if previous is not None and joins:
             stream.recorded_at = previous.recorded_at
         return stream

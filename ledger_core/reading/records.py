@@ -26,6 +26,7 @@ def posted_from_row(seq: int, leaf_hash: bytes, canonical: bytes) -> Posted:
         leaf_hash=bytes(leaf_hash),
         canonical=data,
         entry=entry_from_body(record["body"]) if record["kind"] == "journal_entry" else None,
+        action=record["body"]["action"] if record["kind"] == "account" else None,
     )
 
 

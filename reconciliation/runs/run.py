@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Engine, RowMapping, text
 
 from ledger_core.actor import Actor
 from ledger_core.errors import DependencyError
+from ledger_core.ports import Ask, RecordDraft
 from ledger_core.settings import Settings
 from reconciliation.breaks.merge import MergeCounts, merge_differences
 from reconciliation.runs.dbt_runner import AFTER_MERGE, LASTING, Dbt, NodeResult, code_version
@@ -286,9 +287,9 @@ def _recorded(runtime: RunRuntime, run_id: str) -> RunResult:
         return run
     actor = Actor(subject=runtime.settings.actor)
     # The key makes a repetition after a crash find the record that is there.
-    posted = runtime.ledger(run.book).append_record(
-        RECORD_KIND, {"manifest": dict(run.manifest)}, actor=actor, key=f"{RECORD_KIND}:{run_id}:{run.ordinal}"
-    )
+    ask = Ask(actor=actor, key=f"{RECORD_KIND}:{run_id}:{run.ordinal}")
+    draft = RecordDraft(kind=RECORD_KIND, body={"manifest": dict(run.manifest)})
+    posted = runtime.ledger(run.book).append([draft], ask, atomic=True).only
     with runtime.engine.begin() as connection:
         connection.execute(
             text("update recon.runs set record_seq = :seq where run_id = :run_id"),

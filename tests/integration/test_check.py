@@ -8,13 +8,16 @@ from datetime import UTC, date, datetime
 import pytest
 from sqlalchemy import text
 
+from api.reversals import reverse
 from ledger_core.actor import Actor
 from ledger_core.base.engine import make_engine
 from ledger_core.errors import ConfigurationError, DependencyError, NotFound
 from ledger_core.evidence.check.checker import Code, check_book
 from ledger_core.evidence.export.segment import export_segment
-from ledger_core.journal.accounts import account_draft
+from ledger_core.files.chart import apply_accounts
+from ledger_core.journal.accounts import AccountChange, account_draft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
+from ledger_core.ports import Ask, RecordDraft
 from ledger_core.runtime import Runtime
 
 pytestmark = pytest.mark.integration
@@ -39,26 +42,29 @@ def entry(number: int) -> EntryDraft:
 @pytest.fixture
 def posted(runtime: Runtime) -> Runtime:
     ledger = runtime.ledger(BOOK)
-    ledger.apply_accounts(
+    apply_accounts(
+        ledger,
         [
             account_draft(code="assets:cash:usd", type="asset", currency="USD"),
             account_draft(code="revenue:sales:usd", type="revenue", currency="USD"),
             account_draft(code="assets:never:used", type="asset", currency="USD"),
         ],
-        actor=ME,
+        Ask(actor=ME),
     )
-    ledger.post_entries([entry(number) for number in range(300)], actor=ME, key="first")
+    ledger.append([entry(number) for number in range(300)], Ask(actor=ME, key="first"))
     return runtime
 
 
 def test_a_book_of_every_kind_of_record_is_sound(posted: Runtime) -> None:
     ledger = posted.ledger(BOOK)
-    first = ledger.post_entries([entry(300)], actor=ME).posted[0]
-    ledger.reverse(first.id, actor=ME)
-    ledger.change_account("assets:never:used", actor=ME, status="frozen")
-    ledger.change_account("assets:never:used", actor=ME, status="closed")
-    ledger.append_record("security_event", {"event": "test"}, actor=ME)
-    ledger.append_record("reconciliation_run", {"manifest": {"run_id": "x"}}, actor=ME)
+    first = ledger.append([entry(300)], Ask(actor=ME)).posted[0]
+    reverse(ledger, posted.engine, first.id, actor=ME, now=posted.clock())
+    ledger.append([AccountChange(code="assets:never:used", status="frozen")], Ask(actor=ME), atomic=True)
+    ledger.append([AccountChange(code="assets:never:used", status="closed")], Ask(actor=ME), atomic=True)
+    ledger.append([RecordDraft(kind="security_event", body={"event": "test"})], Ask(actor=ME), atomic=True)
+    ledger.append(
+        [RecordDraft(kind="reconciliation_run", body={"manifest": {"run_id": "x"}})], Ask(actor=ME), atomic=True
+    )
     export_segment(posted, closed_on=date(2026, 3, 1), book=BOOK)
     report = check_book(posted, BOOK)
     assert report.sound, [str(item) for item in report.findings]
@@ -71,7 +77,7 @@ def test_a_book_is_checked_while_it_is_posted_to(posted: Runtime) -> None:
 
     def post() -> None:
         for number in range(1_000, 3_000):
-            posted.ledger(BOOK).post_entries([entry(number)], actor=ME, key=f"k{number}")
+            posted.ledger(BOOK).append([entry(number)], Ask(actor=ME, key=f"k{number}"))
             if stop.is_set():
                 return
 
@@ -95,7 +101,7 @@ def test_an_unsigned_tail_is_a_note_and_no_finding(posted: Runtime, monkeypatch:
 
     with monkeypatch.context() as patch:
         patch.setattr(posted.signer, "sign_checkpoint", refuse)
-        posted.ledger(BOOK).post_entries([entry(400)], actor=ME, wait=False)
+        posted.ledger(BOOK).append([entry(400)], Ask(actor=ME, wait=False))
         report = check_book(posted, BOOK)
     assert report.sound, [str(item) for item in report.findings]
     assert report.signed_size == report.size - 1

@@ -18,11 +18,13 @@ from ledger_core.actor import Actor
 from ledger_core.errors import DependencyError, IntegrityError
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import ExportResult, export_segment
+from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import account_draft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.dsse import parse_envelope
 from ledger_core.log.segment import FILES, MANIFEST_FILE, RECORDS_FILE, Manifest, parse_manifest
 from ledger_core.log.verifier import verify_path
+from ledger_core.ports import Ask
 from ledger_core.runtime import Runtime, open_runtime
 
 pytestmark = pytest.mark.integration
@@ -48,14 +50,15 @@ def entry(number: int) -> EntryDraft:
 def posted(runtime: Runtime) -> Runtime:
     """A book with two accounts and twenty entries: seqs 0 to 22."""
     ledger = runtime.ledger(BOOK)
-    ledger.apply_accounts(
+    apply_accounts(
+        ledger,
         [
             account_draft(code="assets:cash:usd", type="asset", currency="USD"),
             account_draft(code="revenue:sales:usd", type="revenue", currency="USD"),
         ],
-        actor=ME,
+        Ask(actor=ME),
     )
-    ledger.post_entries([entry(number) for number in range(20)], actor=ME)
+    ledger.append([entry(number) for number in range(20)], Ask(actor=ME))
     return runtime
 
 
@@ -101,7 +104,7 @@ def test_the_manifest_carries_totals_tree_and_chain(posted: Runtime) -> None:
     assert (first.previous, first.before.size, first.consistency) == (None, 0, ())
     assert first.totals == {"USD": (210, 210)}
     assert (first.entries, first.assurance) == (20, "software")
-    posted.ledger(BOOK).post_entries([entry(20)], actor=ME)
+    posted.ledger(BOOK).append([entry(20)], Ask(actor=ME))
     second = manifest_of(posted, export(posted, SECOND))
     assert second.previous is not None
     assert (second.previous.segment, second.first_seq, second.before.root()) == (1, 23, first.root)
@@ -122,7 +125,7 @@ def test_the_export_is_recorded_in_the_log_and_the_record_goes_into_the_next_seg
 
 def test_exporting_a_date_again_changes_nothing_and_says_so(posted: Runtime) -> None:
     first = export(posted, FIRST)
-    posted.ledger(BOOK).post_entries([entry(20)], actor=ME)
+    posted.ledger(BOOK).append([entry(20)], Ask(actor=ME))
     before = rows(posted, "select size from ledger.log_head")
     again = export(posted, FIRST)
     assert not again.created
@@ -174,7 +177,7 @@ from ledger_core.runtime import open_runtime
 
 at, day = sys.argv[1], date.fromisoformat(sys.argv[2])
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)
-put_once, link, append_record = objects.FileStore.put_once, objects._link, Ledger.append_record
+put_once, link, append = objects.FileStore.put_once, objects._link, Ledger.append
 
 def putting(self, name, data):
     objects._link = lambda aside, target: die() if at == f"linking {target.name}" else link(aside, target)
@@ -184,11 +187,11 @@ def putting(self, name, data):
     return stored
 
 def appending(self, *args, **kwargs):
-    posted = append_record(self, *args, **kwargs)
+    posted = append(self, *args, **kwargs)
     die() if at == "after the record" else None
     return posted
 
-objects.FileStore.put_once, Ledger.append_record = putting, appending
+objects.FileStore.put_once, Ledger.append = putting, appending
 with open_runtime(load_settings()) as runtime:
     export_segment(runtime, closed_on=day, book="main")
 """
@@ -214,10 +217,10 @@ MOMENTS = [*(f"{moment} {name}" for name in FILES for moment in ("linking", "aft
 @pytest.mark.parametrize("at", MOMENTS)
 def test_an_export_killed_at_any_moment_is_finished_by_the_same_command(posted: Runtime, at: str) -> None:
     export(posted, FIRST)
-    posted.ledger(BOOK).post_entries([entry(20), entry(21)], actor=ME)
+    posted.ledger(BOOK).append([entry(20), entry(21)], Ask(actor=ME))
     kill_export(posted, at, SECOND)
     # What came after the kill belongs to the next segment: a started one keeps its range.
-    posted.ledger(BOOK).post_entries([entry(22)], actor=ME)
+    posted.ledger(BOOK).append([entry(22)], Ask(actor=ME))
     result = export(posted, SECOND)
     started = at not in (f"linking {RECORDS_FILE}",)
     assert result.next_seq == (26 if started else 27)

@@ -18,11 +18,12 @@ from ledger_core.errors import IntegrityError, InvalidInput, NotFound
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.evidence.proofs.prove import Verification, entry_proof, verify_selection
+from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import account_draft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.findings import VerificationReport
 from ledger_core.log.verifier import verify_path
-from ledger_core.ports import Answer
+from ledger_core.ports import Answer, Ask, RecordDraft
 from ledger_core.runtime import Runtime
 
 pytestmark = pytest.mark.integration
@@ -47,19 +48,20 @@ def entry(number: int) -> EntryDraft:
 def posted(runtime: Runtime) -> Runtime:
     """Two accounts, then 600 entries at seqs 3 to 602: two full tiles and a tail."""
     ledger = runtime.ledger(BOOK)
-    ledger.apply_accounts(
+    apply_accounts(
+        ledger,
         [
             account_draft(code="assets:cash:usd", type="asset", currency="USD"),
             account_draft(code="revenue:sales:usd", type="revenue", currency="USD"),
         ],
-        actor=ME,
+        Ask(actor=ME),
     )
-    ledger.post_entries([entry(number) for number in range(600)], actor=ME)
+    ledger.append([entry(number) for number in range(600)], Ask(actor=ME))
     return runtime
 
 
 def post(runtime: Runtime, *numbers: int) -> Answer:
-    return runtime.ledger(BOOK).post_entries([entry(number) for number in numbers], actor=ME)
+    return runtime.ledger(BOOK).append([entry(number) for number in numbers], Ask(actor=ME))
 
 
 def attack(runtime: Runtime, statement: str, **given: Any) -> None:
@@ -203,7 +205,11 @@ def test_a_checkpoint_that_the_caller_kept_shows_a_dropped_tail(posted: Runtime)
 
 def test_a_checkpoint_that_is_not_of_this_log_is_the_callers_mistake(posted: Runtime) -> None:
     post(posted, 700)
-    other = posted.ledger("other").append_record("security_event", {"event": "x"}, actor=ME)
+    other = (
+        posted.ledger("other")
+        .append([RecordDraft(kind="security_event", body={"event": "x"})], Ask(actor=ME), atomic=True)
+        .only
+    )
     assert other.seq == 1
     note = posted.signer.latest(posted.settings.origin_of("other"))
     for bad in ("nonsense", note, note.replace("other", "main")):

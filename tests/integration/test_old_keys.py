@@ -7,7 +7,8 @@ from sqlalchemy import Engine, text
 
 from ledger_core.actor import Actor
 from ledger_core.book.posting.idempotency import KEPT
-from ledger_core.journal.accounts import AccountDraft
+from ledger_core.journal.accounts import AccountDraft, AccountOpening
+from ledger_core.ports import Ask
 from ledger_core.runtime import Runtime
 
 pytestmark = pytest.mark.integration
@@ -22,7 +23,7 @@ def draft(code: str) -> AccountDraft:
 def test_the_close_forgets_the_keys_past_their_month_and_keeps_the_rest(runtime: Runtime, engine: Engine) -> None:
     ledger = runtime.ledger()
     for key in ("old", "young"):
-        ledger.open_account(draft(f"assets:{key}"), actor=ACTOR, key=key)
+        ledger.append([AccountOpening(account=draft(f"assets:{key}"))], Ask(actor=ACTOR, key=key), atomic=True)
     with engine.begin() as connection:
         age = "update ledger.idempotency set created_at = now() - :age where key = :key"
         connection.execute(text(age), [{"age": KEPT * 1.01, "key": "old"}, {"age": KEPT * 0.99, "key": "young"}])
@@ -33,4 +34,6 @@ def test_the_close_forgets_the_keys_past_their_month_and_keeps_the_rest(runtime:
     with engine.connect() as connection:
         kept = connection.execute(text("select key from ledger.idempotency where key in ('old', 'young')")).scalars()
         assert list(kept) == ["young"]
-    assert ledger.open_account(draft("assets:young"), actor=ACTOR, key="young").replayed
+    assert ledger.append(
+        [AccountOpening(account=draft("assets:young"))], Ask(actor=ACTOR, key="young"), atomic=True
+    ).replayed

@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy import text
 
 from ledger_core.actor import Actor
+from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import AccountDraft
+from ledger_core.ports import Ask
 from ledger_core.reading.heads import read_head
 from ledger_core.runtime import Runtime
 
@@ -19,8 +21,10 @@ APPEND_ONLY = ("records", "checkpoints", "tiles", "account_versions", "entries",
 @pytest.fixture
 def conn(runtime: Runtime) -> psycopg.Connection:
     """The login's own connection, in no role of ours: the owner of everything but a superuser's switches."""
-    runtime.ledger().apply_accounts(
-        [AccountDraft(code="a", type="asset", currency="USD", normal_balance="debit")], actor=Actor(subject="t")
+    apply_accounts(
+        runtime.ledger(),
+        [AccountDraft(code="a", type="asset", currency="USD", normal_balance="debit")],
+        Ask(actor=Actor(subject="t")),
     )
     made = psycopg.connect(runtime.database_url.replace("+psycopg", ""), autocommit=True)
     yield made  # type: ignore[misc]

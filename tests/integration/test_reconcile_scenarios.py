@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from api.reversals import reverse
 from ingest.landing.land import land
 from ledger_core.actor import Actor
 from ledger_core.errors import DependencyError, InvalidInput, NotFound
 from ledger_core.files.chart import apply_chart_file
 from ledger_core.files.entries import post_file
 from ledger_core.journal.entries import EntryDraft, parse_entry
+from ledger_core.ports import Ask
 from ledger_core.runtime import Runtime
 from reconciliation.breaks.queue import Break, find_break, list_breaks
 from reconciliation.runs.run import RunResult, latest_run, reconcile
@@ -73,7 +75,7 @@ class Company:
 
     def post(self, entry: dict[str, Any] | EntryDraft) -> str:
         draft = entry if isinstance(entry, EntryDraft) else parse_entry(entry)
-        answer = self.runtime.ledger().post_entries([draft], actor=ACTOR)
+        answer = self.runtime.ledger().append([draft], Ask(actor=ACTOR))
         return answer.posted[0].id
 
     def breaks(self, status: str | None = "open") -> list[Break]:
@@ -138,6 +140,10 @@ def test_a_missing_statement_or_bank_makes_the_run_incomplete(company: Company) 
     assert "statement_sequence" in {reason["kind"] for reason in gap.reasons}
 
 
+def _reverse(company: Company, entry_id: str, at: datetime) -> None:
+    reverse(company.runtime.ledger(), company.runtime.engine, entry_id, actor=ACTOR, now=at, effective_at=at)
+
+
 def test_a_break_keeps_its_identity_through_every_diagnosis_and_comes_back_as_itself(company: Company) -> None:
     row = by_balance_transaction(company)[0]
     right = company.entry_of(row)
@@ -157,13 +163,13 @@ def test_a_break_keeps_its_identity_through_every_diagnosis_and_comes_back_as_it
     assert (unequal.break_id, unequal.break_class) == (missing.break_id, "amount_mismatch")
     assert unequal.opened_on == missing.opened_on
 
-    company.runtime.ledger().reverse(wrong_id, actor=ACTOR, effective_at=effective(right))
+    _reverse(company, wrong_id, effective(right))
     right_id = company.post(right | {"external_id": "stripe:again-2"})
     matched = reconcile(company.runtime)
     assert matched.verdict == "reconciled"
     assert company.breaks() == []
 
-    company.runtime.ledger().reverse(right_id, actor=ACTOR, effective_at=effective(right))
+    _reverse(company, right_id, effective(right))
     reconcile(company.runtime)
     (again,) = company.breaks()
     assert (again.break_id, again.break_class) == (missing.break_id, "missing_in_ledger")

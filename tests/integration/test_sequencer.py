@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from api.reversals import reverse
 from ledger_core.actor import Actor
 from ledger_core.book.ledger import Ledger
 from ledger_core.errors import (
@@ -25,11 +26,12 @@ from ledger_core.errors import (
     UnbalancedEntry,
     UnknownAccount,
 )
-from ledger_core.journal.accounts import AccountDraft
+from ledger_core.files.chart import apply_accounts
+from ledger_core.journal.accounts import AccountChange, AccountDraft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.merkle import verify_inclusion
 from ledger_core.log.note import parse_checkpoint, parse_note
-from ledger_core.ports import Answer, Declined, Posted, Unchanged
+from ledger_core.ports import Answer, Ask, Declined, Posted, RecordDraft, Unchanged
 from ledger_core.reading import balances
 from ledger_core.reading.entries import get_entry, list_entries
 from ledger_core.runtime import Runtime
@@ -52,7 +54,7 @@ CHART = (
 def ledger(runtime: Runtime) -> Ledger:
     made = runtime.ledger()
     assert isinstance(made, Ledger)
-    made.apply_accounts(CHART, actor=ACTOR)
+    apply_accounts(made, CHART, Ask(actor=ACTOR))
     return made
 
 
@@ -82,7 +84,7 @@ def errors(answer: Answer) -> list[str | None]:
 
 
 def test_every_posted_entry_is_proven_by_the_checkpoint_that_came_with_it(ledger: Ledger) -> None:
-    answer = ledger.post_entries([entry(f"sale:{n}") for n in range(700)], actor=ACTOR)
+    answer = ledger.append([entry(f"sale:{n}") for n in range(700)], Ask(actor=ACTOR))
     assert answer.checkpoint is not None
     checkpoint = parse_checkpoint(parse_note(answer.checkpoint).text)
     assert (checkpoint.origin, checkpoint.size) == (ledger.origin, answer.size)
@@ -96,8 +98,8 @@ def test_every_posted_entry_is_proven_by_the_checkpoint_that_came_with_it(ledger
 
 def test_a_bad_item_never_spoils_its_neighbours(ledger: Ledger) -> None:
     frozen = AccountDraft(code="assets:frozen", type="asset", currency="USD", normal_balance="debit")
-    ledger.apply_accounts([frozen], actor=ACTOR)
-    ledger.change_account("assets:frozen", actor=ACTOR, status="frozen")
+    apply_accounts(ledger, [frozen], Ask(actor=ACTOR))
+    ledger.append([AccountChange(code="assets:frozen", status="frozen")], Ask(actor=ACTOR), atomic=True)
     missing = "01890000-0000-7000-8000-000000000000"
     unbalanced = EntryDraft(
         effective_at=MONDAY,
@@ -108,7 +110,7 @@ def test_a_bad_item_never_spoils_its_neighbours(ledger: Ledger) -> None:
             PostingDraft(account="revenue:sales", direction="credit", amount_minor=2, currency="USD"),
         ),
     )
-    answer = ledger.post_entries(
+    answer = ledger.append(
         [
             entry("good:1"),
             entry("bad:1", debit="assets:none"),
@@ -120,7 +122,7 @@ def test_a_bad_item_never_spoils_its_neighbours(ledger: Ledger) -> None:
             entry("good:1", 5),
             entry("good:2"),
         ],
-        actor=ACTOR,
+        Ask(actor=ACTOR),
     )
     assert errors(answer) == [
         None,
@@ -138,7 +140,7 @@ def test_a_bad_item_never_spoils_its_neighbours(ledger: Ledger) -> None:
 
 def test_funds_count_the_items_before_in_the_same_batch(ledger: Ledger) -> None:
     draw = {"debit": "revenue:sales", "credit": "assets:bank"}
-    answer = ledger.post_entries(
+    answer = ledger.append(
         [
             entry("f:1", 60, **draw),
             entry("f:2", 100, debit="assets:bank"),
@@ -146,54 +148,52 @@ def test_funds_count_the_items_before_in_the_same_batch(ledger: Ledger) -> None:
             entry("f:4", 60, **draw),
             entry("f:5", 40, **draw),
         ],
-        actor=ACTOR,
+        Ask(actor=ACTOR),
     )
     assert errors(answer) == ["InsufficientFunds", None, None, "InsufficientFunds", None]
     card = {"debit": "revenue:sales", "credit": "assets:card"}
-    answer = ledger.post_entries([entry("c:1", 50, **card), entry("c:2", 1, **card)], actor=ACTOR)
+    answer = ledger.append([entry("c:1", 50, **card), entry("c:2", 1, **card)], Ask(actor=ACTOR))
     assert errors(answer) == [None, "InsufficientFunds"]
 
 
 def test_an_atomic_group_falls_together_and_leaves_no_trace(ledger: Ledger, runtime: Runtime) -> None:
     with pytest.raises(InsufficientFunds) as caught:
-        ledger.post_entries(
+        ledger.append(
             [entry("g:1", debit="assets:bank"), entry("g:2", 101, debit="revenue:sales", credit="assets:bank")],
-            actor=ACTOR,
+            Ask(actor=ACTOR, key="group"),
             atomic=True,
-            key="group",
         )
     assert caught.value.context["index"] == 1
     with runtime.engine.connect() as connection:
         assert get_entry(connection, "main", "g:1") is None
         assert balances.balance(connection, "main", "assets:bank").debits == 0
-    answer = ledger.post_entries(
+    answer = ledger.append(
         [entry("g:1", debit="assets:bank"), entry("g:2", 100, debit="revenue:sales", credit="assets:bank")],
-        actor=ACTOR,
+        Ask(actor=ACTOR, key="group"),
         atomic=True,
-        key="group",
     )
     assert errors(answer) == [None, None]
 
 
 def test_a_repeated_key_gets_the_same_answer_and_another_body_is_refused(ledger: Ledger) -> None:
     entries = [entry("k:1"), entry("k:2", debit="assets:none"), entry("k:3")]
-    first = ledger.post_entries(entries, actor=ACTOR, key="key-1")
-    ledger.post_entries([entry("between")], actor=ACTOR)
-    again = ledger.post_entries(entries, actor=ACTOR, key="key-1")
+    first = ledger.append(entries, Ask(actor=ACTOR, key="key-1"))
+    ledger.append([entry("between")], Ask(actor=ACTOR))
+    again = ledger.append(entries, Ask(actor=ACTOR, key="key-1"))
     assert (first.replayed, again.replayed) == (False, True)
     assert again.posted == first.posted
     assert str(again.items[1].error) == str(first.items[1].error)  # type: ignore[union-attr]
     assert (again.checkpoint, again.size) == (first.checkpoint, first.size)
     assert [again.inclusion(item) for item in again.posted] == [first.inclusion(item) for item in first.posted]
     with pytest.raises(KeyReused):
-        ledger.post_entries([entry("k:9")], actor=ACTOR, key="key-1")
-    assert not ledger.post_entries([entry("k:9")], actor=ACTOR, key="key-1", route="other").replayed
+        ledger.append([entry("k:9")], Ask(actor=ACTOR, key="key-1"))
+    assert not ledger.append([entry("k:9")], Ask(actor=ACTOR, key="key-1", route="other")).replayed
 
 
 def test_a_request_of_several_batches_is_repeated_as_one(ledger: Ledger) -> None:
     entries = [entry(f"many:{n}") for n in range(2_300)]
-    first = ledger.post_entries(entries, actor=ACTOR, key="many")
-    again = ledger.post_entries(entries, actor=ACTOR, key="many")
+    first = ledger.append(entries, Ask(actor=ACTOR, key="many"))
+    again = ledger.append(entries, Ask(actor=ACTOR, key="many"))
     assert again.replayed
     assert again.items == first.items
     assert (again.checkpoint, again.size) == (first.checkpoint, first.size)
@@ -203,10 +203,10 @@ def test_a_request_of_several_batches_is_repeated_as_one(ledger: Ledger) -> None
 
 
 def test_refusals_are_not_stored_under_their_key(ledger: Ledger) -> None:
-    assert errors(ledger.post_entries([entry("r:1", debit="assets:new")], actor=ACTOR, key="r")) == ["UnknownAccount"]
+    assert errors(ledger.append([entry("r:1", debit="assets:new")], Ask(actor=ACTOR, key="r"))) == ["UnknownAccount"]
     new = AccountDraft(code="assets:new", type="asset", currency="USD", normal_balance="debit")
-    ledger.apply_accounts([new], actor=ACTOR)
-    assert errors(ledger.post_entries([entry("r:1", debit="assets:new")], actor=ACTOR, key="r")) == [None]
+    apply_accounts(ledger, [new], Ask(actor=ACTOR))
+    assert errors(ledger.append([entry("r:1", debit="assets:new")], Ask(actor=ACTOR, key="r"))) == [None]
 
 
 def test_a_hundred_callers_with_one_key_make_one_entry(ledger: Ledger, runtime: Runtime) -> None:
@@ -215,7 +215,7 @@ def test_a_hundred_callers_with_one_key_make_one_entry(ledger: Ledger, runtime: 
     def post(_: int) -> Answer | InFlight:
         barrier.wait()
         try:
-            return ledger.post_entries([entry("once")], actor=ACTOR, key="once")
+            return ledger.append([entry("once")], Ask(actor=ACTOR, key="once"))
         except InFlight as error:
             return error
 
@@ -229,13 +229,13 @@ def test_a_hundred_callers_with_one_key_make_one_entry(ledger: Ledger, runtime: 
 
 
 def test_an_external_id_protects_for_ever_and_says_whether_it_is_the_same(ledger: Ledger) -> None:
-    first = ledger.post_entries([entry("x:1")], actor=ACTOR).posted[0]
-    same, other = ledger.post_entries([entry("x:1"), entry("x:1", 5)], actor=ACTOR).items
+    first = ledger.append([entry("x:1")], Ask(actor=ACTOR)).posted[0]
+    same, other = ledger.append([entry("x:1"), entry("x:1", 5)], Ask(actor=ACTOR)).items
     for item, identical in ((same, True), (other, False)):
         assert isinstance(item, Declined)
         assert isinstance(item.error, DuplicateExternalId)
         assert (item.error.entry_id, item.error.identical) == (first.id, identical)
-    fresh, twin = ledger.post_entries([entry("x:2"), entry("x:2")], actor=ACTOR).items
+    fresh, twin = ledger.append([entry("x:2"), entry("x:2")], Ask(actor=ACTOR)).items
     assert isinstance(fresh, Posted)
     assert isinstance(twin, Declined)
     assert isinstance(twin.error, DuplicateExternalId)
@@ -243,17 +243,17 @@ def test_an_external_id_protects_for_ever_and_says_whether_it_is_the_same(ledger
 
 
 def test_an_entry_is_reversed_once_and_a_reversal_may_be_reversed(ledger: Ledger, runtime: Runtime) -> None:
-    sale = ledger.post_entries([entry("sale")], actor=ACTOR).posted[0]
-    undone = ledger.reverse(sale.id, actor=ACTOR, key="undo").posted[0]
-    assert ledger.reverse(sale.id, actor=ACTOR, key="undo").replayed
+    sale = ledger.append([entry("sale")], Ask(actor=ACTOR)).posted[0]
+    undone = reverse(ledger, runtime.engine, sale.id, actor=ACTOR, now=runtime.clock(), key="undo").posted[0]
+    assert reverse(ledger, runtime.engine, sale.id, actor=ACTOR, now=runtime.clock(), key="undo").replayed
     for item in (
-        ledger.reverse(sale.id, actor=ACTOR).items[0],
-        ledger.reverse(sale.id, actor=ACTOR, external_id="again").items[0],
+        reverse(ledger, runtime.engine, sale.id, actor=ACTOR, now=runtime.clock()).items[0],
+        reverse(ledger, runtime.engine, sale.id, actor=ACTOR, now=runtime.clock(), external_id="again").items[0],
     ):
         assert isinstance(item, Declined)
         assert isinstance(item.error, AlreadyReversed)
-    ledger.reverse(undone.id, actor=ACTOR)
-    twice = ledger.post_entries([entry("s"), entry("a1", corrects=sale.id), entry("a2", corrects=sale.id)], actor=ACTOR)
+    reverse(ledger, runtime.engine, undone.id, actor=ACTOR, now=runtime.clock())
+    twice = ledger.append([entry("s"), entry("a1", corrects=sale.id), entry("a2", corrects=sale.id)], Ask(actor=ACTOR))
     assert errors(twice) == [None, None, None]
     with runtime.engine.connect() as connection:
         found = get_entry(connection, "main", sale.id)
@@ -263,29 +263,37 @@ def test_an_entry_is_reversed_once_and_a_reversal_may_be_reversed(ledger: Ledger
 
 
 def test_two_reversals_in_one_batch_are_one(ledger: Ledger) -> None:
-    sale = ledger.post_entries([entry("sale")], actor=ACTOR).posted[0]
+    sale = ledger.append([entry("sale")], Ask(actor=ACTOR)).posted[0]
     undo = {"debit": "revenue:sales", "credit": "assets:psp", "reverses": sale.id}
-    answer = ledger.post_entries([entry("u:1", **undo), entry("u:2", **undo)], actor=ACTOR)  # type: ignore[arg-type]
+    answer = ledger.append([entry("u:1", **undo), entry("u:2", **undo)], Ask(actor=ACTOR))  # type: ignore[arg-type]
     assert errors(answer) == [None, "AlreadyReversed"]
 
 
 def test_accounts_change_only_where_postings_do_not_rely_on_them(ledger: Ledger, runtime: Runtime) -> None:
-    applied = ledger.apply_accounts(CHART, actor=ACTOR)
+    applied = apply_accounts(ledger, CHART, Ask(actor=ACTOR))
     assert (applied.created, applied.changed, applied.unchanged) == (0, 0, 5)
     with pytest.raises(Refused):
-        ledger.apply_accounts(
-            [AccountDraft(code="assets:psp", type="asset", currency="EUR", normal_balance="debit")], actor=ACTOR
+        apply_accounts(
+            ledger,
+            [AccountDraft(code="assets:psp", type="asset", currency="EUR", normal_balance="debit")],
+            Ask(actor=ACTOR),
         )
-    answer = ledger.change_account("assets:psp", actor=ACTOR, metadata={"role": "clearing"}, overdraft="900")
+    answer = ledger.append(
+        [AccountChange(code="assets:psp", metadata={"role": "clearing"}, overdraft="900")],
+        Ask(actor=ACTOR),
+        atomic=True,
+    )
     assert isinstance(answer.items[0], Posted)
-    again = ledger.change_account("assets:psp", actor=ACTOR, metadata={"role": "clearing"})
+    again = ledger.append(
+        [AccountChange(code="assets:psp", metadata={"role": "clearing"})], Ask(actor=ACTOR), atomic=True
+    )
     assert again.items == (Unchanged(code="assets:psp"),)
-    ledger.post_entries([entry("before closing")], actor=ACTOR)
+    ledger.append([entry("before closing")], Ask(actor=ACTOR))
     with pytest.raises(Refused):
-        ledger.change_account("assets:psp", actor=ACTOR, status="closed")
-    ledger.change_account("assets:card", actor=ACTOR, status="closed")
+        ledger.append([AccountChange(code="assets:psp", status="closed")], Ask(actor=ACTOR), atomic=True)
+    ledger.append([AccountChange(code="assets:card", status="closed")], Ask(actor=ACTOR), atomic=True)
     with pytest.raises(AccountNotOpen):
-        ledger.change_account("assets:card", actor=ACTOR, status="open")
+        ledger.append([AccountChange(code="assets:card", status="open")], Ask(actor=ACTOR), atomic=True)
     with runtime.engine.connect() as connection:
         versions = connection.execute(
             text("select count(*) from ledger.account_versions where code = 'assets:psp'")
@@ -294,7 +302,7 @@ def test_accounts_change_only_where_postings_do_not_rely_on_them(ledger: Ledger,
 
 
 def test_a_dry_run_says_what_posting_would_say_and_writes_nothing(ledger: Ledger, runtime: Runtime) -> None:
-    ledger.post_entries([entry("d:1")], actor=ACTOR)
+    ledger.append([entry("d:1")], Ask(actor=ACTOR))
     refusal = ledger.dry_run(entry("d:1"))
     assert refusal is not None
     assert isinstance(refusal.error, DuplicateExternalId)
@@ -310,25 +318,28 @@ def test_other_kinds_of_records_join_the_same_log(ledger: Ledger, runtime: Runti
         "closed_on": "2026-11-22", "segment": 0, "first_seq": 0, "next_seq": 5,
         "manifest_sha256": "00" * 32, "uri": "file:///x",
     }  # fmt: skip
-    posted = ledger.append_record("export", body, actor=ACTOR, key="e0")
-    assert ledger.append_record("export", body, actor=ACTOR, key="e0") == posted
+    posted = ledger.append([RecordDraft(kind="export", body=body)], Ask(actor=ACTOR, key="e0"), atomic=True).only
+    assert (
+        ledger.append([RecordDraft(kind="export", body=body)], Ask(actor=ACTOR, key="e0"), atomic=True).only == posted
+    )
     with pytest.raises(Refused):
-        ledger.append_record("export", body, actor=ACTOR)
+        ledger.append([RecordDraft(kind="export", body=body)], Ask(actor=ACTOR), atomic=True)
     with runtime.engine.connect() as connection:
         assert connection.execute(text("select segment, seq from ledger.exports")).one() == (0, posted.seq)
 
 
 def test_the_clock_may_stand_still_or_go_back(ledger: Ledger, runtime: Runtime) -> None:
-    last = ledger.post_entries([entry("t:1")], actor=ACTOR).posted[0]
+    last = ledger.append([entry("t:1")], Ask(actor=ACTOR)).posted[0]
     slow = Ledger(
         engine=runtime.engine,
         signer=runtime.signer,
         settings=runtime.settings,
         book="main",
+        kinds=runtime.kinds,
         clock=lambda: datetime(2020, 1, 1, tzinfo=UTC),
     )
     try:
-        first, second = slow.post_entries([entry("t:2"), entry("t:3")], actor=ACTOR).posted
+        first, second = slow.append([entry("t:2"), entry("t:3")], Ask(actor=ACTOR)).posted
     finally:
         slow.close()
     assert first.recorded_at == last.recorded_at + timedelta(microseconds=1)

@@ -12,9 +12,10 @@ from ledger_core.actor import Actor
 from ledger_core.book.ledger import Ledger
 from ledger_core.errors import DuplicateExternalId, InsufficientFunds
 from ledger_core.evidence.check.checker import check_book
+from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import AccountDraft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
-from ledger_core.ports import Answer, Declined, Posted
+from ledger_core.ports import Answer, Ask, Declined, Posted
 from ledger_core.reading import balances
 from ledger_core.runtime import Runtime
 
@@ -45,16 +46,17 @@ def test_full_batches_that_compete_are_decided_as_if_they_came_one_by_one(
     planner = ledger._sequencer._writer.planner
     plan_ahead = planner.plan_ahead
     monkeypatch.setattr(planner, "plan_ahead", lambda *given: planned.append(plan_ahead(*given)) or planned[-1])
-    ledger.apply_accounts(
+    apply_accounts(
+        ledger,
         [
             AccountDraft(
                 code="assets:purse", type="asset", currency="USD", normal_balance="debit", overdraft="forbidden"
             ),
             AccountDraft(code="revenue:sales", type="revenue", currency="USD", normal_balance="credit"),
         ],
-        actor=ACTOR,
+        Ask(actor=ACTOR),
     )
-    ledger.post_entries([entry("fill", "assets:purse", "revenue:sales", 5_000)], actor=ACTOR)
+    ledger.append([entry("fill", "assets:purse", "revenue:sales", 5_000)], Ask(actor=ACTOR))
     start = threading.Barrier(CALLERS)
 
     def call(caller: int) -> list[Answer]:
@@ -65,7 +67,7 @@ def test_full_batches_that_compete_are_decided_as_if_they_came_one_by_one(
             ids = [f"shared:{number}:{n}" for n in range(BATCH // 2)]
             ids += [f"own:{caller}:{number}:{n}" for n in range(BATCH // 2)]
             drafts = [entry(id, "revenue:sales", "assets:purse") for id in ids]
-            answers.append(ledger.post_entries(drafts, actor=ACTOR))
+            answers.append(ledger.append(drafts, Ask(actor=ACTOR)))
         return answers
 
     with ThreadPoolExecutor(CALLERS) as pool:

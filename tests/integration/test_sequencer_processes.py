@@ -15,11 +15,13 @@ from sqlalchemy import Engine, text
 from ledger_core.actor import Actor
 from ledger_core.book.ledger import Ledger
 from ledger_core.errors import DependencyError
+from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import AccountDraft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.merkle import Frontier
 from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.log.record import parse_record
+from ledger_core.ports import Ask
 from ledger_core.reading import balances
 from ledger_core.reading.heads import checkpoint_at, read_head
 from ledger_core.runtime import Runtime
@@ -39,6 +41,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from ledger_core.actor import Actor
 from ledger_core.journal.entries import EntryDraft, PostingDraft
+from ledger_core.ports import Ask
 from ledger_core.settings import Settings
 from ledger_core.book.ledger import Ledger
 from ledger_core.runtime import open_runtime
@@ -73,12 +76,12 @@ with open_runtime(settings) as runtime:
     if hang == "hang":
         ledger = Ledger(
             engine=runtime.engine, signer=HangingSigner(runtime.signer), settings=settings, book="main",
-            clock=runtime.clock,
+            kinds=runtime.kinds, clock=runtime.clock,
         )
     for start in range(0, int(count), int(batch)):
-        answer = ledger.post_entries(
+        answer = ledger.append(
             [entry(number) for number in range(start, start + int(batch))],
-            actor=Actor(subject=name), key=f"{name}{start}",
+            Ask(actor=Actor(subject=name), key=f"{name}{start}"),
         )
         assert len(answer.posted) == int(batch) or answer.replayed
 print("done", flush=True)
@@ -89,7 +92,7 @@ print("done", flush=True)
 def ledger(runtime: Runtime) -> Ledger:
     made = runtime.ledger()
     assert isinstance(made, Ledger)
-    made.apply_accounts(CHART, actor=ACTOR)
+    apply_accounts(made, CHART, Ask(actor=ACTOR))
     return made
 
 
@@ -152,7 +155,7 @@ def test_two_processes_write_one_unbroken_log(ledger: Ledger, runtime: Runtime, 
         assert process.wait(timeout=120) == 0
         assert process.stdout is not None
         process.stdout.close()
-    ledger.post_entries([], actor=ACTOR)
+    ledger.append([], Ask(actor=ACTOR))
     assert assert_one_unbroken_log(runtime) == 1 + len(CHART) + 1_200
 
 
@@ -206,7 +209,7 @@ def test_opening_a_book_has_a_tail_signed_that_somebody_left(
 def test_a_lost_connection_is_answered_and_the_next_request_finds_a_new_one(
     ledger: Ledger, runtime: Runtime, engine: Engine
 ) -> None:
-    ledger.post_entries([entry("before")], actor=ACTOR)
+    ledger.append([entry("before")], Ask(actor=ACTOR))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as superuser:
         superuser.execute(
             text(
@@ -215,7 +218,7 @@ def test_a_lost_connection_is_answered_and_the_next_request_finds_a_new_one(
             )
         )
     with pytest.raises(DependencyError):
-        ledger.post_entries([entry("during")], actor=ACTOR, key="during")
-    assert len(ledger.post_entries([entry("during")], actor=ACTOR, key="during").posted) == 1
+        ledger.append([entry("during")], Ask(actor=ACTOR, key="during"))
+    assert len(ledger.append([entry("during")], Ask(actor=ACTOR, key="during")).posted) == 1
     runtime.engine.dispose()
     assert assert_one_unbroken_log(runtime) == 1 + len(CHART) + 2

@@ -12,10 +12,11 @@ from sqlalchemy import create_engine, text
 from ledger_core.actor import Actor
 from ledger_core.book.ledger import Ledger
 from ledger_core.errors import DependencyError, DuplicateExternalId, IntegrityError, SignatureLate
+from ledger_core.files.chart import AppliedAccounts, apply_accounts
 from ledger_core.journal.accounts import AccountDraft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.merkle import Frontier
-from ledger_core.ports import AppliedAccounts, Declined
+from ledger_core.ports import Ask, Declined
 from ledger_core.reading.entries import get_entry
 from ledger_core.reading.heads import read_head
 from ledger_core.runtime import Runtime
@@ -45,7 +46,7 @@ def entry(external_id: str) -> EntryDraft:
 def ledger(runtime: Runtime) -> Ledger:
     made = runtime.ledger()
     assert isinstance(made, Ledger)
-    made.apply_accounts(CHART, actor=ACTOR)
+    apply_accounts(made, CHART, Ask(actor=ACTOR))
     return made
 
 
@@ -79,7 +80,9 @@ def mine(ledger: Ledger, runtime: Runtime, signer: AbsentSigner) -> Iterator[Led
     settings = runtime.settings.model_copy(
         update={"signature_wait_seconds": 0.2, "unsigned_tail_max_seconds": 2.0, "unsigned_tail_max_records": 10}
     )
-    made = Ledger(engine=runtime.engine, signer=signer, settings=settings, book="main", clock=runtime.clock)
+    made = Ledger(
+        engine=runtime.engine, signer=signer, settings=settings, book="main", kinds=runtime.kinds, clock=runtime.clock
+    )
     yield made
     made.close()
 
@@ -87,10 +90,10 @@ def mine(ledger: Ledger, runtime: Runtime, signer: AbsentSigner) -> Iterator[Led
 def test_while_the_signer_is_away_nothing_is_acknowledged_and_the_tail_stays_bounded(
     mine: Ledger, signer: AbsentSigner, runtime: Runtime
 ) -> None:
-    mine.post_entries([entry("a:0")], actor=ACTOR)
+    mine.append([entry("a:0")], Ask(actor=ACTOR))
     signer.away = True
     with pytest.raises(SignatureLate):
-        mine.post_entries([entry("a:1")], actor=ACTOR, key="a1")
+        mine.append([entry("a:1")], Ask(actor=ACTOR, key="a1"))
     with runtime.engine.connect() as connection:
         found = get_entry(connection, "main", "a:1")
         assert found is not None
@@ -98,16 +101,16 @@ def test_while_the_signer_is_away_nothing_is_acknowledged_and_the_tail_stays_bou
         before = read_head(connection, "main").size
     threading.Event().wait(2.0)
     with pytest.raises(DependencyError) as caught:
-        mine.post_entries([entry("a:2")], actor=ACTOR, key="a2")
+        mine.append([entry("a:2")], Ask(actor=ACTOR, key="a2"))
     assert not isinstance(caught.value, SignatureLate)
     with runtime.engine.connect() as connection:
         assert read_head(connection, "main").size == before
     signer.away = False
     wait_until_signed(runtime)
-    late = mine.post_entries([entry("a:1")], actor=ACTOR, key="a1")
+    late = mine.append([entry("a:1")], Ask(actor=ACTOR, key="a1"))
     assert late.replayed
     assert late.posted[0].id == found.id
-    assert not mine.post_entries([entry("a:2")], actor=ACTOR, key="a2").replayed
+    assert not mine.append([entry("a:2")], Ask(actor=ACTOR, key="a2")).replayed
 
 
 def test_nothing_is_said_to_stand_before_it_is_signed(mine: Ledger, signer: AbsentSigner, runtime: Runtime) -> None:
@@ -115,13 +118,13 @@ def test_nothing_is_said_to_stand_before_it_is_signed(mine: Ledger, signer: Abse
     fees = AccountDraft(code="expenses:fees", type="expense", currency="USD", normal_balance="debit")
     for _ in range(2):
         with pytest.raises(SignatureLate):
-            mine.post_entries([entry("s:1")], actor=ACTOR)
+            mine.append([entry("s:1")], Ask(actor=ACTOR))
         with pytest.raises(SignatureLate):
-            mine.apply_accounts([fees], actor=ACTOR)
+            apply_accounts(mine, [fees], Ask(actor=ACTOR))
     # What was signed before is still said at once.
-    assert mine.apply_accounts(CHART[:1], actor=ACTOR) == AppliedAccounts(created=0, changed=0, unchanged=1)
+    assert apply_accounts(mine, CHART[:1], Ask(actor=ACTOR)) == AppliedAccounts(created=0, changed=0, unchanged=1)
     signer.away = False
-    answer = mine.post_entries([entry("s:1")], actor=ACTOR)
+    answer = mine.append([entry("s:1")], Ask(actor=ACTOR))
     declined = answer.items[0]
     assert isinstance(declined, Declined)
     assert isinstance(declined.error, DuplicateExternalId)
@@ -131,33 +134,38 @@ def test_nothing_is_said_to_stand_before_it_is_signed(mine: Ledger, signer: Abse
         head = read_head(connection, "main")
     assert holder is not None
     assert holder.seq < answer.size <= head.signed_size
-    assert mine.apply_accounts([fees], actor=ACTOR) == AppliedAccounts(created=0, changed=0, unchanged=1)
+    assert apply_accounts(mine, [fees], Ask(actor=ACTOR)) == AppliedAccounts(created=0, changed=0, unchanged=1)
 
 
 def test_a_database_behind_the_proxy_refuses_to_be_written(ledger: Ledger, runtime: Runtime) -> None:
-    ledger.post_entries([entry(f"b:{n}") for n in range(3)], actor=ACTOR)
+    ledger.append([entry(f"b:{n}") for n in range(3)], Ask(actor=ACTOR))
     with runtime.engine.connect() as connection:
         head = read_head(connection, "main")
     ledger.close()
     roll_back(runtime, head.size - 1)
     again = Ledger(
-        engine=runtime.engine, signer=runtime.signer, settings=runtime.settings, book="main", clock=runtime.clock
+        engine=runtime.engine,
+        signer=runtime.signer,
+        settings=runtime.settings,
+        book="main",
+        kinds=runtime.kinds,
+        clock=runtime.clock,
     )
     try:
         with pytest.raises(IntegrityError) as caught:
-            again.post_entries([entry("b:9")], actor=ACTOR)
+            again.append([entry("b:9")], Ask(actor=ACTOR))
         assert "went back in time" in str(caught.value)
         with pytest.raises(IntegrityError):
-            again.post_entries([entry("b:10")], actor=ACTOR)
+            again.append([entry("b:10")], Ask(actor=ACTOR))
     finally:
         again.close()
 
 
 def test_a_database_that_goes_back_under_a_running_process_is_noticed(ledger: Ledger, runtime: Runtime) -> None:
-    answer = ledger.post_entries([entry(f"b:{n}") for n in range(3)], actor=ACTOR)
+    answer = ledger.append([entry(f"b:{n}") for n in range(3)], Ask(actor=ACTOR))
     roll_back(runtime, answer.size - 1)
     with pytest.raises(IntegrityError):
-        ledger.post_entries([entry("b:9")], actor=ACTOR)
+        ledger.append([entry("b:9")], Ask(actor=ACTOR))
 
 
 def wait_until_signed(runtime: Runtime) -> None:

@@ -15,14 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from api.reversals import reverse
 from ledger_core.actor import Actor
 from ledger_core.errors import CounterfoilError
 from ledger_core.evidence.check.checker import check_book
-from ledger_core.journal.accounts import AccountDraft
+from ledger_core.files.chart import apply_accounts
+from ledger_core.journal.accounts import AccountChange, AccountDraft
 from ledger_core.journal.entries import EntryDraft, PostingDraft, reversal_of
 from ledger_core.log.merkle import verify_inclusion
 from ledger_core.log.note import parse_checkpoint, parse_note
-from ledger_core.ports import Declined, Posted
+from ledger_core.ports import Ask, Declined, Posted
 from ledger_core.reading import balances
 from ledger_core.reading.entries import get_entry
 from ledger_core.reading.heads import read_head
@@ -126,11 +128,11 @@ STEPS = st.lists(
 def test_the_ledger_decides_and_sums_as_the_model_does(runtime: Runtime, steps: list[tuple]) -> None:
     book = f"model{next(_books)}"
     ledger = runtime.ledger(book)
-    ledger.apply_accounts(CHART, actor=ACTOR)
+    apply_accounts(ledger, CHART, Ask(actor=ACTOR))
     model, posted, records = Model(), list[Posted](), 1 + len(CHART)
     for number, (what, subject, flag) in enumerate(steps):
         if what == "post":
-            answer = ledger.post_entries(subject, actor=ACTOR, key=f"k{number}" if flag else None)
+            answer = ledger.append(subject, Ask(actor=ACTOR, key=f"k{number}" if flag else None))
             for entry, item in zip(subject, answer.items, strict=True):
                 expected = model.verdict(entry)
                 assert (item.error.code if isinstance(item, Declined) else "posted") == expected
@@ -139,7 +141,7 @@ def test_the_ledger_decides_and_sums_as_the_model_does(runtime: Runtime, steps: 
                 elif expected == "duplicate_external_id":
                     assert item.error.identical == (model.taken[entry.external_id] == entry)
             if flag and answer.posted:
-                again = ledger.post_entries(subject, actor=ACTOR, key=f"k{number}")
+                again = ledger.append(subject, Ask(actor=ACTOR, key=f"k{number}"))
                 assert again.posted == answer.posted
                 assert again.checkpoint == answer.checkpoint
             posted += answer.posted
@@ -164,10 +166,10 @@ def test_the_ledger_decides_and_sums_as_the_model_does(runtime: Runtime, steps: 
                 trial.take(entry)
             if expected != "posted":
                 with pytest.raises(CounterfoilError) as caught:
-                    ledger.post_entries(subject, actor=ACTOR, atomic=True)
+                    ledger.append(subject, Ask(actor=ACTOR), atomic=True)
                 assert caught.value.code == expected
             else:
-                answer = ledger.post_entries(subject, actor=ACTOR, atomic=True)
+                answer = ledger.append(subject, Ask(actor=ACTOR), atomic=True)
                 model = trial
                 posted += answer.posted
                 records += len(answer.posted)
@@ -179,7 +181,7 @@ def test_the_ledger_decides_and_sums_as_the_model_does(runtime: Runtime, steps: 
             assert recorded is not None
             draft = reversal_of(recorded, effective_at=MONDAY)
             expected = model.verdict(draft)
-            item = ledger.reverse(original.id, actor=ACTOR, effective_at=MONDAY).items[0]
+            item = reverse(ledger, runtime.engine, original.id, actor=ACTOR, now=MONDAY).items[0]
             if isinstance(item, Declined):
                 told = "already_reversed" if expected == "duplicate_external_id" else expected
                 assert item.error.code == told
@@ -189,7 +191,9 @@ def test_the_ledger_decides_and_sums_as_the_model_does(runtime: Runtime, steps: 
                 posted.append(item)
                 records += 1
         elif what == "freeze":
-            changed = ledger.change_account(subject, actor=ACTOR, status="frozen" if flag else "open")
+            changed = ledger.append(
+                [AccountChange(code=subject, status="frozen" if flag else "open")], Ask(actor=ACTOR), atomic=True
+            )
             records += len(changed.posted)
             (model.frozen.add if flag else model.frozen.discard)(subject)
     ledger.close()

@@ -18,14 +18,17 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from api.reversals import reverse
 from ledger_core.actor import Actor
 from ledger_core.base.embedded import EmbeddedPostgres
 from ledger_core.base.engine import make_engine
 from ledger_core.base.processes import ProcessGroup
 from ledger_core.evidence.check.checker import CheckReport, check_book
 from ledger_core.evidence.export.segment import export_segment
-from ledger_core.journal.accounts import account_draft
+from ledger_core.files.chart import apply_accounts
+from ledger_core.journal.accounts import AccountChange, account_draft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
+from ledger_core.ports import Ask
 from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
 
@@ -106,19 +109,23 @@ def company(postgres: tuple[EmbeddedPostgres, int], tmp_path_factory: pytest.Tem
     made.clone("counterfoil_template", COMPANY)
     with open_runtime(made.settings(COMPANY)) as runtime:
         ledger = runtime.ledger(BOOK)
-        ledger.apply_accounts(ACCOUNTS, actor=TESTER, key="chart")
-        ledger.post_entries([entry(number) for number in range(1, 261)], actor=TESTER, key="first")
+        apply_accounts(ledger, ACCOUNTS, Ask(actor=TESTER, key="chart"))
+        ledger.append([entry(number) for number in range(1, 261)], Ask(actor=TESTER, key="first"))
         export_segment(runtime, closed_on=date(2026, 3, 30), book=BOOK)
     made.clone(COMPANY, EARLIER)
     with open_runtime(made.settings(COMPANY)) as runtime:
         ledger = runtime.ledger(BOOK)
-        first = ledger.post_entries([entry(261)], actor=TESTER, key="single").items[0]
-        ledger.reverse(first.id, actor=TESTER, key="reversal")
-        ledger.post_entries([entry(number) for number in range(262, 291)], actor=TESTER)
-        ledger.change_account("assets:bank:jpy", actor=TESTER, metadata={"role": "bank", "iban": "known"})
+        first = ledger.append([entry(261)], Ask(actor=TESTER, key="single")).only
+        reverse(ledger, runtime.engine, first.id, actor=TESTER, now=runtime.clock(), key="reversal")
+        ledger.append([entry(number) for number in range(262, 291)], Ask(actor=TESTER))
+        ledger.append(
+            [AccountChange(code="assets:bank:jpy", metadata={"role": "bank", "iban": "known"})],
+            Ask(actor=TESTER),
+            atomic=True,
+        )
         export_segment(runtime, closed_on=date(2026, 3, 31), book=BOOK)
         for number in range(291, 301):
-            ledger.post_entries([entry(number)], actor=TESTER, key=f"tail-{number}")
+            ledger.append([entry(number)], Ask(actor=TESTER, key=f"tail-{number}"))
     yield made
     group = ProcessGroup(made.home / "run")
     for record in reversed(group.records()):

@@ -11,9 +11,11 @@ import pytest
 
 from ledger_core.actor import Actor
 from ledger_core.evidence.check.checker import CheckReport, Code
+from ledger_core.journal.accounts import AccountChange
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.merkle import Frontier, leaf_hash
 from ledger_core.log.note import SignedNote, checkpoint_text
+from ledger_core.ports import Ask
 
 pytestmark = pytest.mark.tamper
 
@@ -269,8 +271,10 @@ def test_the_tail_rewritten_and_its_checkpoints_removed(attacked) -> None:
 def test_two_writers_on_two_copies_and_the_second_does_not_ask_the_proxy(attacked_clone, own_home: Path) -> None:
     with attacked_clone(home=own_home) as first, attacked_clone(home=own_home) as second:
         size = second.check().size
-        posted = first.runtime.ledger("main").change_account(
-            "assets:bank:jpy", actor=Actor(subject="first"), metadata={"role": "first"}
+        posted = first.runtime.ledger("main").append(
+            [AccountChange(code="assets:bank:jpy", metadata={"role": "first"})],
+            Ask(actor=Actor(subject="first")),
+            atomic=True,
         )
         assert posted.posted[0].seq == size
         forge(second, size, [raised(canonical(second, 50), 1), raised(canonical(second, 51), 1)])

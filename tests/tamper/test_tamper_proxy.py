@@ -16,6 +16,7 @@ from ledger_core.evidence.check.checker import Code
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.journal.entries import EntryDraft, reversal_of
 from ledger_core.log.note import parse_checkpoint, parse_note
+from ledger_core.ports import Ask
 from ledger_core.reading.entries import get_entry
 
 pytestmark = pytest.mark.tamper
@@ -45,7 +46,7 @@ def test_an_older_database_restored_takes_no_new_entry(attacked_clone, own_home:
     with attacked_clone(template="tamper_earlier", home=own_home) as restored:
         before = restored.rows("select size, signed_size from ledger.log_head")
         with pytest.raises(IntegrityError):
-            restored.runtime.ledger(BOOK).post_entries([another(restored, 20, "new:1")], actor=THIEF)
+            restored.runtime.ledger(BOOK).append([another(restored, 20, "new:1")], Ask(actor=THIEF))
         (after,) = restored.rows("select size, signed_size from ledger.log_head")
         assert after.signed_size == before[0].signed_size
 
@@ -53,9 +54,9 @@ def test_an_older_database_restored_takes_no_new_entry(attacked_clone, own_home:
 def test_of_two_writers_on_two_copies_the_second_is_stopped(attacked_clone, own_home: Path) -> None:
     with attacked_clone(home=own_home) as first, attacked_clone(home=own_home) as second:
         first_ledger, second_ledger = first.runtime.ledger(BOOK), second.runtime.ledger(BOOK)
-        first_ledger.post_entries([another(first, 20, "new:first")], actor=THIEF)
+        first_ledger.append([another(first, 20, "new:first")], Ask(actor=THIEF))
         with pytest.raises(IntegrityError):
-            second_ledger.post_entries([another(second, 21, "new:second")], actor=THIEF)
+            second_ledger.append([another(second, 21, "new:second")], Ask(actor=THIEF))
         assert first.check().sound
         report = second.check()
         assert report.signed_size == first.check().signed_size - 1, "nothing of the second writer's was signed"
@@ -100,7 +101,7 @@ def test_what_the_services_role_may_write_is_still_found(attacked) -> None:
 
 
 def test_a_thief_can_append_a_lie_and_it_bears_his_name(attacked_home) -> None:
-    posted = attacked_home.runtime.ledger(BOOK).post_entries([another(attacked_home, 20, "lie:1")], actor=THIEF)
+    posted = attacked_home.runtime.ledger(BOOK).append([another(attacked_home, 20, "lie:1")], Ask(actor=THIEF))
     assert attacked_home.check().sound
     (record,) = attacked_home.rows("select canonical from ledger.records where seq = :seq", seq=posted.posted[0].seq)
     assert b'"subject":"thief"' in bytes(record[0])

@@ -1,143 +1,93 @@
-"""What becomes of an account record: created, changed, frozen or closed, or nothing at all.
+"""The accounts of a book as its writer sees them: read set-wise under the head's lock, changed as a batch is judged.
 
-Pure. Invariants: code, type, currency and normal balance of an account never change, since postings rely on
-them; a closed account stays closed and had a balance of zero when it closed.
+The cache lives across batches of one writer and is believed only while the head row still says (size, last leaf) of our
+own last commit: every change of an account goes through the log, so an unmoved head means unmoved accounts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ledger_core.book.posting.items import AccountItem
-from ledger_core.book.posting.state import AccountState, BookState
-from ledger_core.errors import AccountNotOpen, Conflict, PreconditionFailed, Refused, UnknownAccount
-from ledger_core.journal.accounts import AccountDraft
+from psycopg import Connection
+
+from ledger_core.book.posting.head import HeadRow
 from ledger_core.journal.balances import overdraft_floor
 
+MAX_CACHED_ACCOUNTS = 200_000
+"""About 100 MB; past it the cache starts over."""
 
-@dataclass(slots=True)
-class AccountChange:
-    """One account record to append; `before` undoes it in the cached state."""
 
-    action: str
-    account: AccountState
-    item: AccountItem
-    before: dict[str, Any] | None
-    """The mutable members as they were, or None for a new account."""
-    body: dict[str, Any] = field(init=False)
+@dataclass(slots=True, eq=False)
+class AccountState:
+    """One account as of the batch's beginning, then as the batch changes it."""
+
+    account_id: int
+    code: str
+    type: str
+    normal_balance: str
+    currency: str
+    status: str
+    overdraft: str
+    metadata: dict[str, str]
+    debits: int
+    credits: int
+    changed_seq: int
+    floor: int | None = field(init=False)
+    debit_normal: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        # Taken now: a later item of the same batch may change the account again.
-        account = self.account
-        self.body = {
-            "account": {
-                "code": account.code,
-                "currency": account.currency,
-                "metadata": account.metadata,
-                "normal_balance": account.normal_balance,
-                "overdraft": account.overdraft,
-                "status": account.status,
-                "type": account.type,
-            },
-            "account_id": account.account_id,
-            "action": self.action,
-            "actor": self.item.actor.as_body(),
-        }
+        self.floor = overdraft_floor(self.overdraft)
+        self.debit_normal = self.normal_balance == "debit"
 
-    def undo(self, state: BookState) -> None:
-        """Put the cached state back."""
-        if self.before is None:
-            assert state.last_account_id is not None
-            del state.accounts[self.account.code]
-            state.missing.add(self.account.code)
-            state.last_account_id -= 1
+
+@dataclass(slots=True, kw_only=True)
+class BookState:
+    """The accounts of one book, by code; `missing` are codes that it does not have."""
+
+    book: str
+    accounts: dict[str, AccountState] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    last_account_id: int | None = None
+    believed: tuple[int, bytes] | None = None
+    """Size and last leaf under which `accounts` was read."""
+
+    def forget(self) -> None:
+        """Drop everything that was cached."""
+        self.accounts.clear()
+        self.missing.clear()
+        self.last_account_id = None
+        self.believed = None
+
+    def believe(self, head: HeadRow) -> None:
+        """Drop everything unless it was read, or left, under this very head."""
+        if self.believed != (head.size, head.last_leaf) or len(self.accounts) > MAX_CACHED_ACCOUNTS:
+            self.forget()
+
+    def load(self, conn: Connection[Any], codes: Iterable[str]) -> None:
+        """Read those of `codes` that are not known yet, in one query."""
+        wanted = [code for code in codes if code not in self.accounts and code not in self.missing]
+        if not wanted:
             return
-        for name, value in self.before.items():
-            setattr(self.account, name, value)
-        self.account.floor = overdraft_floor(self.account.overdraft)
-
-
-def judge_account(state: BookState, item: AccountItem, seq: int) -> AccountChange | None:
-    """Return the change that makes the account what `item` asks for, None when it is so already.
-
-    Raises `Refused`.
-    """
-    account = state.accounts.get(item.code)
-    if item.draft is not None and account is None:
-        return _create(state, item, item.draft, seq)
-    if account is None:
-        raise UnknownAccount(f"there is no account {item.code}.")
-    if item.expected_seq is not None and item.expected_seq != account.changed_seq:
-        raise PreconditionFailed(
-            f"account {item.code} was changed since it was read.", remedy="Read it again and decide anew."
+        rows = conn.execute(
+            "select account.account_id, account.code, account.type, account.normal_balance, account.currency, "
+            "account.status, account.overdraft, account.metadata, balance.debits, balance.credits, account.changed_seq "
+            "from ledger.accounts as account inner join ledger.balances as balance using (book, account_id) "
+            "where account.book = %s and account.code = any(%s)",
+            [self.book, wanted],
         )
-    wanted = dict(item.change)
-    if item.only_open and item.draft is not None:
-        _refuse_other(account, item.draft)
-    if item.draft is not None:
-        _refuse_other_nature(account, item.draft)
-        wanted = {"overdraft": item.draft.overdraft, "metadata": dict(item.draft.metadata)}
-    return _change(account, item, wanted, seq)
-
-
-def _create(state: BookState, item: AccountItem, draft: AccountDraft, seq: int) -> AccountChange:
-    assert state.last_account_id is not None, "loaded with the batch that makes accounts"
-    state.last_account_id += 1
-    account = AccountState(
-        state.last_account_id,
-        draft.code,
-        draft.type,
-        draft.normal_balance,
-        draft.currency,
-        "open",
-        draft.overdraft,
-        dict(draft.metadata),
-        0,
-        0,
-        seq,
-    )
-    state.accounts[draft.code] = account
-    state.missing.discard(draft.code)
-    return AccountChange("created", account, item, None)
-
-
-def _change(account: AccountState, item: AccountItem, wanted: dict[str, Any], seq: int) -> AccountChange | None:
-    names = ("status", "overdraft", "metadata")
-    if all(getattr(account, name) == wanted.get(name, getattr(account, name)) for name in names):
-        return None
-    status = wanted.get("status", account.status)
-    if account.status == "closed":
-        raise AccountNotOpen(f"account {account.code} is closed, and stays so.", remedy="Open a new account.")
-    if status == "closed" and account.debits != account.credits:
-        raise Refused(
-            f"account {account.code} has a balance and cannot be closed.", remedy="Move the balance away first."
-        )
-    before = {name: getattr(account, name) for name in (*names, "changed_seq")}
-    action = {"frozen": "frozen", "closed": "closed"}.get(status, "changed") if status != account.status else "changed"
-    for name in names:
-        setattr(account, name, wanted.get(name, before[name]))
-    account.floor = overdraft_floor(account.overdraft)
-    account.changed_seq = seq
-    return AccountChange(action, account, item, before)
-
-
-def _refuse_other(account: AccountState, draft: AccountDraft) -> None:
-    for name in ("type", "currency", "normal_balance", "overdraft", "metadata"):
-        if getattr(account, name) != getattr(draft, name):
-            raise Conflict(
-                f"account {account.code} stands already, with another {name}.",
-                pointer=f"/{name}",
-                remedy="Change the account that stands, or open one with another code.",
+        for row in rows:
+            id, code, kind, normal, currency, status, overdraft, metadata, debits, credits, changed_seq = row
+            self.accounts[code] = AccountState(
+                id, code, kind, normal, currency, status, overdraft, metadata, int(debits), int(credits), changed_seq
             )
+        self.missing.update(code for code in wanted if code not in self.accounts)
 
-
-def _refuse_other_nature(account: AccountState, draft: AccountDraft) -> None:
-    for name in ("type", "currency", "normal_balance"):
-        if getattr(account, name) != getattr(draft, name):
-            raise Refused(
-                f"account {account.code} has {name} {getattr(account, name)}, which cannot become "
-                f"{getattr(draft, name)}.",
-                pointer=f"/{name}",
-                remedy="Postings rely on it: open another account.",
-            )
+    def load_last_id(self, conn: Connection[Any]) -> None:
+        """Read the highest account id, from which new ones count on."""
+        if self.last_account_id is None:
+            row = conn.execute(
+                "select coalesce(max(account_id), 0) from ledger.accounts where book = %s", [self.book]
+            ).fetchone()
+            self.last_account_id = row[0] if row else 0

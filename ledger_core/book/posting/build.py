@@ -6,11 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from struct import Struct
 
-from ledger_core.book.posting.decide import Accepted
-from ledger_core.book.posting.items import AccountItem, EntryItem
+from ledger_core.book.posting.head import HeadRow
+from ledger_core.book.posting.judge import Facts
 from ledger_core.book.posting.rows import POSTGRES_EPOCH_MICROSECONDS, RowWriter
-from ledger_core.book.posting.state import HeadRow
-from ledger_core.log.canonical import canonical_bytes
+from ledger_core.kinds import Accepted, Kind
 from ledger_core.log.merkle import leaf_hash
 from ledger_core.log.record import Frame
 from ledger_core.ports import Posted
@@ -27,11 +26,13 @@ class Builder:
         book: str,
         head: HeadRow,
         rows: RowWriter,
+        facts: Facts,
         now: datetime,
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self.book = book
         self.rows = rows
+        self.facts = facts
         self.seq = head.size
         self.prev = head.last_leaf
         start = now if head.last_recorded_at is None else max(now, head.last_recorded_at + timedelta(microseconds=1))
@@ -40,11 +41,9 @@ class Builder:
         self.last_recorded_at = start
         self.random_bytes = random_bytes
         self.leaves: list[bytes] = []
-        self.accepted: list[tuple[int, Accepted]] = []
         self.record_rows: list[bytes] = []
-        self.entry_rows: list[bytes] = []
-        self.posting_rows: list[bytes] = []
-        self.by_external_id: dict[str, tuple[EntryItem, str]] = {}
+        self.projected: dict[Kind, list[tuple[int, Accepted]]] = {}
+        """What is projected after the rows are copied, by kind."""
         self._frames: dict[str, Frame] = {}
         self._random = b""
         self._second = -1
@@ -52,31 +51,24 @@ class Builder:
 
     def add(self, accepted: Accepted) -> Posted:
         """Append one record and return it."""
-        item = accepted.item
+        kind = accepted.item.kind
+        name = kind.name
         seq, micros = self.seq, self.micros
         raw_id = uuid7(micros, self._randomness())
         text = raw_id.hex()
         id = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-        if accepted.account_change is not None:
-            body = canonical_bytes(accepted.account_change.body)
-        else:
-            assert not isinstance(item, AccountItem)
-            body = item.body
-        frame = self._frames.get(item.kind)
+        frame = self._frames.get(name)
         if frame is None:
-            frame = self._frames[item.kind] = Frame(self.book, item.kind)
-        canonical = frame.around(body, id=id, prev=self.prev, recorded_at=self._time(micros), seq=seq)
+            frame = self._frames[name] = Frame(self.book, name)
+        canonical = frame.around(accepted.body, id=id, prev=self.prev, recorded_at=self._time(micros), seq=seq)
         leaf = leaf_hash(canonical)
         self.leaves.append(leaf)
-        self.accepted.append((seq, accepted))
-        self.record_rows.append(self.rows.record(seq, item.kind, micros - POSTGRES_EPOCH_MICROSECONDS, leaf, canonical))
+        self.record_rows.append(self.rows.record(seq, name, micros - POSTGRES_EPOCH_MICROSECONDS, leaf, canonical))
         entry = None
-        if type(item) is EntryItem:
-            entry = item.draft
-            self.entry_rows.append(self.rows.entry(seq, raw_id, item.entry_suffix))
-            for line, (account, suffix) in enumerate(zip(accepted.accounts, item.posting_suffixes, strict=True)):
-                self.posting_rows.append(self.rows.posting(seq, line, account.account_id, suffix))
-            self.by_external_id[entry.external_id] = (item, id)
+        if kind.writes_rows:
+            entry = kind.place(self.facts[kind], self.rows, accepted, seq, raw_id, id)
+        else:
+            self.projected.setdefault(kind, []).append((seq, accepted))
         recorded_at = self.last_recorded_at = self.start + timedelta(microseconds=len(self.leaves) - 1)
         self.prev = leaf
         self.seq += 1
@@ -84,11 +76,12 @@ class Builder:
         return Posted(
             id=id,
             seq=seq,
-            kind=item.kind,
+            kind=name,
             recorded_at=recorded_at,
             leaf_hash=leaf,
             canonical=canonical,
             entry=entry,
+            action=kind.action(accepted),
         )
 
     def _randomness(self) -> bytes:

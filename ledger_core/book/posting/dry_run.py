@@ -1,4 +1,4 @@
-"""What posting would say, without posting: the same facts, the same judgement, no lock and no write."""
+"""What appending would say, without appending: the same facts, the same judgement, no lock and no write."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from typing import Any
 from sqlalchemy import Engine
 
 from ledger_core.actor import Actor
-from ledger_core.book.posting.decide import judge
-from ledger_core.book.posting.items import FaultyItem, Request, prepare_entry
-from ledger_core.book.posting.plan import settle_duplicates
-from ledger_core.book.posting.state import BookState, HeadRow, load_facts
-from ledger_core.errors import NotFound
-from ledger_core.journal.entries import EntryDraft
+from ledger_core.book.posting.accounts import BookState
+from ledger_core.book.posting.judge import BatchJudge, read_facts
+from ledger_core.book.posting.requests import Request
+from ledger_core.errors import InvalidInput, NotFound, Refused
+from ledger_core.kinds import Kind
 from ledger_core.log.canonical import canonical_bytes
-from ledger_core.log.merkle import Frontier
-from ledger_core.ports import Declined
+from ledger_core.ports import Declined, Draft
 
 _NOBODY = Actor(subject="dry-run")
 
 
-def dry_run(engine: Engine, book: str, entry: EntryDraft) -> Declined | None:
-    """Return the refusal that posting `entry` would get now, or None.
+def dry_run(engine: Engine, book: str, kind: Kind, draft: Draft) -> Declined | None:
+    """Return the refusal that appending `draft` would get now, or None.
 
     Raises `NotFound` for an unknown book.
     """
-    item = prepare_entry(entry, canonical_bytes(_NOBODY.as_body()))
-    if isinstance(item, FaultyItem):
-        return Declined(error=item.error)
+    try:
+        item = kind.prepare(draft, _NOBODY, canonical_bytes(_NOBODY.as_body()))
+    except (InvalidInput, Refused) as error:
+        return Declined(error=error)
     request = Request(items=[item], route="dry-run")
     pooled = engine.raw_connection()
     try:
@@ -37,18 +36,9 @@ def dry_run(engine: Engine, book: str, entry: EntryDraft) -> Declined | None:
             if row is None:
                 raise NotFound(f"there is no book {book}.")
             state = BookState(book=book)
-            head = HeadRow(
-                origin="",
-                size=row[0],
-                signed_size=0,
-                last_leaf=b"",
-                last_recorded_at=None,
-                frontier=Frontier(),
-            )
-            facts = load_facts(conn, state, head, [request])
-            judged = judge(state, facts, [request], first_seq=head.size)
-            settle_duplicates(conn, book, judged.duplicates, {})
+            facts = read_facts(conn, state, [request], {})
+            outcome = BatchJudge(state, facts, {}, row[0]).request(request).outcomes[0]
+            kind.settle(conn, book, facts[kind], size=row[0])
     finally:
         pooled.close()
-    outcome = judged.requests[0].outcomes[0]
     return outcome if isinstance(outcome, Declined) else None

@@ -16,7 +16,7 @@ import orjson
 from psycopg import Connection
 
 from ledger_core import errors
-from ledger_core.book.posting.items import Request
+from ledger_core.book.posting.requests import Request
 from ledger_core.errors import CounterfoilError, DuplicateExternalId, InvalidInput
 from ledger_core.ports import Declined, Item, Posted, Unchanged
 

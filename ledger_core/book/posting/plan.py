@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
 from psycopg import Connection
 
+from ledger_core.book.posting.accounts import BookState
 from ledger_core.book.posting.build import Builder
-from ledger_core.book.posting.decide import Accepted, Duplicate, JudgedRequest, judge
-from ledger_core.book.posting.idempotency import StoredOutcome
-from ledger_core.book.posting.items import EntryItem, Request
-from ledger_core.book.posting.rows import RowWriter, copy_data
-from ledger_core.book.posting.state import BookState, HeadRow, load_facts
-from ledger_core.errors import IntegrityError
+from ledger_core.book.posting.head import HeadRow
+from ledger_core.book.posting.idempotency import StoredOutcome, read_outcomes
+from ledger_core.book.posting.judge import BatchJudge, Facts, JudgedRequest, read_facts
+from ledger_core.book.posting.requests import Request
+from ledger_core.book.posting.rows import RECORDS_COPY, RowWriter, copy_data
+from ledger_core.kinds import Accepted, Kind
 from ledger_core.log.merkle import RangeTree
 from ledger_core.ports import Declined, Item, Unchanged
 from ledger_core.reading.tiles import Tile, TileEdge, grow_tiles
@@ -59,11 +58,12 @@ class PlannedBatch:
     leaves: list[bytes]
     tree: RangeTree | None
     outcomes: list[Outcome]
-    accepted: list[tuple[int, Accepted]]
+    projected: Mapping[Kind, Sequence[tuple[int, Accepted]]]
+    """What is projected after the rows are copied, with its seq."""
     deltas: Mapping[int, Sequence[int]]
     last_recorded_at: datetime | None
-    streams: tuple[bytes, bytes, bytes]
-    """COPY streams of records, entries and postings; empty where there is no row."""
+    streams: list[tuple[str, bytes]]
+    """COPY statements and streams, the records' first; a stream is empty where there is no row."""
     tiles: list[Tile]
 
     @property
@@ -102,8 +102,8 @@ class Planner:
         self._random_bytes = random_bytes
         self._lock = threading.Lock()
         self._edge = TileEdge()
-        self._last_ids: Mapping[str, tuple[EntryItem, str]] = {}
-        """The `external_id`s of the last plan, which the database may not show yet."""
+        self._last_facts: Facts = {}
+        """The facts of the last plan, whose records the database may not show yet."""
 
     def plan(self, conn: Connection[Any], head: HeadRow, requests: Sequence[Request]) -> PlannedBatch:
         """Plan `requests` on top of `head`, which the caller has locked."""
@@ -113,73 +113,68 @@ class Planner:
     def plan_ahead(self, conn: Connection[Any], tip: PlannedBatch, requests: Sequence[Request]) -> PlannedBatch | None:
         """Plan `requests` on top of `tip`, which is being written; None for what must wait for the lock.
 
-        Everything before `tip` is committed, and its own accounts and `external_id`s are known here. References to
-        other entries, accounts being made and other kinds are left to the lock.
+        Everything before `tip` is committed, and what its own records changed is known here. Whatever needs more of the
+        database than that is left to the lock.
         """
         head = tip.head_after
         with self._lock:
-            if self._state.believed != (head.size, head.last_leaf) or not all(map(_is_simple, requests)):
+            if self._state.believed != (head.size, head.last_leaf) or not all(map(_may_plan_ahead, requests)):
                 return None
-            return self._plan(conn, head, requests, self._last_ids)
+            return self._plan(conn, head, requests, self._last_facts)
 
     def forget(self) -> None:
         """Drop what is cached: a batch failed, or its outcome is unknown."""
         with self._lock:
             self._state.forget()
-            self._last_ids = {}
+            self._last_facts = {}
             self._edge = TileEdge()
 
-    def _plan(
-        self,
-        conn: Connection[Any],
-        head: HeadRow,
-        requests: Sequence[Request],
-        in_flight: Mapping[str, tuple[EntryItem, str]],
-    ) -> PlannedBatch:
-        facts = load_facts(conn, self._state, head, requests)
-        judged = judge(self._state, facts, requests, first_seq=head.size, in_flight=in_flight)
-        built = Builder(self._book, head, self._rows, self._clock(), self._random_bytes)
-        outcomes = [_outcome(each, built) for each in judged.requests]
-        settle_duplicates(conn, self._book, judged.duplicates, ChainMap(built.by_external_id, dict(in_flight)))
-        self._set_stands(outcomes, judged.duplicates, built.seq)
+    def _plan(self, conn: Connection[Any], head: HeadRow, requests: Sequence[Request], before: Facts) -> PlannedBatch:
+        self._state.believe(head)
+        known = read_outcomes(conn, self._book, requests)
+        facts = read_facts(conn, self._state, requests, before)
+        judge = BatchJudge(self._state, facts, known, head.size)
+        judged = [judge.request(request) for request in requests]
+        built = Builder(self._book, head, self._rows, facts, self._clock(), self._random_bytes)
+        outcomes = [_outcome(each, built) for each in judged]
+        holders: dict[int, int] = {}
+        for kind, read in facts.items():
+            holders.update(kind.settle(conn, self._book, read, size=built.seq))
+        _set_stands(outcomes, holders)
         tree = RangeTree(head.frontier, built.leaves) if built.leaves else None
         tiles = grow_tiles(conn, self._book, head.size, built.leaves, tree.node, self._edge) if tree else []
+        streams = [(RECORDS_COPY, copy_data(built.record_rows))]
+        for kind, read in facts.items():
+            streams += kind.streams(read)
         batch = PlannedBatch(
             head=head,
             size=built.seq,
             leaves=built.leaves,
             tree=tree,
             outcomes=outcomes,
-            accepted=built.accepted,
-            deltas=judged.deltas,
+            projected=built.projected,
+            deltas=judge.deltas,
             last_recorded_at=built.last_recorded_at if tree is not None else head.last_recorded_at,
-            streams=(
-                copy_data(built.record_rows),
-                copy_data(built.entry_rows),
-                copy_data(built.posting_rows),
-            ),
+            streams=streams,
             tiles=tiles,
         )
         self._state.believed = (batch.size, built.prev)
-        self._last_ids = built.by_external_id
+        self._last_facts = facts
         return batch
 
-    def _set_stands(self, outcomes: Sequence[Outcome], duplicates: Sequence[Duplicate], size: int) -> None:
-        """Have answers wait for the records they point at; for the whole batch where those came just now."""
-        holders = {id(each.error): each.known.seq + 1 if each.known else size for each in duplicates}
-        for outcome in outcomes:
-            for item in outcome.items:
-                if type(item) is Declined:
-                    outcome.stands = max(outcome.stands, holders.get(id(item.error), 0))
-                elif type(item) is Unchanged:
-                    outcome.stands = max(outcome.stands, self._state.accounts[item.code].changed_seq + 1)
+
+def _may_plan_ahead(request: Request) -> bool:
+    return all(item.may_plan_ahead for item in request.items)
 
 
-def _is_simple(request: Request) -> bool:
-    return all(
-        type(item) is EntryItem and item.draft.reverses is None and item.draft.corrects is None
-        for item in request.items
-    )
+def _set_stands(outcomes: Sequence[Outcome], holders: Mapping[int, int]) -> None:
+    """Have answers wait for the records they point at; for the whole batch where those came just now."""
+    for outcome in outcomes:
+        for item in outcome.items:
+            if type(item) is Declined:
+                outcome.stands = max(outcome.stands, holders.get(id(item.error), 0))
+            elif type(item) is Unchanged:
+                outcome.stands = max(outcome.stands, item.stands)
 
 
 def _outcome(judged: JudgedRequest, built: Builder) -> Outcome:
@@ -196,33 +191,3 @@ def _outcome(judged: JudgedRequest, built: Builder) -> Outcome:
     for outcome in judged.outcomes:
         items.append(built.add(outcome) if type(outcome) is Accepted else outcome)  # type: ignore[arg-type]
     return Outcome(request=judged.request, items=tuple(items), covers=built.seq if built.seq > first_seq else 0)
-
-
-def settle_duplicates(
-    conn: Connection[Any],
-    book: str,
-    duplicates: Sequence[Duplicate],
-    batch: Mapping[str, tuple[EntryItem, str]],
-) -> None:
-    """Tell each refused duplicate who holds its `external_id`, and whether the holder says the same.
-
-    `batch` has the holders that came with the same batch, by `external_id`, with their ids.
-    """
-    stored = [duplicate.known.seq for duplicate in duplicates if duplicate.known is not None]
-    fingerprints: dict[int, str] = {}
-    if stored:
-        rows = conn.execute(
-            "select seq, canonical from ledger.records where book = %s and seq = any(%s)", [book, stored]
-        )
-        for seq, canonical in rows:
-            fingerprints[seq] = orjson.loads(canonical)["body"]["fingerprint"]
-    for duplicate in duplicates:
-        error, item = duplicate.error, duplicate.item
-        if duplicate.known is not None:
-            if duplicate.known.seq not in fingerprints:
-                raise IntegrityError(f"entry {duplicate.known.id} has no record.", remedy="Run `counterfoil check`.")
-            error.entry_id = duplicate.known.id
-            error.identical = fingerprints[duplicate.known.seq] == item.fingerprint
-        elif item.draft.external_id in batch:
-            first, error.entry_id = batch[item.draft.external_id]
-            error.identical = first.fingerprint == item.fingerprint

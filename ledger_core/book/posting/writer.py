@@ -14,12 +14,11 @@ from typing import Any
 
 from psycopg import Connection
 
+from ledger_core.book.posting.balances import add_to_balances
+from ledger_core.book.posting.head import HeadRow, lock_head, move_head
 from ledger_core.book.posting.idempotency import write_outcomes
-from ledger_core.book.posting.items import Request
 from ledger_core.book.posting.plan import PlannedBatch, Planner
-from ledger_core.book.posting.projections import project
-from ledger_core.book.posting.rows import ENTRIES_COPY, POSTINGS_COPY, RECORDS_COPY
-from ledger_core.book.posting.state import HeadRow, lock_head, move_head
+from ledger_core.book.posting.requests import Request
 from ledger_core.errors import IntegrityError
 from ledger_core.reading.tiles import insert_tiles
 
@@ -59,19 +58,21 @@ class BatchWriter:
         return planned
 
     def _write(self, conn: Connection[Any], planned: PlannedBatch, locked: Callable[[PlannedBatch], None]) -> None:
-        records, entries, postings = planned.streams
+        (into_records, records), *streams = planned.streams
         with conn.cursor() as cursor:
-            with cursor.copy(RECORDS_COPY) as copy:
+            with cursor.copy(into_records) as copy:
                 copy.write(records)
                 # From here on the server has work to do; planning any earlier only competes for the interpreter.
                 locked(planned)
-            for into, data in ((ENTRIES_COPY, entries), (POSTINGS_COPY, postings)):
+            for into, data in streams:
                 if data:
                     with cursor.copy(into) as copy:
                         copy.write(data)
         # One wait for all of them: under load each wait costs a turn of the interpreter's lock.
         with conn.pipeline():
-            touched = project(conn, self.book, planned.accepted, planned.deltas)
+            for kind, accepted in planned.projected.items():
+                kind.project(conn, self.book, accepted)
+            touched = add_to_balances(conn, self.book, planned.deltas) if planned.deltas else None
             insert_tiles(conn, self.book, planned.tiles)
             write_outcomes(conn, self.book, [(outcome.request, outcome.items) for outcome in planned.outcomes])
             moved = move_head(conn, self.book, planned.head, after=planned.head_after)

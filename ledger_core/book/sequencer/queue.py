@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from ledger_core.book.posting.items import Request
+from ledger_core.book.posting.requests import Request
 from ledger_core.errors import CounterfoilError, DependencyError, InFlight, TooManyRequests
 from ledger_core.settings import MAX_BATCH_BYTES, MAX_BATCH_RECORDS
 

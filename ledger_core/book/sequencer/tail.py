@@ -17,7 +17,7 @@ import psycopg
 from psycopg import Connection
 from sqlalchemy import Engine
 
-from ledger_core.book.posting.items import Request
+from ledger_core.book.posting.requests import Request
 from ledger_core.book.sequencer.answers import Answers, Waiting
 from ledger_core.book.sequencer.link import Link
 from ledger_core.book.sequencer.notary import Notary, head_size

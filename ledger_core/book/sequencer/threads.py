@@ -17,9 +17,9 @@ from datetime import datetime
 import psycopg
 from sqlalchemy import Engine
 
-from ledger_core.book.posting.items import Request
+from ledger_core.book.posting.head import HeadRow
 from ledger_core.book.posting.plan import PlannedBatch
-from ledger_core.book.posting.state import HeadRow
+from ledger_core.book.posting.requests import Request
 from ledger_core.book.posting.writer import BatchWriter
 from ledger_core.book.sequencer.answers import Waiting, unsigned_answer
 from ledger_core.book.sequencer.checkpoints import behind_signature

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ledger_core.base.objects import ObjectStore
+from ledger_core.book.kinds.export import RecordedSegment
 from ledger_core.errors import IntegrityError
 from ledger_core.evidence.check.chain import StatedRoot
-from ledger_core.evidence.check.exports import RecordedSegment
 from ledger_core.evidence.check.model import Code, Findings
 from ledger_core.evidence.export.archive import ArchivedFolder, ArchivedManifest, list_segments, read_manifest
 from ledger_core.evidence.export.records import require_intact

@@ -9,27 +9,26 @@ Not offline proof: that is `ledger_core.log.verifier`, which trusts nothing here
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ledger_core.errors import NotFound
-from ledger_core.evidence.check.accounts import Accounts
 from ledger_core.evidence.check.archive import Archive
 from ledger_core.evidence.check.chain import Chain, Leaf
+from ledger_core.evidence.check.checking import Checking
 from ledger_core.evidence.check.checkpoints import (
     StoredCheckpoints,
     check_behind_proxy,
     check_proxy_memory,
     stated_by_proxy,
 )
-from ledger_core.evidence.check.entries import Entries
-from ledger_core.evidence.check.exports import Exports
 from ledger_core.evidence.check.head import Head, check_head, read_head
 from ledger_core.evidence.check.idempotency import Idempotency
 from ledger_core.evidence.check.model import CheckReport, Code, Finding, Findings
-from ledger_core.evidence.check.snapshot import Snapshot, open_snapshot
+from ledger_core.evidence.check.snapshot import open_snapshot
 from ledger_core.evidence.check.tiles import Tiles
 from ledger_core.evidence.keyring import pinned_ring
+from ledger_core.kinds import Derivation
 
 if TYPE_CHECKING:
     from ledger_core.runtime import Runtime
@@ -63,7 +62,7 @@ def check_book(runtime: Runtime, book: str, *, progress: Progress | None = None)
             findings.add(Code.HEAD_MISMATCH, "ledger.log_head", None, f"origin is {head.origin}, not {origin}")
         checkpoints = StoredCheckpoints(snapshot, ring, origin, findings)
         chain = Chain(snapshot, (checkpoints.stated_roots(), from_proxy, archive.stated_roots()), findings)
-        counts = _walk(snapshot, chain, archive, findings, origin, progress)
+        counts = _walk(Checking(snapshot, findings, runtime.kinds, origin), chain, archive, progress)
         counts["checkpoints"] = checkpoints.compared
         if head is not None:
             _finish_head(head, chain, checkpoints.largest, findings)
@@ -84,15 +83,11 @@ def check_book(runtime: Runtime, book: str, *, progress: Progress | None = None)
     )
 
 
-def _walk(
-    snapshot: Snapshot, chain: Chain, archive: Archive, findings: Findings, origin: str, progress: Progress | None
-) -> dict[str, int]:
+def _walk(checking: Checking, chain: Chain, archive: Archive, progress: Progress | None) -> dict[str, int]:
     """Stream the records once through every pass; return the rows compared by table."""
-    accounts = Accounts(snapshot, findings)
-    entries = Entries(snapshot, accounts, findings)
-    exports = Exports(snapshot, findings)
-    idempotency = Idempotency(snapshot, findings)
-    tiles = Tiles(snapshot, findings)
+    derivations = checking.derivations()
+    idempotency = Idempotency(checking.snapshot, checking.findings)
+    tiles = Tiles(checking.snapshot, checking.findings)
     records = 0
     for leaf in chain.walk():
         records += 1
@@ -100,43 +95,37 @@ def _walk(
             tiles.give_up()
         tiles.take(leaf.leaf_hash)
         idempotency.take(leaf.seq, leaf.record)
-        _derive(leaf, origin, accounts, entries, exports, findings)
+        _derive(leaf, derivations, checking.findings)
         if progress and records % PROGRESS_RECORDS == 0:
             progress(records)
     if progress:
         progress(records)
-    archive.check_recorded(exports.recorded)
-    return {
-        "records": records,
-        **entries.finish(),
-        **accounts.finish(),
-        **exports.finish(),
-        **idempotency.finish(chain.size),
-        "tiles": tiles.finish(),
-        "segments": archive.count,
-    }
+    archive.check_recorded(checking.derivation("export").recorded)
+    counts = {"records": records}
+    for derivation in derivations.values():
+        counts |= derivation.finish() if derivation is not None else {}
+    return {**counts, **idempotency.finish(chain.size), "tiles": tiles.finish(), "segments": archive.count}
 
 
-def _derive(
-    leaf: Leaf, origin: str, accounts: Accounts, entries: Entries, exports: Exports, findings: Findings
-) -> None:
-    """Hand one record to the pass of its kind; what no pass can read is a finding, never a traceback."""
+def _derive(leaf: Leaf, derivations: Mapping[str, Derivation | None], findings: Findings) -> None:
+    """Hand one record to the derivation of its kind; what none can read is a finding, never a traceback."""
     seq, record = leaf.seq, leaf.record
     if record is None:
-        for damaged in (accounts, entries, exports):
-            damaged.skip(seq)
+        for damaged in derivations.values():
+            if damaged is not None:
+                damaged.skip(seq)
         return
     try:
-        if record.kind == "journal_entry":
-            entries.take(seq, str(record.id), record.body)
-        elif record.kind == "account":
-            accounts.take(seq, record.body)
-        elif record.kind == "export":
-            exports.take(seq, record.body)
-        elif record.kind == "book" and (seq != 0 or record.body["origin"] != origin):
-            findings.add(
-                Code.RECORDS_EDITED, "ledger.records", seq, f"a book record of {record.body['origin']} stands here"
-            )
+        derivation = derivations[record.kind]
+    except KeyError:
+        findings.add(
+            Code.UNKNOWN_SCHEMA, "ledger.records", seq, f"records of kind {record.kind} are not known to this version"
+        )
+        return
+    if derivation is None:
+        return
+    try:
+        derivation.take(seq, record)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         findings.add(
             Code.UNKNOWN_SCHEMA, "ledger.records", seq,

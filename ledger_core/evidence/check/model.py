@@ -46,6 +46,8 @@ class Code(StrEnum):
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     """A stored answer points at records that did not come from its request."""
     EXPORTS_MISMATCH = "exports_mismatch"
+    PROJECTION_MISMATCH = "projection_mismatch"
+    """A row of another room's table is not what its records say."""
     TILES_MISMATCH = "tiles_mismatch"
     CHECKPOINT_MISMATCH = "checkpoint_mismatch"
     """A row of `checkpoints` contradicts its own note."""

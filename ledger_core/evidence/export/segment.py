@@ -27,6 +27,7 @@ from ledger_core.evidence.keyring import pinned_ring
 from ledger_core.log.merkle import Frontier
 from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.log.record import NO_PREV
+from ledger_core.ports import Ask, RecordDraft
 from ledger_core.reading.heads import read_head
 
 if TYPE_CHECKING:
@@ -235,19 +236,16 @@ def _record(desk: Desk, ledger: LedgerPort, archived: ArchivedManifest) -> None:
     """Append the `export` record; its own place in the archive is the next segment."""
     manifest = archived.manifest
     desk.connection.rollback()
-    ledger.append_record(
-        "export",
-        {
-            "closed_on": manifest.closed_on.isoformat(),
-            "first_seq": manifest.first_seq,
-            "manifest_sha256": archived.sha256,
-            "next_seq": manifest.next_seq,
-            "segment": manifest.segment,
-            "uri": f"{desk.runtime.archive.uri}/{manifest.folder}",
-        },
-        actor=Actor(subject=desk.runtime.settings.actor),
-        key=f"export/{manifest.segment}",
-    )
+    body = {
+        "closed_on": manifest.closed_on.isoformat(),
+        "first_seq": manifest.first_seq,
+        "manifest_sha256": archived.sha256,
+        "next_seq": manifest.next_seq,
+        "segment": manifest.segment,
+        "uri": f"{desk.runtime.archive.uri}/{manifest.folder}",
+    }
+    ask = Ask(actor=Actor(subject=desk.runtime.settings.actor), key=f"export/{manifest.segment}")
+    ledger.append([RecordDraft(kind="export", body=body)], ask, atomic=True)
 
 
 def _result(desk: Desk, archived: ArchivedManifest, *, created: bool) -> ExportResult:

@@ -113,7 +113,7 @@ def write_segment(desk: Desk, due: NextSegment, tip: Tip) -> ArchivedManifest:
     first_seq = tip.frontier.size
     folder = segment_folder(desk.origin, due.closed_on, due.segment, first_seq, due.next_seq)
     note, root = _checkpoint(desk, due.next_seq)
-    stream = RecordStream(frontier=tip.frontier, prev=tip.last_leaf, book=desk.book)
+    stream = RecordStream(frontier=tip.frontier, prev=tip.last_leaf, book=desk.book, shapes=desk.runtime.kinds.shapes)
     records = _records(desk, folder, due, stream, root)
     note = _adopted(desk, f"{folder}/{CHECKPOINT_FILE}", note)
     keys = _adopted(desk, f"{folder}/{KEYS_FILE}", _registry(desk))

@@ -29,6 +29,7 @@ from ledger_core.log.note import encode_base64
 from ledger_core.log.proof import TlogProof
 from ledger_core.log.record import format_time
 from ledger_core.log.verify_proof import verify_bundle
+from ledger_core.ports import Ask, RecordDraft
 from ledger_core.reading.heads import read_head
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def _judged(runtime: Runtime, built: BuiltBundle) -> VerificationReport:
     report = VerificationReport(path="proof")
     for failure in built.failures:
         report.add(failure)
-    verify_bundle(built.bundle, None, TrustFile.load(runtime.trust_path), report)
+    verify_bundle(built.bundle, None, TrustFile.load(runtime.trust_path), report, shapes=runtime.kinds.shapes)
     for seq in built.pending:
         detail = f"the newest checkpoint covers {built.size} records"
         report.add(Failure(verdict=UNSIGNED_PENDING, seq=seq, where="proof", detail=detail))
@@ -239,9 +240,8 @@ def _raise_alarm(
     }
     key = f"verification/{sha256(canonical_bytes(body)).hexdigest()}"
     try:
-        posted = runtime.ledger(book).append_record(
-            "security_event", body, actor=actor or Actor(subject=runtime.settings.actor), key=key
-        )
+        ask = Ask(actor=actor or Actor(subject=runtime.settings.actor), key=key)
+        posted = runtime.ledger(book).append([RecordDraft(kind="security_event", body=body)], ask, atomic=True).only
     except (DependencyError, IntegrityError) as error:
         return {"recorded": False, "reason": str(error)}
     return {"recorded": True, "seq": posted.seq}

@@ -1,7 +1,7 @@
 """The stored rows of a few records against their bytes: the `deep` part of a verification.
 
-The same derivation as the whole check (`check/entries.py`), over the records asked for. Account ids come from the
-account records, not from the accounts table.
+The same derivation as the whole check (`book/kinds/journal_entry/derive.py`), over the records asked for.
+Account ids come from the account records, not from the accounts table.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 
 import psycopg
 
+from ledger_core.book.kinds.journal_entry.derive import Entries
 from ledger_core.errors import CounterfoilError
-from ledger_core.evidence.check.entries import Entries
 from ledger_core.evidence.check.model import Finding, Findings
 from ledger_core.evidence.check.snapshot import Snapshot
 from ledger_core.log.findings import EDITED, Failure
 from ledger_core.log.proof import ProvedRecord
 from ledger_core.log.record import Record, parse_record
-from ledger_core.log.shapes import JOURNAL_ENTRY, check_body
+from ledger_core.log.shapes import JOURNAL_ENTRY, SHAPES, check_body
 
 
 class AccountIds:
@@ -58,7 +58,7 @@ def compare_rows(
     findings = Findings(listed_per_code=1_000)
     derived = Entries(snapshot, AccountIds(snapshot), findings, only=sorted(entries))
     for seq in sorted(entries):
-        derived.take(seq, str(entries[seq].id), entries[seq].body)
+        derived.take(seq, entries[seq])
     derived.finish()
     wrong = {finding.seq for finding in findings.listed}
     rows = [
@@ -75,7 +75,7 @@ def _word(differs: bool) -> str:
 def _entry(item: ProvedRecord) -> Record | None:
     try:
         record = parse_record(item.canonical)
-        check_body(record)
+        check_body(record, SHAPES)
     except CounterfoilError:
         return None
     return record if record.kind == JOURNAL_ENTRY else None

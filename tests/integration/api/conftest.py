@@ -20,7 +20,9 @@ from ledger_core.actor import Actor
 from ledger_core.base.engine import make_engine
 from ledger_core.base.processes import ProcessGroup, free_port
 from ledger_core.client import LedgerClient
+from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import account_draft
+from ledger_core.ports import Ask
 from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
 
@@ -67,7 +69,7 @@ def api(postgres, tmp_path_factory, request):
     given = {"env": "test", "actor": "test", **getattr(request.module, "API_SETTINGS", {})}
     settings = Settings(home_path=home, database_url=embedded.url(postgres_port, name), **given)
     with open_runtime(settings) as runtime:
-        runtime.ledger().apply_accounts(CHART, actor=Actor(subject="tests"))
+        apply_accounts(runtime.ledger(), CHART, Ask(actor=Actor(subject="tests")))
         port = free_port()
         config = uvicorn.Config(
             create_app(settings, runtime=runtime), host="127.0.0.1", port=port, log_level="warning", ws="none"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.routers.records import SCOPE_BY_KIND
 from api.schemas import accounts, common, entries, log
+from ledger_core.book.kinds import Kinds
 from ledger_core.journal.entries import parse_entry
 
 pytestmark = pytest.mark.integration
@@ -60,4 +60,4 @@ def test_every_answer_fits_its_model(http, entry, key):
 
 def test_the_declared_kinds_of_records_are_the_accepted_ones():
     declared = log.RecordDraft.model_fields["kind"].annotation.__args__
-    assert set(declared) == set(SCOPE_BY_KIND)
+    assert set(declared) == set(Kinds().scopes)

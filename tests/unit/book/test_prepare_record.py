@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from ledger_core.actor import Actor
-from ledger_core.book.posting.items import prepare_record
+from ledger_core.book.kinds import Kinds
 from ledger_core.errors import InvalidInput
+from ledger_core.log.canonical import canonical_bytes
+from ledger_core.ports import RecordDraft
 
 ACTOR = Actor(subject="tester")
 EXPORT: dict[str, Any] = {
@@ -21,6 +23,11 @@ EXPORT: dict[str, Any] = {
 }
 
 
+def prepare_record(kind: str, body: dict[str, Any]) -> Any:
+    draft = RecordDraft(kind=kind, body=body)
+    return Kinds().of(draft).prepare(draft, ACTOR, canonical_bytes(ACTOR.as_body()))
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "pointer"),
     [
@@ -31,13 +38,16 @@ EXPORT: dict[str, Any] = {
         ("export", {**EXPORT, "closed_on": "2026-02-30"}, "/body/closed_on"),
         ("export", {**EXPORT, "manifest_sha256": "A" * 64}, "/body/manifest_sha256"),
         ("payout", {"amount": "1"}, "/kind"),
+        ("book", {"name": "other"}, "/kind"),
+        ("account", {"code": "assets:x"}, "/kind"),
+        ("journal_entry", {"postings": []}, "/kind"),
     ],
 )
 def test_a_record_that_no_verifier_would_accept_is_not_appended(kind: str, body: dict[str, Any], pointer: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        prepare_record(kind, body, ACTOR)
+        prepare_record(kind, body)
     assert refused.value.pointer == pointer
 
 
 def test_a_whole_export_is_appended() -> None:
-    assert prepare_record("export", EXPORT, ACTOR).kind == "export"
+    assert prepare_record("export", EXPORT).kind.name == "export"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from ledger_core.evidence.check.lockstep import Lockstep
 from ledger_core.evidence.check.model import Code, Findings
 from ledger_core.evidence.check.snapshot import Snapshot, time_sql
+from ledger_core.log.record import Record
 
 _ENTRY_COLUMNS = (
     "seq", "id", "external_id", "effective_at", "description", "metadata", "reverses", "corrects",
@@ -57,8 +58,9 @@ class Entries:
             findings=findings,
         )
 
-    def take(self, seq: int, id: str, body: dict[str, Any]) -> None:
+    def take(self, seq: int, record: Record) -> None:
         """Derive one record of kind `journal_entry`. Raises `KeyError`, `TypeError` or `ValueError` if it is none."""
+        id, body = str(record.id), record.body
         effective_at = body["effective_at"]
         self._entries.expect(
             (

@@ -1,30 +1,24 @@
-"""Requests as the sequencer queues them: everything that can be worked out before the lock is worked out here.
+"""An entry made ready for the lock: everything that can be worked out before it is worked out here.
 
-Runs on the caller's thread, without database and lock. Not the judgement: whether the books allow an item is
-`posting.decide`'s to say, under the lock of the book's head. Invariant: `body` is canonical (profile
-cf-jcs/1).
+Runs on the caller's thread, without database and lock. Not the judgement: whether the books allow an entry is said
+under the lock of the book's head. Invariant: `body` is canonical (profile cf-jcs/1).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import ClassVar
 
 import orjson
 
-from ledger_core.actor import Actor
 from ledger_core.book.posting.rows import entry_suffix, micros_since_2000, posting_suffix
-from ledger_core.errors import CounterfoilError, InvalidAmount, InvalidInput, Refused
-from ledger_core.journal.accounts import AccountDraft
+from ledger_core.errors import InvalidAmount, InvalidInput
 from ledger_core.journal.entries import (
     CREDIT,
     DEBIT,
-    MAX_CANONICAL_BYTES,
     MAX_POSTINGS,
     EntryDraft,
     check_balanced,
@@ -32,22 +26,9 @@ from ledger_core.journal.entries import (
 )
 from ledger_core.journal.money import MAX_AMOUNT_MINOR
 from ledger_core.journal.text import MAX_METADATA_KEY_LENGTH
+from ledger_core.kinds import Kind, check_size
 from ledger_core.log.canonical import canonical_bytes
-from ledger_core.log.shapes import ENTRY_TEXTS, JOURNAL_ENTRY, SHAPES, check_members
-from ledger_core.ports import Answer, Posted
-
-ENVELOPE_BYTES = 320
-"""More than what a record has around its body: names, id, `prev`, time, and a book of 63 characters."""
-
-MAX_BODY_BYTES = MAX_CANONICAL_BYTES - ENVELOPE_BYTES
-
-APPENDABLE_KINDS = frozenset(
-    {
-        "signing_key", "reconciliation_run", "export", "security_event",
-    }
-)  # fmt: skip
-"""What `append_record` takes: every kind whose shape the verifier knows, but for books, accounts and journal entries,
-which have rules and methods of their own."""
+from ledger_core.log.shapes import ENTRY_TEXTS, JOURNAL_ENTRY, SHAPES
 
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
@@ -62,104 +43,26 @@ class EntryItem:
     entry_suffix: bytes
     posting_suffixes: list[bytes]
 
-    kind = "journal_entry"
-
-
-@dataclass(slots=True, kw_only=True)
-class AccountItem:
-    """An account as it should become. `draft` makes or changes it; `change` alters one that must exist."""
-
-    code: str
-    actor: Actor
-    draft: AccountDraft | None = None
-    change: Mapping[str, Any] = field(default_factory=dict)
-    expected_seq: int | None = None
-    only_open: bool = False
-    """Open the account, or find it just so; never change one that stands otherwise."""
-
-    kind = "account"
-
-
-@dataclass(slots=True, kw_only=True)
-class RecordItem:
-    """A record of any other kind."""
-
-    kind: str
-    body: bytes
-    members: Mapping[str, Any]
-
-
-@dataclass(slots=True, kw_only=True)
-class FaultyItem:
-    """An item that its own shape rules out; it keeps its place so that answers come in order."""
-
-    error: CounterfoilError
-    kind = "faulty"
-
-
-QueuedItem = EntryItem | AccountItem | RecordItem | FaultyItem
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Request:
-    """One caller's items, in order; the unit of idempotency and of atomic groups.
-
-    `durable` is set once transaction 1 committed; `future` yields the answer once the signature is stored.
-    """
-
-    items: Sequence[QueuedItem]
-    route: str
-    atomic: bool = False
-    key: str | None = None
-    fingerprint: bytes | None = None
-    wait: bool = True
-    future: Future[Answer] = field(default_factory=Future)
-    queued_at: float = field(default_factory=time.monotonic)
-    bytes: int = 0
-    durable: bool = False
-    posted: list[Posted] = field(default_factory=list)
+    kind: ClassVar[Kind]
 
     @property
-    def weight(self) -> int:
-        """Records that this request may append, at least one."""
-        return max(1, len(self.items))
+    def may_plan_ahead(self) -> bool:
+        """References to other entries are left to the lock: only the database knows those."""
+        return self.draft.reverses is None and self.draft.corrects is None
 
 
-def prepare_entry(draft: EntryDraft, actor: bytes) -> EntryItem | FaultyItem:
-    """Return `draft` ready for the lock, or the fault that no book could allow.
+def prepare_entry(draft: EntryDraft, who: bytes) -> EntryItem:
+    """Return `draft` ready for the lock; `who` is the canonical form of the actor.
 
-    `actor` is the canonical form of the member `actor`: the same for all entries of a request.
+    Raises `InvalidInput`, `NotCanonical` or `UnbalancedEntry` for what no book could allow.
     """
-    try:
-        return _prepare_entry(draft, actor)
-    except (InvalidInput, Refused) as error:
-        return FaultyItem(error=error)
-
-
-def prepare_record(kind: str, members: Mapping[str, Any], actor: Actor) -> RecordItem:
-    """Return a record of `kind` ready for the lock. Raises `InvalidInput`, `NotCanonical`."""
-    if kind not in APPENDABLE_KINDS:
-        raise InvalidInput(
-            f"records of kind {kind!r:.40} are not appended as such.",
-            pointer="/kind",
-            remedy=f"Known here: {', '.join(sorted(APPENDABLE_KINDS))}.",
-        )
-    whole = {**members, "actor": actor.as_body()}
-    # What is appended stays for ever: a body that no verifier accepts would make the book unexportable.
-    check_members(kind, whole)
-    body = canonical_bytes(whole)
-    _check_size(body)
-    return RecordItem(kind=kind, body=body, members=whole)
-
-
-def _prepare_entry(draft: EntryDraft, actor: bytes) -> EntryItem:
     _check_postings(draft)
     check_balanced(draft)
     wire = entry_as_json(draft)
     plain = orjson.dumps(wire, option=_SORTED) if _is_plain(draft) else canonical_bytes(wire)
     fingerprint = sha256(plain).hexdigest()
-    body = _with_actor(plain, actor, fingerprint)
-    _check_size(body)
+    body = _with_actor(plain, who, fingerprint)
+    check_size(body)
     micros = micros_since_2000(draft.effective_at)
     return EntryItem(
         draft=draft,
@@ -239,14 +142,6 @@ def _check_postings(draft: EntryDraft) -> None:
             raise InvalidAmount(
                 f"an amount is 1 to {MAX_AMOUNT_MINOR} minor units.", pointer=f"/postings/{index}/amount"
             )
-
-
-def _check_size(body: bytes) -> None:
-    if len(body) > MAX_BODY_BYTES:
-        raise InvalidInput(
-            f"the record has {len(body):,} bytes; {MAX_BODY_BYTES:,} are the most.",
-            remedy="Split the entry, or put bulky evidence elsewhere and record its digest.",
-        )
 
 
 _SHAPE = SHAPES[JOURNAL_ENTRY]

@@ -11,6 +11,7 @@ from typing import Any
 from ledger_core.evidence.check.lockstep import Lockstep
 from ledger_core.evidence.check.model import Code, Findings
 from ledger_core.evidence.check.snapshot import Snapshot
+from ledger_core.log.record import Record
 
 _VERSION_COLUMNS = (
     "seq", "account_id", "code", "type", "normal_balance", "currency", "status", "overdraft", "metadata",
@@ -52,8 +53,9 @@ class Accounts:
             findings=findings,
         )
 
-    def take(self, seq: int, body: dict[str, Any]) -> None:
+    def take(self, seq: int, record: Record) -> None:
         """Fold one record of kind `account`. Raises `KeyError` or `TypeError` for a body that is none."""
+        body = record.body
         account_id, members = body["account_id"], body["account"]
         code, action = members["code"], body["action"]
         known = self._by_id.get(account_id)

@@ -1,0 +1,83 @@
+"""An account: opened, brought to what a chart says, changed, frozen, closed; every version of it is a record.
+
+`judge` says what becomes of it, `project` writes its tables, `derive` folds them from the log again, balances included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ledger_core.actor import Actor
+from ledger_core.book.kinds.account.derive import Accounts
+from ledger_core.book.kinds.account.judge import AccountItem, AccountVersion, judge_account
+from ledger_core.book.kinds.account.project import project_account
+from ledger_core.journal.accounts import AccountChange, AccountDraft, AccountOpening
+from ledger_core.kinds import Accepted, Kind
+from ledger_core.log.canonical import canonical_bytes
+from ledger_core.log.shapes import SHAPES
+from ledger_core.ports import Draft, Unchanged
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from ledger_core.book.posting.accounts import BookState
+    from ledger_core.book.posting.judge import BatchJudge
+    from ledger_core.evidence.check.checking import Checking
+
+_ROUTES = {AccountDraft: "accounts", AccountOpening: "accounts/open", AccountChange: "accounts/change"}
+
+
+class Account(Kind):
+    """The kind `account`. The cached accounts are its facts: they outlive the batch."""
+
+    def accepts(self, draft: Draft) -> bool:
+        return type(draft) in _ROUTES
+
+    def route(self, draft: Draft) -> str:
+        return _ROUTES[type(draft)]
+
+    def document(self, draft: AccountDraft | AccountOpening | AccountChange) -> Any:
+        if isinstance(draft, AccountChange):
+            return {"code": draft.code, **draft.members}
+        account = draft.account if isinstance(draft, AccountOpening) else draft
+        return {
+            "code": account.code,
+            "type": account.type,
+            "currency": account.currency,
+            "normal_balance": account.normal_balance,
+            "overdraft": account.overdraft,
+            "metadata": dict(account.metadata),
+        }
+
+    def prepare(self, draft: AccountDraft | AccountOpening | AccountChange, actor: Actor, who: bytes) -> AccountItem:
+        return AccountItem(draft=draft, actor=actor)
+
+    def read_facts(self, conn: Connection[Any], view: BookState, items: Sequence[AccountItem], before: Any) -> None:
+        view.load(conn, {item.code for item in items})
+        view.load_last_id(conn)
+
+    def judge(self, judging: BatchJudge, item: AccountItem, facts: None) -> Accepted | Unchanged:
+        version = judge_account(judging.state, item, judging.seq)
+        if version is None:
+            return Unchanged(code=item.code, stands=judging.state.accounts[item.code].changed_seq + 1)
+        return Accepted(item, canonical_bytes(version.body), version)
+
+    def undo(self, judging: BatchJudge, accepted: Accepted, facts: None) -> None:
+        version: AccountVersion = accepted.detail
+        version.undo(judging.state)
+
+    def action(self, accepted: Accepted) -> str:
+        version: AccountVersion = accepted.detail
+        return version.action
+
+    def project(self, conn: Connection[Any], book: str, accepted: Sequence[tuple[int, Accepted]]) -> None:
+        for seq, each in accepted:
+            project_account(conn, book, seq, each.detail)
+
+    def derive(self, checking: Checking) -> Accounts:
+        return Accounts(checking.snapshot, checking.findings)
+
+
+ACCOUNT = Account(name="account", shape=SHAPES["account"])
+AccountItem.kind = ACCOUNT

@@ -1,0 +1,41 @@
+"""The balances of a batch: gross debits and credits, added to each touched account in one update.
+
+A projection of entries, kept by the batch and not by the entry: a thousand entries touch a hot account once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg import Connection, Cursor
+
+_BALANCES = """
+    update ledger.balances as balance
+    set debits = balance.debits + delta.debits,
+        credits = balance.credits + delta.credits,
+        last_seq = delta.last_seq
+    from unnest(%s::integer[], %s::numeric[], %s::numeric[], %s::bigint[])
+        as delta (account_id, debits, credits, last_seq)
+    where balance.book = %s and balance.account_id = delta.account_id
+"""
+
+
+def add_to_balances(conn: Connection[Any], book: str, deltas: Mapping[int, Sequence[int]]) -> Cursor[Any]:
+    """Add gross debits and credits to each touched account, in one update and in account order."""
+    ordered = sorted(deltas)
+    return conn.execute(
+        _BALANCES,
+        [
+            _array(ordered),
+            _array([deltas[account_id][0] for account_id in ordered]),
+            _array([deltas[account_id][1] for account_id in ordered]),
+            _array([deltas[account_id][2] for account_id in ordered]),
+            book,
+        ],
+    )
+
+
+def _array(numbers: Sequence[int]) -> str:
+    """Return a Postgres array literal: one string, where a list of 1,000 is adapted number by number."""
+    return "{" + ",".join(map(str, numbers)) + "}"

@@ -1,0 +1,71 @@
+"""The head of a book: the row that arbitrates between writers, read under the lock and moved by one compare-and-set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection, Cursor
+
+from ledger_core.errors import IntegrityError
+from ledger_core.log.merkle import Frontier
+
+_WRITERS = 0x77726974
+"""Sets the queue of writers apart from other advisory locks."""
+
+
+@dataclass(slots=True, kw_only=True)
+class HeadRow:
+    """The locked head of a book."""
+
+    origin: str
+    size: int
+    signed_size: int
+    last_leaf: bytes
+    last_recorded_at: datetime | None
+    frontier: Frontier
+
+
+def lock_head(conn: Connection[Any], book: str) -> HeadRow:
+    """Queue up behind the other writers of the book until the end of the transaction, and return its head row.
+
+    The queue is an advisory lock and not a lock of the row, because transaction 2 of the batch before must be able to
+    advance `signed_size` meanwhile: with a row lock it waits for this whole batch (58 % of the signing thread's time).
+    The row still arbitrates: `move_head` moves it only from where it was found here.
+    """
+    with conn.pipeline():
+        conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, %s))", [book, _WRITERS])
+        found = conn.execute(
+            "select origin, size, signed_size, last_leaf, last_recorded_at, frontier "
+            "from ledger.log_head where book = %s",
+            [book],
+        )
+    row = found.fetchone()
+    if row is None:
+        raise IntegrityError(f"book {book} has no head.", remedy="Restore the database from its last backup.")
+    return HeadRow(
+        origin=row[0],
+        size=row[1],
+        signed_size=row[2],
+        last_leaf=bytes(row[3]),
+        last_recorded_at=row[4],
+        frontier=Frontier.from_bytes(row[1], bytes(row[5])),
+    )
+
+
+def move_head(conn: Connection[Any], book: str, head: HeadRow, *, after: HeadRow) -> Cursor[Any]:
+    """Move the head from where `lock_head` found it; no row is touched when something else moved it meanwhile."""
+    return conn.execute(
+        "update ledger.log_head set size = %s, last_leaf = %s, last_recorded_at = %s, frontier = %s "
+        "where book = %s and size = %s and last_leaf = %s",
+        [
+            after.size,
+            after.last_leaf,
+            after.last_recorded_at,
+            after.frontier.to_bytes(),
+            book,
+            head.size,
+            head.last_leaf,
+        ],
+    )
