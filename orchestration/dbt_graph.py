@@ -82,12 +82,13 @@ def graph_of(manifest: Mapping[str, Any]) -> DbtGraph:
 
 def project_graph(settings: Settings) -> DbtGraph:
     """Return the graph of Counterfoil's own dbt project; its first reading in a home takes dbt's parser."""
-    from reconciliation.runs.dbt_runner import PROJECT, Dbt
+    from reconciliation.code_version import project_folder
+    from reconciliation.runs.dbt_runner import Dbt
 
     folder = settings.home / FOLDER_NAME
     # Parsing writes a profile: one that leads nowhere, beside the one that runs use.
     dbt = Dbt(home=folder, database_url="postgresql://nobody@127.0.0.1:1/nowhere")
-    return load_graph(PROJECT, folder, dbt.manifest)
+    return load_graph(project_folder(), folder, dbt.manifest)
 
 
 def load_graph(project: Path, cache: Path, parse: Callable[[], Mapping[str, Any]]) -> DbtGraph:

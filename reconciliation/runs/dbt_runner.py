@@ -13,26 +13,24 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ledger_core.base.engine import parse_url
-from ledger_core.errors import CannotRun, ConfigurationError, DependencyError, IntegrityError
+from ledger_core.errors import CannotRun, DependencyError, IntegrityError
+from reconciliation.code_version import code_version, project_folder
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
-PROJECT = Path(__file__).resolve().parents[2] / "dbt"
 PROFILE = "counterfoil"
 ROLE = "counterfoil_dbt"
 THREADS = 2
 AFTER_MERGE = "tag:after_merge"
 LASTING = ("staging", "resource_type:seed")
 """Views over sources and constants: the code alone decides them, so they outlive a run. Each node costs dbt 50 ms."""
-READ_SUFFIXES = frozenset({".sql", ".yml", ".csv"})
 
 _lock = threading.Lock()
 _warm: dict[tuple[str, str], Manifest] = {}
@@ -100,7 +98,7 @@ class Dbt:
         words = [
             "--quiet", "--no-use-colors", "--log-level", "none", "--no-send-anonymous-usage-stats",
             command,
-            "--project-dir", str(PROJECT), "--profiles-dir", str(folder),
+            "--project-dir", str(project_folder()), "--profiles-dir", str(folder),
             "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"),
             "--no-write-json", "--threads", str(THREADS),
             *arguments,
@@ -121,7 +119,7 @@ class Dbt:
 
         words = [
             "--quiet", "--no-use-colors", "--log-level", "none", "--no-send-anonymous-usage-stats", "parse",
-            "--project-dir", str(PROJECT), "--profiles-dir", str(folder),
+            "--project-dir", str(project_folder()), "--profiles-dir", str(folder),
             "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"), "--no-write-json",
         ]  # fmt: skip
         outcome = dbtRunner().invoke(words)
@@ -151,21 +149,6 @@ class Dbt:
             # The password is in it.
             path.touch(mode=0o600)
             path.write_text(document)
-
-
-def code_version() -> str:
-    """Return the digest of what decides a run's answer: the dbt project and this room's own modules."""
-    if not (PROJECT / "dbt_project.yml").exists():
-        raise ConfigurationError(
-            f"no dbt project at {PROJECT}.", remedy="Install Counterfoil from its source tree (pip install --editable)."
-        )
-    digest = sha256()
-    files = [path for path in PROJECT.rglob("*") if path.suffix in READ_SUFFIXES and "target" not in path.parts]
-    for folder in ("runs", "breaks"):
-        files += (Path(__file__).parents[1] / folder).glob("*.py")
-    for path in sorted(files):
-        digest.update(path.relative_to(PROJECT.parent).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
 
 
 def _option(name: str, values: Sequence[str]) -> list[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from reconciliation.runs.dbt_runner import PROJECT, Dbt
+from reconciliation.code_version import project_folder
+from reconciliation.runs.dbt_runner import Dbt
 
 pytestmark = pytest.mark.integration
 
@@ -25,7 +26,7 @@ def test_every_matching_stage_keeps_its_rule_in_the_smallest_case(engine: Engine
     dbt.build()
     results = dbt.test(select=("test_type:unit",))
     assert {result.name: result.message for result in results if result.status != "pass"} == {}
-    tested = {path.stem for path in (PROJECT / "models").rglob("int_match_stage_*.sql")}
+    tested = {path.stem for path in (project_folder() / "models").rglob("int_match_stage_*.sql")}
     assert len(tested) == 5
-    declared = (PROJECT / "models/intermediate/_intermediate__unit_tests.yml").read_text()
+    declared = (project_folder() / "models/intermediate/_intermediate__unit_tests.yml").read_text()
     assert {name for name in tested if f"model: {name}\n" not in declared} == set()
