@@ -30,7 +30,7 @@ THREAD_ABOVE_ENTRIES = 32
 async def post(state: ApiState, ledger: LedgerPort, drafts: Sequence[EntryDraft], ask: Ask) -> Answer:
     """Hand `drafts`, one batch at most, to the sequencer and wait for their signature.
 
-    Raises `SignatureLate` or another `DependencyError` when it does not come within `signature_wait_seconds`: the
+    Raises `SignatureLate` or another `DependencyError` when it does not come within `signing.wait_seconds`: the
     record may be durable by then, and the same key waits for it again.
     """
     return (await post_parts(state, ledger, drafts, ask))[0]
@@ -50,7 +50,7 @@ async def post_parts(
             if len(drafts) <= THREAD_ABOVE_ENTRIES
             else await run_in_threadpool(ledger.submit, drafts, ask, atomic=atomic)
         )
-        deadline = started_at + state.settings.signature_wait_seconds
+        deadline = started_at + state.settings.signing.wait_seconds
         answers = [await _answer_of(submission, deadline) for submission in submissions]
         state.metrics.post_seconds.labels(ask.route).observe(time.perf_counter() - started_at)
     for answer in answers:

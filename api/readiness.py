@@ -51,7 +51,7 @@ def examine(state: ApiState) -> Report:
             "signed_size": head.signed_size,
         }
         tail = head.size - head.signed_size
-        if tail > state.settings.unsigned_tail_max_records:
+        if tail > state.settings.ledger.unsigned_tail_max_records:
             report.lacks("signatures", f"{tail:,} records are durable and not signed")
     for name, ledger in state.ledgers.items():
         if ledger.fault is not None:

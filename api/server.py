@@ -20,7 +20,7 @@ from ledger_core.settings import load_settings
 KEEP_ALIVE_SECONDS = 75
 """Longer than the 60 s after which most balancers drop an idle connection, so that they close first."""
 GRACE_SECONDS = 35
-"""Longer than a post waits for its signature (`signature_wait_seconds`, 30 s)."""
+"""Longer than a post waits for its signature (`signing.wait_seconds`, 30 s)."""
 MAX_CONNECTIONS = 2_048
 
 

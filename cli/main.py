@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Any
 
 import psycopg
 import typer
@@ -13,6 +15,7 @@ from cli.commands import archive, close, ledger, processes, reconciliation, sour
 from cli.errors import as_json, exit_status
 from cli.output import note, print_json
 from ledger_core.errors import CounterfoilError, DependencyError
+from ledger_core.settings.environment import SettingsWarning
 
 app = typer.Typer(
     name="counterfoil",
@@ -28,6 +31,7 @@ for module in (processes, sources, ledger, reconciliation, close, archive):
 
 def main() -> None:
     """Run the console script."""
+    _say_settings_warnings()
     try:
         app()  # Typer itself exits: 0, what a command raised as `typer.Exit`, or 2 for words that it does not know
     except CounterfoilError as error:
@@ -40,6 +44,19 @@ def main() -> None:
         )
         _report(lost)
         sys.exit(exit_status(lost))
+
+
+def _say_settings_warnings() -> None:
+    """Say what is wrong with a name in the environment as a sentence, without the line of ours that noticed it."""
+    show = warnings.showwarning
+
+    def say(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, SettingsWarning):
+            note(f"counterfoil: {message}")
+        else:
+            show(message, category, *place)
+
+    warnings.showwarning = say
 
 
 def _report(error: CounterfoilError) -> None:

@@ -73,7 +73,7 @@ def api_service(settings: Settings) -> Service:
     """Return how the API is started: one uvicorn worker on 127.0.0.1."""
 
     def start() -> tuple[subprocess.Popen[bytes], str]:
-        port = settings.api_port or free_port()
+        port = settings.api.port or free_port()
         arguments = [sys.executable, "-m", "api.server", "--host", "127.0.0.1", "--port", str(port)]
         process = process_group(settings).spawn(API, arguments, child_environment(settings))
         return process, f"http://127.0.0.1:{port}"
@@ -86,7 +86,7 @@ def webserver_service(settings: Settings) -> Service:
     from orchestration.processes import webserver_command
 
     def start() -> tuple[subprocess.Popen[bytes], str]:
-        port = settings.dagster_port or free_port()
+        port = settings.orchestration.port or free_port()
         arguments, environment = webserver_command(settings, port)
         process = process_group(settings).spawn(WEBSERVER, arguments, environment)
         return process, f"http://127.0.0.1:{port}"

@@ -28,7 +28,7 @@ def postgres_service(settings: Settings) -> Service:
     embedded = EmbeddedPostgres(folder=settings.home / "postgres", durable=settings.env != "test")
 
     def start() -> tuple[subprocess.Popen[bytes], str]:
-        process, port = embedded.start(port=settings.postgres_port)
+        process, port = embedded.start(port=settings.ledger.postgres_port)
         return process, f"127.0.0.1:{port}"
 
     return Service(name=POSTGRES, start=start, healthy=lambda address: _accepts(embedded_url(settings, address)))
@@ -52,7 +52,7 @@ def signing_service(settings: Settings) -> Service:
         arguments = [
             sys.executable, "-m", "ledger_core.signing.proxy",
             "--socket", str(socket_path), "--state", str(state), "--trust", str(settings.home / "trust.json"),
-            "--origin-prefix", f"{settings.domain}/{settings.env}/",
+            "--origin-prefix", settings.origin_prefix,
         ]  # fmt: skip
         return group.spawn(SIGNING_PROXY, arguments, child_environment(settings)), str(socket_path)
 

@@ -31,7 +31,7 @@ def build_definitions(
     from orchestration.dbt_graph import project_graph
     from orchestration.resources import progress_resource, runtime_resource
 
-    days = days_from(settings.first_close_on)
+    days = days_from(settings.orchestration.first_close_on)
     graph = project_graph(settings)
     assets = assets_of(graph, days)
     job = dg.define_asset_job(

@@ -51,10 +51,10 @@ def check_window(window: Window, settings: Settings, today: date) -> None:
     """Refuse days that have no partition. Raises `InvalidInput`."""
     if window.last < window.first:
         raise InvalidInput(f"{window.first} lies after {window.last}.", remedy="Write the range as FROM..TO.")
-    if window.first < settings.first_close_on:
+    if window.first < settings.orchestration.first_close_on:
         raise InvalidInput(
-            f"{window.first} lies before the first day that may be closed, {settings.first_close_on}.",
-            remedy="Set COUNTERFOIL_FIRST_CLOSE_ON to an earlier day.",
+            f"{window.first} lies before the first day that may be closed, {settings.orchestration.first_close_on}.",
+            remedy="Set COUNTERFOIL_ORCHESTRATION__FIRST_CLOSE_ON to an earlier day.",
         )
     if window.last > today:
         raise InvalidInput(f"{window.last} has not begun (today is {today} UTC).", remedy="Close it when it is over.")

@@ -114,7 +114,7 @@ class DevelopmentTokens:
 
 
 def _audience(settings: Settings) -> str:
-    return f"{settings.domain}/{settings.env}"
+    return f"{settings.ledger.domain}/{settings.env}"
 
 
 def _refuse_production(settings: Settings) -> None:

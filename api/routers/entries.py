@@ -77,7 +77,7 @@ async def post_journal_entry(request: Request, actor: JournalWriter) -> Response
 async def post_journal_entries(request: Request, actor: JournalWriter, atomic: bool = False) -> Response:
     """Post up to 10,000 entries: each for itself, or with `?atomic=true` up to 1,000 together or none."""
     state = state_of(request)
-    asked = await read_command(request, actor, max_bytes=state.settings.max_body_bytes)
+    asked = await read_command(request, actor, max_bytes=state.settings.api.max_body_bytes)
     listed = asked.body.get("entries")
     big = isinstance(listed, list) and len(listed) > THREAD_ABOVE_ENTRIES
     mark, batch = await _maybe_in_thread(big, _read_batch, asked, atomic)

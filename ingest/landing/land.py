@@ -102,7 +102,7 @@ def land(
         runtime=runtime,
         source=find_source(source),
         book=book,
-        account=_checked_account(runtime.settings.provider_account if account is None else account),
+        account=_checked_account(runtime.settings.ingest.provider_account if account is None else account),
         interval=interval or (None, None),
         progress=progress or (lambda *_: None),
         at=runtime.clock(),

@@ -45,7 +45,7 @@ class Ledger:
         self.book = book
         self.origin = settings.origin_of(book)
         self._engine = engine
-        self._wait_seconds = settings.signature_wait_seconds
+        self._wait_seconds = settings.signing.wait_seconds
         self._kinds = kinds
         self._sequencer = Sequencer(
             engine=engine,
@@ -53,7 +53,8 @@ class Ledger:
             origin=self.origin,
             notary=Notary(book, self.origin, signer),
             limits=TailLimits(
-                max_seconds=settings.unsigned_tail_max_seconds, max_records=settings.unsigned_tail_max_records
+                max_seconds=settings.ledger.unsigned_tail_max_seconds,
+                max_records=settings.ledger.unsigned_tail_max_records,
             ),
             clock=clock,
         )
@@ -80,7 +81,7 @@ class Ledger:
             parts.signer,
             book=book,
             origin=ledger.origin,
-            legal_entity=settings.legal_entity,
+            legal_entity=settings.ledger.legal_entity,
             actor=actor,
             clock=parts.clock,
         )

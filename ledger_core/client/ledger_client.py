@@ -30,7 +30,7 @@ __all__ = ["AsyncLedgerClient", "LedgerClient", "Retries"]
 T = TypeVar("T")
 
 DEFAULT_TIMEOUT_SECONDS = 40.0
-"""Longer than a post waits for its signature (`signature_wait_seconds`, 30 s)."""
+"""Longer than a post waits for its signature (`signing.wait_seconds`, 30 s)."""
 
 
 class LedgerClient(Common):

@@ -37,7 +37,7 @@ from ledger_core.errors import (
     SignerRefused,
 )
 from ledger_core.log.note import decode_base64
-from ledger_core.settings import load_settings
+from ledger_core.settings.signer import load_signer_settings
 from ledger_core.signing.bootstrap import open_service
 from ledger_core.signing.service import SigningService
 from ledger_core.signing.witness import parse_request
@@ -193,7 +193,7 @@ def serve(socket_path: Path, folder: Path, trust_path: Path, origin_prefix: str)
             folder,
             trust_path=trust_path,
             origin_prefix=origin_prefix,
-            env=load_settings().env,
+            env=load_signer_settings().env,
             clock=lambda: datetime.now(UTC),
         )
         with ProxyServer(socket_path, service) as server:

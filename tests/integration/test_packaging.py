@@ -1,7 +1,8 @@
-"""What importing costs, and the one folder name that collides with a library."""
+"""What importing costs, the one folder name that collides with a library, what a wrong name is told on a terminal."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -29,3 +30,21 @@ def test_the_folder_dbt_is_no_package_and_the_library_wins() -> None:
         timeout=60,
     )
     assert "site-packages" in finished.stdout
+
+
+def test_the_signing_proxy_imports_no_pydantic() -> None:
+    script = "import sys, ledger_core.signing.proxy; print([name for name in sys.modules if 'pydantic' in name])"
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert finished.stdout.strip() == "[]"
+
+
+def test_the_command_line_says_it_in_one_sentence(tmp_path: Path) -> None:
+    environment = {**os.environ, "COUNTERFOIL_HOME": str(tmp_path), "COUNTERFOIL_API_PORT": "0"}
+    finished = subprocess.run(
+        [sys.executable, "-m", "cli.main", "status", "--json"],
+        env=environment, capture_output=True, text=True, timeout=60, cwd=ROOT,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr == (
+        "counterfoil: COUNTERFOIL_API_PORT is now called COUNTERFOIL_API__PORT; the old name is still read.\n"
+    )

@@ -20,6 +20,7 @@ from ledger_core.files.entries import post_file
 from ledger_core.journal.entries import EntryDraft, parse_entry
 from ledger_core.ports import Ask
 from ledger_core.runtime import Runtime
+from ledger_core.settings.rooms import ReconciliationSettings
 from reconciliation.breaks.queue import Break, find_break, list_breaks
 from reconciliation.runs.run import RunResult, latest_run, reconcile
 from sample.writer import make_sample
@@ -240,7 +241,9 @@ def test_a_run_that_is_gone_back_to_is_merged_and_recorded_again(company: Compan
     midway = max(effective(entry) for entry in company.entries).date() - timedelta(days=6)
 
     def run(grace_business_days: int) -> tuple[RunResult, set[tuple[str, str]]]:
-        settings = company.runtime.settings.model_copy(update={"grace_business_days": grace_business_days})
+        settings = company.runtime.settings.model_copy(
+            update={"reconciliation": ReconciliationSettings(grace_business_days=grace_business_days)}
+        )
         result = reconcile(replace(company.runtime, settings=settings), to=midway)
         return result, {(item.break_class, item.key) for item in company.breaks()}
 

@@ -20,6 +20,7 @@ from ledger_core.ports import Ask, Declined
 from ledger_core.reading.entries import get_entry
 from ledger_core.reading.heads import read_head
 from ledger_core.runtime import Runtime
+from ledger_core.settings.rooms import LedgerSettings, SigningSettings
 
 pytestmark = pytest.mark.integration
 
@@ -78,7 +79,10 @@ def signer(runtime: Runtime) -> AbsentSigner:
 def mine(ledger: Ledger, runtime: Runtime, signer: AbsentSigner) -> Iterator[Ledger]:
     """Another process' library of the same book, with little patience and a signer that can go away."""
     settings = runtime.settings.model_copy(
-        update={"signature_wait_seconds": 0.2, "unsigned_tail_max_seconds": 2.0, "unsigned_tail_max_records": 10}
+        update={
+            "ledger": LedgerSettings(unsigned_tail_max_seconds=2.0, unsigned_tail_max_records=10),
+            "signing": SigningSettings(wait_seconds=0.2),
+        }
     )
     made = Ledger(
         engine=runtime.engine, signer=signer, settings=settings, book="main", kinds=runtime.kinds, clock=runtime.clock

@@ -122,7 +122,7 @@ def _await_signature(runtime: Runtime, connection: Connection, book: str, origin
     signed = parse_checkpoint(parse_note(note).text).size if note else 0
     if signed > head.size:
         raise behind_signature(book, head.size, signed)
-    deadline = time.monotonic() + runtime.settings.signature_wait_seconds
+    deadline = time.monotonic() + runtime.settings.signing.wait_seconds
     awaited = head.size
     while read_head(connection, book).signed_size < awaited:
         if time.monotonic() > deadline:

@@ -13,7 +13,7 @@ from ledger_core.base.processes import ProcessGroup
 pytestmark = pytest.mark.integration
 
 ENTRIES = "/finance/journal-entries"
-API_SETTINGS = {"signature_wait_seconds": 2.0, "unsigned_tail_max_seconds": 30.0}
+API_SETTINGS = {"signing": {"wait_seconds": 2.0}, "ledger": {"unsigned_tail_max_seconds": 30.0}}
 
 
 @contextmanager

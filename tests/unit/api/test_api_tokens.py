@@ -71,7 +71,7 @@ def _forged(settings, **changes):
     now = int(time.time())
     claims = {
         "iss": "counterfoil-development",
-        "aud": f"{settings.domain}/{settings.env}",
+        "aud": f"{settings.ledger.domain}/{settings.env}",
         "sub": "billing",
         "scope": "journal:read",
         "iat": now,

@@ -163,7 +163,7 @@ def test_an_account_that_cannot_be_named_is_refused(account, tmp_path):
 class _NoDatabase:
     """What `land` looks at before it opens a transaction."""
 
-    settings = SimpleNamespace(provider_account="default")
+    settings = SimpleNamespace(ingest=SimpleNamespace(provider_account="default"))
 
     @staticmethod
     def clock():

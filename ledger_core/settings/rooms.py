@@ -1,0 +1,62 @@
+"""What each room may be told: one model a room, with the defaults of the embedded, single-machine install."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Room(BaseModel):
+    """The settings of one room; fixed once they are read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LedgerSettings(Room):
+    """`ledger_core`: whose books these are, and how far the log may run ahead of its signature."""
+
+    domain: str = "counterfoil.localhost"
+    """The first part of every log's origin."""
+    legal_entity: str = "Example Company"
+    postgres_port: int = Field(default=0, ge=0, le=65535)
+    """The embedded server's; 0 takes a free one."""
+    unsigned_tail_max_seconds: float = Field(default=5.0, gt=0)
+    unsigned_tail_max_records: int = Field(default=10_000, gt=0)
+
+
+class SigningSettings(Room):
+    """`ledger_core/signing`, for those who ask for signatures; what the proxy itself reads stands in `signer`."""
+
+    wait_seconds: float = Field(default=30.0, gt=0)
+    """How long whoever posts or exports waits for the signature that covers it."""
+
+
+class IngestSettings(Room):
+    """`ingest`."""
+
+    provider_account: str = "default"
+    """The account at a provider that a landing belongs to when `--account` does not say."""
+
+
+class ReconciliationSettings(Room):
+    """`reconciliation`."""
+
+    grace_business_days: int = Field(default=5, ge=0, le=60)
+
+
+class OrchestrationSettings(Room):
+    """`orchestration`."""
+
+    port: int = Field(default=0, ge=0, le=65535)
+    """The Dagster webserver's; 0 takes a free one."""
+    first_close_on: date = date(2024, 1, 1)
+    """The first day that may be closed: where the partitions of the nightly close begin."""
+
+
+class ApiSettings(Room):
+    """`api`."""
+
+    port: int = Field(default=0, ge=0, le=65535)
+    """0 takes a free one."""
+    max_body_bytes: int = Field(default=16 * 1024 * 1024, gt=0)

@@ -1,0 +1,32 @@
+"""What the signing proxy reads of the environment, without pydantic: little code lies beside the keys."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from ledger_core.errors import ConfigurationError
+from ledger_core.settings.environment import read_environment, variable_of
+
+ENVIRONMENTS = ("development", "test", "production")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerSettings:
+    """The proxy's settings; where its keys and its socket are is said by its arguments."""
+
+    env: str = "development"
+    """One of `ENVIRONMENTS`: in production a key in a file is refused."""
+
+    def __post_init__(self) -> None:
+        if self.env not in ENVIRONMENTS:
+            raise ConfigurationError(f"{variable_of(('env',))}: it is one of {', '.join(ENVIRONMENTS)}.")
+
+
+def load_signer_settings() -> SignerSettings:
+    """Read the environment. Raises `ConfigurationError` naming the variable."""
+    name = variable_of(("env",))
+    # Only its own: of the other names those processes speak that have them all.
+    own = {key: value for key, value in os.environ.items() if key.upper() == name}
+    found = read_environment(own, {name: ("env",)})
+    return SignerSettings(**{key: str(value) for key, value in found.values.items()})
