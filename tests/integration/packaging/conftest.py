@@ -97,6 +97,12 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
     return make
 
 
+@pytest.fixture(scope="session")
+def closure(wheel: Path) -> Callable[[str], set[str]]:
+    """Name the distributions that an extra needs on this machine."""
+    return lambda extra: _closure(wheel, extra)
+
+
 def _install(wheel: Path, extra: str, folder: Path) -> Environment:
     venv, requirements, empty = folder / "venv", folder / "requirements.txt", folder / "empty"
     empty.mkdir()

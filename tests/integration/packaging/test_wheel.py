@@ -21,7 +21,7 @@ NOT_SHIPPED = {"tests", "docs", "bench", "deploy", "dbt"}
 @pytest.fixture(scope="session")
 def whole(installed: Callable[[str], Any]) -> Any:
     """The environment that everything runs in."""
-    return installed("")
+    return installed("all")
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_run_has_one_code_version_in_the_checkout_and_in_the_wheel(whole: Any)
 
 
 def test_the_demo_runs_from_an_empty_folder_on_the_wheel_alone(whole: Any, demo_home: Path) -> None:
-    finished = whole.run("counterfoil", "demo", "--days", "14", "--per-day", "20", "--json", timeout_seconds=300)
+    finished = whole.run("counterfoil", "demo", "--days", "14", "--per-day", "20", "--json", timeout_seconds=540)
     assert finished.returncode == 0, finished.stderr[-3000:]
     found = json.loads(finished.stdout)
     assert found["as_planted"]
