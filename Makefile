@@ -24,6 +24,10 @@ down: setup ## Stop what the demo started
 verifier: setup ## Build dist/counterfoil-verify.pyz, the auditor's single file
 	mkdir -p dist && $(BIN)/python -m ledger_core.log.build_verifier dist/counterfoil-verify.pyz
 
+.PHONY: wheel
+wheel: setup ## Build dist/counterfoil-*.whl
+	$(BIN)/python -m hatchling build -t wheel -d dist
+
 ##@ Set up
 .PHONY: setup
 setup: $(VENV)/.ready ## A virtual environment with locked dependencies
