@@ -82,7 +82,7 @@ def graph_of(manifest: Mapping[str, Any]) -> DbtGraph:
 
 def project_graph(settings: Settings) -> DbtGraph:
     """Return the graph of Counterfoil's own dbt project; its first reading in a home takes dbt's parser."""
-    from reconciliation.code_version import project_folder
+    from reconciliation.runs.code_version import project_folder
     from reconciliation.runs.dbt_runner import Dbt
 
     folder = settings.home / FOLDER_NAME

@@ -20,7 +20,7 @@ import yaml
 
 from ledger_core.base.engine import parse_url
 from ledger_core.errors import CannotRun, DependencyError, IntegrityError
-from reconciliation.code_version import code_version, project_folder
+from reconciliation.runs.code_version import code_version, project_folder
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest

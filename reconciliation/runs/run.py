@@ -25,7 +25,7 @@ from ledger_core.errors import DependencyError
 from ledger_core.ports import Ask, RecordDraft
 from ledger_core.settings import Settings
 from reconciliation.breaks.merge import MergeCounts, merge_differences
-from reconciliation.code_version import code_version
+from reconciliation.runs.code_version import code_version
 from reconciliation.runs.dbt_runner import AFTER_MERGE, LASTING, Dbt, NodeResult
 from reconciliation.runs.findings import Findings, read_findings, read_rules
 from reconciliation.runs.manifest import build_manifest, manifest_sha256, output_hashes

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from reconciliation.code_version import project_folder
+from reconciliation.runs.code_version import project_folder
 from reconciliation.runs.dbt_runner import Dbt
 
 pytestmark = pytest.mark.integration

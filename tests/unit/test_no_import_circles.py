@@ -81,7 +81,7 @@ def test_the_graph_sees_the_house() -> None:
     graph = import_graph(ROOT, _packages(), inside_functions=True)
     assert set(_packages()) <= set(graph)
     assert sum(len(targets) for targets in graph.values()) > len(graph)
-    assert "ledger_core.errors" in graph["ledger_core.settings"]
+    assert "ledger_core.errors" in graph["ledger_core.settings.model"]
 
 
 def test_a_planted_circle_is_found_where_it_stands(tmp_path: Path) -> None:

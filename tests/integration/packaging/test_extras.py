@@ -207,7 +207,9 @@ def test_the_pipeline_loads_its_definitions(installed: Installed) -> None:
 _DEFINITIONS = """
 import json
 from pathlib import Path
-for room in ("ledger_core.store", "ingest", "reconciliation", "expectations", "orchestration"):
+for room in (
+    "ledger_core.base", "ledger_core.book", "ledger_core.reading", "ledger_core.evidence", "ledger_core.files",
+    "ingest", "reconciliation", "expectations", "orchestration"):
     import_all(room)
 from ledger_core.settings import Settings
 from orchestration.definitions import JOB_NAME, build_definitions

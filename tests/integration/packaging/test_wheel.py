@@ -10,7 +10,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from reconciliation.code_version import code_version
+from reconciliation.runs.code_version import code_version
 
 pytestmark = pytest.mark.e2e
 
@@ -51,7 +51,7 @@ def test_the_wheel_holds_every_file_of_the_rooms_and_of_the_dbt_project(wheel: P
 
 
 def test_a_run_has_one_code_version_in_the_checkout_and_in_the_wheel(whole: Any) -> None:
-    script = "from reconciliation.code_version import code_version, project_folder\nprint(project_folder())"
+    script = "from reconciliation.runs.code_version import code_version, project_folder\nprint(project_folder())"
     folder, version = whole.python(f"{script}\nprint(code_version())").split()
     assert Path(folder).is_relative_to(whole.venv)
     assert version == code_version()

@@ -7,7 +7,7 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-from reconciliation.code_version import DECIDES, DECIDES_NOT, code_version, without_places
+from reconciliation.runs.code_version import DECIDES, DECIDES_NOT, code_version, without_places
 
 ENTRY = "reconciliation.runs.run"
 

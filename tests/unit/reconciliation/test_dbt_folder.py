@@ -11,7 +11,7 @@ import yaml
 
 from ledger_core.journal.money import exponent, is_currency
 from reconciliation.breaks.identity import KIND_ORDER
-from reconciliation.code_version import project_folder
+from reconciliation.runs.code_version import project_folder
 
 PROJECT = project_folder()
 MODELS = sorted((PROJECT / "models").rglob("*.sql"))

@@ -21,12 +21,13 @@ DECIDES = {
     "findings": "reconciliation.runs.findings",
     "identity": "reconciliation.breaks.identity",
     "manifest": "reconciliation.runs.manifest",
+    "match_rate": "reconciliation.runs.match_rate",
     "merge": "reconciliation.breaks.merge",
     "pins": "reconciliation.runs.pins",
     "runs": "reconciliation.runs.run",
 }
 """The modules that decide: the name in the digest, which stays, and where the module lies today."""
-DECIDES_NOT = frozenset({"reconciliation.code_version"})
+DECIDES_NOT = frozenset({"reconciliation.runs.code_version"})
 """What a run imports of this room and what cannot change its answer."""
 READ_SUFFIXES = frozenset({".sql", ".yml", ".csv"})
 OURS = frozenset({"ledger_core", "ingest", "sample", "payments", "reconciliation", "expectations"})
