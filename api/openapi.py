@@ -33,6 +33,9 @@ Every error is `application/problem+json` (RFC 9457) with a stable `code`.
 Every POST that changes state needs `Idempotency-Key`: a value that is new for each thing to be done and the same for
 each retry of it. A repeated request gets the first answer, byte for byte, with `Idempotent-Replayed: true`.
 
+To try a request on this page, get a token by `counterfoil token`, press *Authorize* and paste it. The examples
+work as they stand, from top to bottom, in the books that `counterfoil demo` makes; they write, so try them there alone.
+
 Amounts are strings of digits in minor units. Lists are paged by opaque cursors; the next page is in `Link`. What a read
 is based on stands in `state`: an entry is `pending` until a signature covers it, then `posted`.
 """
@@ -128,7 +131,16 @@ def _build(app: FastAPI) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _declare_problems(path, method, operation)
+            for parameter in operation.get("parameters", []):
+                _show_example(parameter)
     return document
+
+
+def _show_example(parameter: dict[str, Any]) -> None:
+    """Repeat a schema's example beside it: the page fills in a parameter's own `example` and nothing else."""
+    examples = parameter["schema"].get("examples")
+    if examples and parameter.get("required"):
+        parameter.setdefault("example", examples[0])
 
 
 def _declare_problems(path: str, method: str, operation: dict[str, Any]) -> None:

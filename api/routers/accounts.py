@@ -17,7 +17,7 @@ from api.http.cursors import decode_cursor, encode_cursor, next_link
 from api.http.parameters import DEFAULT_PAGE, Cursor, Limit
 from api.openapi import body, command
 from api.posting import replay_headers
-from api.schemas.accounts import Account, AccountChange, AccountDraft, AccountPage
+from api.schemas.accounts import ACCOUNT_EXAMPLE, SALES_EXAMPLE, Account, AccountChange, AccountDraft, AccountPage
 from api.state import ApiState, Book, State, state_of
 from ledger_core.errors import InvalidInput, NotFound, PreconditionFailed, UnknownAccount
 from ledger_core.journal.accounts import ACCOUNT_STATUSES, AccountOpening, account_draft, check_overdraft
@@ -29,7 +29,8 @@ from ledger_core.reading.heads import read_head
 
 router = APIRouter(tags=["accounts"])
 
-Code = Annotated[str, Path(description="The account's code.")]
+Code = Annotated[str, Path(description="The account's code.", examples=[SALES_EXAMPLE])]
+Changed = Annotated[str, Path(description="The account's code.", examples=[ACCOUNT_EXAMPLE])]
 _MEMBERS = frozenset({"code", "type", "currency", "normal_balance", "overdraft", "metadata"})
 _CHANGES = frozenset({"status", "overdraft", "metadata"})
 _ETAG = re.compile(r'"(0|[1-9][0-9]{0,18})"')
@@ -68,7 +69,7 @@ async def open_account(request: Request, actor: JournalWriter) -> Response:
 async def change_account(
     request: Request,
     actor: JournalWriter,
-    code: Code,
+    code: Changed,
     if_match: Annotated[str | None, Header(description="The ETag that was read; 412 when it is no longer so.")] = None,
 ) -> Response:
     """Freeze, close, re-open, or give another overdraft or metadata. With `If-Match` only the version that was read."""

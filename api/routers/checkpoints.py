@@ -20,7 +20,10 @@ from ledger_core.reading.tiles import node_reader
 
 router = APIRouter(tags=["log"])
 
-Size = Annotated[int, Path(ge=0, le=2**53, description="A number of records.")]
+FromSize = Annotated[int, Path(ge=0, le=2**53, description="A number of records.", examples=[1])]
+ToSize = Annotated[int, Path(ge=0, le=2**53, description="A number of records, no smaller.", examples=[3])]
+LogBook = Annotated[str, Path(description="The book.", examples=["main"])]
+TilePath = Annotated[str, Path(description="Level and number, as C2SP tlog-tiles writes them.", examples=["0/000.p/3"])]
 
 
 @router.get("/finance/checkpoints/latest", response_model=Checkpoint, summary="Read the newest checkpoint")
@@ -46,7 +49,7 @@ def get_latest_checkpoint(_actor: LogReader, state: State, book: Book) -> Respon
     response_model=Consistency,
     summary="Prove that the log only grew",
 )
-def get_consistency(_actor: LogReader, state: State, book: Book, from_size: Size, to_size: Size) -> Response:
+def get_consistency(_actor: LogReader, state: State, book: Book, from_size: FromSize, to_size: ToSize) -> Response:
     """Return the RFC 6962 proof that the log at one size is a prefix of the log at another."""
     if from_size > to_size:
         raise InvalidInput(f"{from_size} is larger than {to_size}: the log only grows.")
@@ -77,7 +80,7 @@ def get_keys(_actor: LogReader, state: State) -> Response:
 
 
 @router.get("/finance/log/{book}/checkpoint", response_class=PlainTextResponse, summary="The log: checkpoint")
-def get_log_checkpoint(_actor: LogReader, state: State, book: str) -> Response:
+def get_log_checkpoint(_actor: LogReader, state: State, book: LogBook) -> Response:
     """Return the newest signed note as C2SP tlog-tiles serves it."""
     with state.reading() as connection:
         read_head(connection, book)
@@ -88,7 +91,7 @@ def get_log_checkpoint(_actor: LogReader, state: State, book: str) -> Response:
 
 
 @router.get("/finance/log/{book}/tile/{path:path}", response_class=Response, summary="The log: tiles and entries")
-def get_log_tile(_actor: LogReader, state: State, book: str, path: str) -> Response:
+def get_log_tile(_actor: LogReader, state: State, book: LogBook, path: TilePath) -> Response:
     """Return a tile (`0/x001/234`, `1/000.p/8`) or a bundle of records (`entries/000`), as C2SP tlog-tiles has it."""
     tile = parse_tile_path(path)
     with state.reading() as connection:

@@ -1,93 +1,110 @@
-"""The documentation page: rendered here from the OpenAPI document, with nothing loaded from elsewhere."""
+"""The documentation page: Swagger UI over the OpenAPI document, where a request can be tried with a token.
+
+Every byte comes from this process: the scripts lie in the package `fastapi-offline` (its application factory is not
+used, because its page starts by an inline script and serves a second page nobody needs). The page's policy allows this
+origin alone, so that what would load from elsewhere, or run from the page's text, is refused by the browser.
+"""
 
 from __future__ import annotations
 
-import html
-import json
-from typing import Any
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import Response
+
+from api.http.problems import ApiProblem
 
 router = APIRouter(include_in_schema=False)
 
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
-h1{margin-bottom:.2rem}h2{margin-top:2.5rem;border-bottom:1px solid #d5dae0}code,pre{font-family:ui-monospace,monospace}
-pre{background:#f4f6f8;padding:.8rem;overflow-x:auto;font-size:13px}details{border:1px solid #d5dae0;border-radius:6px;
-margin:.6rem 0;padding:.4rem .8rem}summary{cursor:pointer}.verb{display:inline-block;min-width:4.2rem;font-weight:600}
-table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.25rem .6rem .25rem 0;vertical-align:top}
-p.hint{color:#57606a}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {"content-security-policy": POLICY, "x-content-type-options": "nosniff", "cache-control": "no-cache"}
+
+# Addresses are relative: the page also works behind a proxy that serves the API below a path.
+_PAGE = b"""\
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Counterfoil API</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="docs/swagger-ui.css"><link rel="stylesheet" href="docs/page.css">
+</head><body>
+<noscript><p>This page needs script. The contract as a file: <a href="openapi.json">openapi.json</a>.</p></noscript>
+<div id="page"></div>
+<script src="docs/swagger-ui-bundle.js"></script><script src="docs/page.js"></script>
+</body></html>
 """
 
+_SCRIPT = b"""\
+"use strict";
+SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#page",
+  deepLinking: true,
+  tryItOutEnabled: true,
+  displayRequestDuration: true,
+  defaultModelsExpandDepth: 0,
+  validatorUrl: null, // the stock one sends the document to a service on the internet
+  presets: [SwaggerUIBundle.presets.apis],
+  layout: "BaseLayout",
+});
+"""
 
-@router.get("/docs", response_class=HTMLResponse)
-async def docs(request: Request) -> HTMLResponse:
-    """Show every operation, its parameters, bodies and answers."""
-    page = render(request.app.openapi())
-    policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
-    return HTMLResponse(page, headers={"content-security-policy": policy})
+_STYLE = b"""\
+body { margin: 0; }
+noscript p { margin: 2rem; font-family: system-ui, sans-serif; }
+/* Each problem has the same shape, and ten copies of it would bury the answers. */
+.swagger-ui .response:not([data-code^="2"]) .response-control-media-type,
+.swagger-ui .response:not([data-code^="2"]) .model-example { display: none; }
+.swagger-ui .markdown code, .swagger-ui .renderedMarkdown code { padding: 1px 4px; color: inherit; font-weight: 500; }
+"""
 
-
-def render(document: dict[str, Any]) -> str:
-    """Return one self-contained page for an OpenAPI document."""
-    schemas = document.get("components", {}).get("schemas", {})
-    parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Counterfoil API</title>",
-        f"<style>{_STYLE}</style><h1>{_text(document['info']['title'])} API</h1>",
-        *(f"<p>{_text(block)}</p>" for block in document["info"].get("description", "").split("\n\n")),
-        "<p class=hint>Machine-readable: <a href='openapi.json'>openapi.json</a>.</p>",
-    ]
-    for tag in document.get("tags", []):
-        parts.append(f"<h2>{_text(tag['name'])}</h2><p>{_text(tag.get('description', ''))}</p>")
-        for path, operations in document["paths"].items():
-            for method, operation in operations.items():
-                if tag["name"] in operation.get("tags", []):
-                    parts.append(_operation(path, method, operation, schemas))
-    return "".join(parts)
-
-
-def _operation(path: str, method: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
-    lines = [
-        f"<details id='{_text(operation.get('operationId', ''))}'><summary><span class=verb>{method.upper()}</span> "
-        f"<code>{_text(path)}</code> {_text(operation.get('summary', ''))}</summary>",
-        f"<p>{_text(operation.get('description', ''))}</p>",
-    ]
-    parameters = operation.get("parameters", [])
-    if parameters:
-        rows = "".join(
-            f"<tr><td><code>{_text(item['name'])}</code><td>{_text(item['in'])}"
-            f"{' (required)' if item.get('required') else ''}<td>{_text(item.get('description', ''))}"
-            for item in parameters
-        )
-        lines.append(f"<table><tr><th>parameter<th>where<th>meaning{rows}</table>")
-    for content in operation.get("requestBody", {}).get("content", {}).values():
-        lines.append(f"<p>Body</p>{_schema(content['schema'], schemas)}")
-    for status, answer in operation.get("responses", {}).items():
-        lines.append(f"<p><b>{_text(status)}</b> {_text(answer.get('description', ''))}</p>")
-        if str(status).startswith("2"):
-            for content in answer.get("content", {}).values():
-                lines.append(_schema(content.get("schema", {}), schemas))
-    return "".join(lines) + "</details>"
+_MEDIA_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
+_OURS = {"page.css": _STYLE, "page.js": _SCRIPT}
+_PACKAGED = frozenset({"swagger-ui.css", "swagger-ui-bundle.js"})
 
 
-def _schema(schema: dict[str, Any], schemas: dict[str, Any]) -> str:
-    name = schema.get("$ref", "").rpartition("/")[2]
-    found = schemas.get(name, schema)
-    examples = found.get("examples") or []
-    shown = examples[0] if examples else {key: _kind(value) for key, value in found.get("properties", {}).items()}
-    return f"<p class=hint>{_text(name)}</p><pre>{_text(json.dumps(shown, indent=2, ensure_ascii=False))}</pre>"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """A file of the page, read once a process."""
+
+    content: bytes
+    media_type: str
+    etag: str
 
 
-def _kind(schema: dict[str, Any]) -> str:
-    if "$ref" in schema:
-        return schema["$ref"].rpartition("/")[2]
-    if "anyOf" in schema:
-        return " or ".join(_kind(option) for option in schema["anyOf"])
-    if schema.get("type") == "array":
-        return f"array of {_kind(schema.get('items', {}))}"
-    return str(schema.get("type", "any"))
+@router.get("/docs")
+async def docs() -> Response:
+    """Show every operation, and let the reader try it."""
+    return Response(_PAGE, media_type="text/html; charset=utf-8", headers=_HEADERS)
 
 
-def _text(value: object) -> str:
-    return html.escape(str(value))
+@router.get("/docs/{name}")
+def docs_asset(request: Request, name: str) -> Response:
+    """Return a script or a style of the page; a browser that has it already gets 304."""
+    asset = read_asset(name)
+    headers = {**_HEADERS, "etag": asset.etag}
+    if request.headers.get("if-none-match") == asset.etag:
+        return Response(status_code=304, headers=headers)
+    return Response(asset.content, media_type=asset.media_type, headers=headers)
+
+
+def read_asset(name: str) -> Asset:
+    """Return the file `name` of the page. Raises a 404 problem for any other: a name is never made into a path."""
+    if name not in _OURS and name not in _PACKAGED:
+        raise ApiProblem(404, "not_found", f"The page has no file {name[:80]!r}.")
+    return _asset(name)
+
+
+@cache
+def _asset(name: str) -> Asset:
+    content = _OURS.get(name) or (files("fastapi_offline") / "static" / name).read_bytes()
+    return Asset(
+        content=content,
+        media_type=_MEDIA_TYPES[name.rpartition(".")[2]],
+        etag=f'"{hashlib.sha256(content).hexdigest()[:32]}"',
+    )

@@ -26,7 +26,15 @@ from api.posting import (
     replay_headers,
 )
 from api.reversals import reverse
-from api.schemas.entries import BatchAnswer, BatchDraft, DryRun, JournalEntryDraft, PostedEntry, ReversalDraft
+from api.schemas.entries import (
+    ENTRY_EXAMPLE,
+    BatchAnswer,
+    BatchDraft,
+    DryRun,
+    JournalEntryDraft,
+    PostedEntry,
+    ReversalDraft,
+)
 from api.state import state_of
 from ledger_core.errors import InvalidInput, Refused
 from ledger_core.journal.entries import (
@@ -40,6 +48,10 @@ from ledger_core.journal.text import check_text
 from ledger_core.ports import Answer, Ask
 
 router = APIRouter(tags=["journal"])
+
+Undone = Annotated[
+    str, Path(description="The entry to undo: its id, or its external_id.", examples=[ENTRY_EXAMPLE["external_id"]])
+]
 
 
 @router.post(
@@ -102,9 +114,7 @@ async def post_journal_entries(request: Request, actor: JournalWriter, atomic: b
     openapi_extra=command(ReversalDraft, required=False),
     summary="Reverse a journal entry",
 )
-async def reverse_journal_entry(
-    request: Request, actor: JournalWriter, entry_id: Annotated[str, Path(description="Id of the entry to undo.")]
-) -> Response:
+async def reverse_journal_entry(request: Request, actor: JournalWriter, entry_id: Undone) -> Response:
     """Undo an entry by a new one with its sides swapped, linked both ways. Once: a second reversal is a 409."""
     state = state_of(request)
     asked = await read_command(request, actor, max_bytes=MAX_SMALL_BODY_BYTES, may_be_empty=True)

@@ -13,7 +13,7 @@ from api.http.answers import json_answer
 from api.http.cursors import decode_cursor, encode_cursor, next_link
 from api.http.parameters import DEFAULT_PAGE, Cursor, EffectiveBefore, EffectiveFrom, Limit, moment
 from api.posting import entry_wire
-from api.schemas.entries import EntryPage, JournalEntry
+from api.schemas.entries import ENTRY_EXAMPLE, EntryPage, JournalEntry
 from api.schemas.log import Proof
 from api.state import Book, State, require_book
 from ledger_core.errors import NotFound
@@ -24,7 +24,9 @@ from ledger_core.reading.heads import read_head
 
 router = APIRouter(tags=["journal"])
 
-EntryId = Annotated[str, Path(description="The entry's id, or its external_id.")]
+EntryId = Annotated[
+    str, Path(description="The entry's id, or its external_id.", examples=[ENTRY_EXAMPLE["external_id"]])
+]
 
 
 @router.get("/finance/journal-entries", response_model=EntryPage, summary="List journal entries")

@@ -21,7 +21,7 @@ from api.http.parameters import (
     Limit,
     moment,
 )
-from api.schemas.accounts import Balance, Statement, TrialBalance
+from api.schemas.accounts import SALES_EXAMPLE, Balance, Statement, TrialBalance
 from api.state import Book, State
 from ledger_core.journal.balances import Balance as GrossBalance
 from ledger_core.journal.entries import format_timestamp
@@ -30,7 +30,7 @@ from ledger_core.reading.heads import read_head
 
 router = APIRouter(tags=["accounts"])
 
-Code = Annotated[str, Path(description="The account's code.")]
+Code = Annotated[str, Path(description="The account's code.", examples=[SALES_EXAMPLE])]
 
 
 @router.get("/finance/accounts/{code}/balance", response_model=Balance, summary="Read a balance")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -48,7 +50,9 @@ async def metrics(request: Request) -> Response:
 
 
 @router.get("/problems/{code}", summary="What does a problem mean?")
-async def problem_meaning(code: str) -> dict[str, str]:
+async def problem_meaning(
+    code: Annotated[str, Path(description="The last part of the address.", examples=["unbalanced_entry"])],
+) -> dict[str, str]:
     """Answer the address that stands in a problem's `type`."""
     if code not in TITLES:
         raise ApiProblem(404, "not_found", f"There is no problem {code[:80]!r}.")

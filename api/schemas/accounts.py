@@ -11,12 +11,15 @@ from api.schemas.common import AccountCode, Currency, Direction, Metadata, Signe
 AccountType = Literal["asset", "liability", "equity", "revenue", "expense"]
 AccountStatus = Literal["open", "frozen", "closed"]
 
+ACCOUNT_EXAMPLE = "expenses:advertising:usd"
+"""The account that the examples open and change: none that a sample company books on."""
+SALES_EXAMPLE = "revenue:sales:usd"
 _EXAMPLE = {
-    "code": "assets:psp:stripe:clearing:usd",
-    "type": "asset",
+    "code": ACCOUNT_EXAMPLE,
+    "type": "expense",
     "currency": "USD",
     "overdraft": "allowed",
-    "metadata": {"source": "stripe", "role": "clearing"},
+    "metadata": {"team": "marketing"},
 }
 
 

@@ -36,6 +36,9 @@ ENTRY_EXAMPLE: JsonObject = {
     ],
     "metadata": {"reference": "txn_1", "order": "o-17"},
 }
+_BATCH_EXAMPLE: JsonObject = {
+    "entries": [{**ENTRY_EXAMPLE, "external_id": f"stripe:txn_{number}"} for number in (2, 3)]
+}
 
 
 class Posting(Wire):
@@ -113,9 +116,7 @@ class EntryPage(Wire):
 class BatchDraft(Wire):
     """Up to 10,000 entries; with `?atomic=true` up to 1,000, all or none."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"examples": [{"entries": [ENTRY_EXAMPLE]}]}
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_BATCH_EXAMPLE]})
 
     book: str | None = None
     entries: Annotated[list[JournalEntryDraft], Field(min_length=1, max_length=MAX_BATCH_ENTRIES)]
@@ -143,6 +144,10 @@ class BatchAnswer(Wire):
 
 class ReversalDraft(Wire):
     """All members may be left out."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"description": "charge ch_1 taken back"}]}
+    )
 
     book: str | None = None
     effective_at: Timestamp | None = Field(

@@ -30,9 +30,7 @@ class VerifyRequest(Wire):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        json_schema_extra={
-            "examples": [{"selector": {"entry_ids": ["0199c0de-0000-7000-8000-000000000001"]}, "deep": True}]
-        },
+        json_schema_extra={"examples": [{"selector": {"seq_range": {"first": 0, "next": 3}}, "deep": True}]},
     )
 
     book: str | None = None
@@ -105,7 +103,9 @@ class RecordDraft(Wire):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        json_schema_extra={"examples": [{"kind": "reconciliation_run", "body": {"manifest": {"run_id": "2f6e..."}}}]},
+        json_schema_extra={
+            "examples": [{"kind": "security_event", "body": {"event": "example", "detail": "Nothing happened."}}]
+        },
     )
 
     book: str | None = None
