@@ -28,6 +28,10 @@ verifier: setup ## Build dist/counterfoil-verify.pyz, the auditor's single file
 wheel: setup ## Build dist/counterfoil-*.whl
 	$(BIN)/python -m hatchling build -t wheel -d dist
 
+.PHONY: docs
+docs: setup ## What each model is, in dist/docs/index.html: one page, to be opened without a server or the network
+	$(BIN)/python -m reconciliation.dbt_docs dist/docs/index.html
+
 ##@ Set up
 .PHONY: setup
 setup: $(VENV)/.ready ## A virtual environment with locked dependencies

@@ -31,6 +31,7 @@ THREADS = 2
 AFTER_MERGE = "tag:after_merge"
 LASTING = ("staging", "resource_type:seed")
 """Views over sources and constants: the code alone decides them, so they outlive a run. Each node costs dbt 50 ms."""
+_QUIETLY = ("--quiet", "--no-use-colors", "--log-level", "none", "--no-send-anonymous-usage-stats")
 
 _lock = threading.Lock()
 _warm: dict[tuple[str, str], Manifest] = {}
@@ -91,18 +92,34 @@ class Dbt:
             document: dict[str, Any] = self._parse(folder).writable_manifest().to_dict()
         return document
 
+    def docs_page(self, *, with_catalog: bool) -> str:
+        """Return dbt's own documentation as one page.
+
+        With a catalog the database is asked for the columns that its relations really have; without one it is not
+        asked for anything. Raises `DependencyError` when the database went away, `CannotRun` for whatever else stopped
+        dbt.
+        """
+        folder = self.home / "dbt" / "docs"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._write_profile(folder / "profiles.yml")
+        words = ["docs", "generate", "--static"]
+        with _lock, _undisturbed():
+            from dbt.cli.main import dbtRunner
+
+            if not with_catalog:
+                # Compiling asks the database which relations there are: the parsed project is shown as it is.
+                self._parse(folder, write_json=True)
+                words += ["--no-compile", "--empty-catalog"]
+            outcome = dbtRunner().invoke([*_QUIETLY, *words, *_folders(folder), "--threads", str(THREADS)])
+        if not outcome.success:
+            raise _error_of(str(outcome.exception or "a model does not compile"))
+        return (folder / "target" / "static_index.html").read_text(encoding="utf-8")
+
     def _invoke(self, command: str, arguments: Sequence[str]) -> list[NodeResult]:
         folder = self.home / "dbt"
         folder.mkdir(parents=True, exist_ok=True)
         self._write_profile(folder / "profiles.yml")
-        words = [
-            "--quiet", "--no-use-colors", "--log-level", "none", "--no-send-anonymous-usage-stats",
-            command,
-            "--project-dir", str(project_folder()), "--profiles-dir", str(folder),
-            "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"),
-            "--no-write-json", "--threads", str(THREADS),
-            *arguments,
-        ]  # fmt: skip
+        words = [*_QUIETLY, command, *_folders(folder), "--no-write-json", "--threads", str(THREADS), *arguments]
         with _lock, _undisturbed():
             from dbt.cli.main import dbtRunner
 
@@ -114,14 +131,10 @@ class Dbt:
             raise _error_of(str(outcome.exception))
         return [_node_result(result) for result in getattr(outcome.result, "results", [])]
 
-    def _parse(self, folder: Path) -> Manifest:
+    def _parse(self, folder: Path, *, write_json: bool = False) -> Manifest:
         from dbt.cli.main import dbtRunner
 
-        words = [
-            "--quiet", "--no-use-colors", "--log-level", "none", "--no-send-anonymous-usage-stats", "parse",
-            "--project-dir", str(project_folder()), "--profiles-dir", str(folder),
-            "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"), "--no-write-json",
-        ]  # fmt: skip
+        words = [*_QUIETLY, "parse", *_folders(folder), "--write-json" if write_json else "--no-write-json"]
         outcome = dbtRunner().invoke(words)
         if not outcome.success:
             raise _error_of(str(outcome.exception))
@@ -149,6 +162,13 @@ class Dbt:
             # The password is in it.
             path.touch(mode=0o600)
             path.write_text(document)
+
+
+def _folders(folder: Path) -> list[str]:
+    return [
+        "--project-dir", str(project_folder()), "--profiles-dir", str(folder),
+        "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"),
+    ]  # fmt: skip
 
 
 def _option(name: str, values: Sequence[str]) -> list[str]:
