@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Any, Literal
 
 Severity = Literal["error", "warn"]
 """`error`: an invariant is broken. `warn`: a break or drift, which people look at; it never turns the graph red."""
+
+Unit = Literal["number", "times", "points"]
+"""How the figure of a range is read: as it is, as a multiple of the usual, as a share whose points are hundredths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,7 @@ class Expectation:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     severity: Severity
     description: str
+    unit: Unit = "number"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +79,19 @@ class Suite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one expectation. `observed` and `unexpected` are figures and never rows of customers."""
+    """What became of one expectation, in figures: never a row of a customer."""
 
     suite: str
     expectation: Expectation
     passed: bool
-    observed: str
     unexpected_count: int
     rows: int | None
+    """Rows of the batch; None when they could not be counted."""
+    checked: int | None
+    """Those of them that had a value to judge; with none of them it has passed and says nothing."""
+    low: Decimal | None = None
+    high: Decimal | None = None
+    """The least and the greatest figure that a range was asked about."""
     error: str | None = None
     """Why it could not be evaluated; such an outcome has not passed."""
 
@@ -135,7 +145,15 @@ def matches(column: str, batch: str, regex: str, *, severity: Severity, descript
 
 
 def between(
-    name: str, column: str, batch: str, low: float | None, high: float | None, *, severity: Severity, description: str
+    name: str,
+    column: str,
+    batch: str,
+    low: float | None,
+    high: float | None,
+    *,
+    severity: Severity,
+    description: str,
+    unit: Unit = "number",
 ) -> Expectation:
     """Return the expectation that every filled value of `column` lies in `low`..`high`, both included."""
     return Expectation(
@@ -145,4 +163,5 @@ def between(
         arguments={"column": column, "min_value": low, "max_value": high},
         severity=severity,
         description=description,
+        unit=unit,
     )

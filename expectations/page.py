@@ -7,11 +7,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from expectations.model import Outcome, Scope
+from expectations.words import STATES, observed_words, state_of
 
 if TYPE_CHECKING:
     from jinja2 import Template
-
-STATES = {"passed": "holds", "warn": "warns", "error": "is broken"}
 
 
 def page_of(outcomes: Sequence[Outcome], scope: Scope) -> str:
@@ -21,14 +20,7 @@ def page_of(outcomes: Sequence[Outcome], scope: Scope) -> str:
         suites.setdefault(outcome.suite, []).append((state_of(outcome), outcome))
     states = [state for rows in suites.values() for state, _ in rows]
     counts = {state: states.count(state) for state in STATES}
-    return _template().render(suites=suites, scope=scope, counts=counts, words=STATES)
-
-
-def state_of(outcome: Outcome) -> str:
-    """Return `passed`, `warn` or `error`; what could not be evaluated is an error whatever its severity."""
-    if outcome.passed:
-        return "passed"
-    return "error" if outcome.error is not None else outcome.expectation.severity
+    return _template().render(suites=suites, scope=scope, counts=counts, words=STATES, observed=observed_words)
 
 
 def _template() -> Template:

@@ -6,17 +6,21 @@ row leaves the database but counts and a few figures.
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from expectations.model import Expectation, Outcome, Scope, Suite
+from expectations.model import Batch, Expectation, Outcome, Scope, Suite
 from ledger_core.base.engine import parse_url
 
-MAX_OBSERVED_CHARS = 300
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+MAX_ERROR_CHARS = 300
+_ROWS_REFUSED, _RANGE = "UnexpectedRowsExpectation", "ExpectColumnValuesToBeBetween"
 
 
 def validate(suite: Suite, scope: Scope, database_url: str, *, role: str = "reader") -> list[Outcome]:
@@ -64,7 +68,10 @@ def _validate(source: Any, suite: Suite, scope: Scope) -> list[Outcome]:
         )
         result = definition.get_batch().validate(built, result_format="SUMMARY")
         by_name = {each.expectation_config.meta["name"]: each for each in result.results}
-        found |= {each.name: _outcome(suite, each, by_name[each.name]) for each in expectations}
+        rows = _count(source.get_engine(), batch, scope, expectations)
+        for each in expectations:
+            low, high = _extent(source.get_engine(), batch, scope, each)
+            found[each.name] = _outcome(suite, each, by_name[each.name], rows=rows, low=low, high=high)
     return [found[each.name] for each in suite.expectations]
 
 
@@ -84,17 +91,61 @@ def _build(gx: Any, expectation: Expectation) -> Any:
     )
 
 
-def _outcome(suite: Suite, expectation: Expectation, result: Any) -> Outcome:
+def _count(engine: Engine, batch: Batch, scope: Scope, expectations: Sequence[Expectation]) -> int | None:
+    """Return the rows of `batch` where an expectation refuses rows: of those the library says no total."""
+    if not any(each.kind == _ROWS_REFUSED for each in expectations):
+        return None
+    row = _ask(engine, f"select count(*) from ({scope.fill(batch.query)}) as batch")  # noqa: S608 - our own SQL
+    return None if row is None else int(row[0])
+
+
+def _extent(
+    engine: Engine, batch: Batch, scope: Scope, expectation: Expectation
+) -> tuple[Decimal | None, Decimal | None]:
+    """Return the least and the greatest figure that a range is asked about."""
+    if expectation.kind != _RANGE:
+        return None, None
+    column = expectation.arguments["column"]
+    wanted = f"min({column})::text, max({column})::text"
+    row = _ask(engine, f"select {wanted} from ({scope.fill(batch.query)}) as batch")  # noqa: S608 - our own SQL
+    low, high = row if row is not None else (None, None)
+    return None if low is None else Decimal(low), None if high is None else Decimal(high)
+
+
+def _ask(engine: Engine, query: str) -> tuple[Any, ...] | None:
+    """Return the one row of `query`; None where it fails, for then the expectation has failed too and says why."""
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        with engine.connect() as connection:
+            plain = connection.execution_options(no_parameters=True)
+            return tuple(plain.exec_driver_sql(query).one())
+    except DBAPIError:
+        return None
+
+
+def _outcome(
+    suite: Suite,
+    expectation: Expectation,
+    result: Any,
+    *,
+    rows: int | None,
+    low: Decimal | None,
+    high: Decimal | None,
+) -> Outcome:
     details = result.result or {}
     raised = [each["exception_message"] for each in _exceptions(result.exception_info) if each["raised_exception"]]
+    total = details.get("element_count", rows)
     return Outcome(
         suite=suite.name,
         expectation=expectation,
         passed=bool(result.success) and not raised,
-        observed=_observed(details),
         unexpected_count=_unexpected(details),
-        rows=details.get("element_count"),
-        error=raised[0].splitlines()[0][:MAX_OBSERVED_CHARS] if raised else None,
+        rows=total,
+        checked=None if total is None else total - int(details.get("missing_count") or 0),
+        low=low,
+        high=high,
+        error=raised[0].splitlines()[0][:MAX_ERROR_CHARS] if raised else None,
     )
 
 
@@ -110,13 +161,6 @@ def _unexpected(details: dict[str, Any]) -> int:
         return int(details["unexpected_count"])
     observed = details.get("observed_value")
     return int(observed) if isinstance(observed, int) else 0
-
-
-def _observed(details: dict[str, Any]) -> str:
-    """Return counts alone: values may be a customer's."""
-    wanted = ("observed_value", "element_count", "unexpected_count", "unexpected_percent", "missing_count")
-    kept = {name: details[name] for name in wanted if details.get(name) is not None}
-    return json.dumps(kept, default=str, sort_keys=True)[:MAX_OBSERVED_CHARS]
 
 
 def _connection_string(database_url: str, role: str) -> str:

@@ -120,6 +120,7 @@ def suite() -> Suite:
                 "volumes",
                 *LINES_RATIO,
                 severity="warn",
+                unit="times",
                 description="Lines a statement, against the median of the account over four weeks.",
             ),
         ),

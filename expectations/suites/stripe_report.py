@@ -125,7 +125,7 @@ def suite() -> Suite:
                 "items",
                 "not is_known_category",
                 severity="warn",
-                description="Every category is one we know; a new one becomes the break `unclassified_type`.",
+                description="Every category is one we know; a new one becomes a break of its own class.",
             ),
             never_null(
                 "payment_intent_id",
@@ -140,6 +140,7 @@ def suite() -> Suite:
                 "volumes",
                 *VOLUME_RATIO,
                 severity="warn",
+                unit="times",
                 description="Items a day, against the median of the same weekday over four weeks.",
             ),
             between(
@@ -149,6 +150,7 @@ def suite() -> Suite:
                 0,
                 FEE_RATE_DRIFT_MAX,
                 severity="warn",
+                unit="points",
                 description="Fees over gross of charges, by currency, against the four weeks before.",
             ),
             between(
@@ -158,6 +160,7 @@ def suite() -> Suite:
                 0,
                 CURRENCY_SHARE_DRIFT_MAX,
                 severity="warn",
+                unit="points",
                 description="Each currency's share of charges, against the four weeks before.",
             ),
         ),

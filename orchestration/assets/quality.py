@@ -66,10 +66,12 @@ def validate_suites(current: Step, suites: Sequence["Suite"]) -> tuple[list["Out
 
 def check_result(outcome: "Outcome", asset: list[str], page: Path) -> dg.AssetCheckResult:
     """Return the result that shows `outcome`; what could not be evaluated is an error whatever its severity."""
+    from expectations.words import observed_words
+
     broken = outcome.expectation.severity == "error" or outcome.error is not None
     metadata: dict[str, int | str | dg.MetadataValue] = {
         "unexpected": outcome.unexpected_count,
-        "observed": outcome.observed,
+        "observed": observed_words(outcome),
         "page": dg.MetadataValue.path(page),
     }
     if outcome.rows is not None:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from expectations.model import Batch, Expectation, Scope, Suite, between, never_null, rows_refused
 from expectations.runner import validate
 from expectations.suites import camt053, ledger, stripe_report
+from expectations.words import observed_words, state_of
 from ingest.landing.raw_tables import mirror_contract
 from ingest.sources.stripe_report.contract import CONTRACT
 
@@ -91,10 +92,39 @@ def test_rows_of_a_file_that_a_newer_version_replaced_are_not_judged(stripe_days
     assert [outcome.expectation.name for outcome in outcomes if not outcome.passed] == []
 
 
-def test_a_book_without_any_rows_passes_because_drift_needs_something_to_compare(database_url: str) -> None:
+def test_a_book_without_any_rows_passes_and_every_expectation_says_that_it_had_nothing_to_check(
+    database_url: str,
+) -> None:
     scope = Scope(book="main", first=LAST, last=LAST)
     for suite in (stripe_report.suite(), camt053.suite()):
-        assert [(x.expectation.name, x.error) for x in validate(suite, scope, database_url) if not x.passed] == []
+        outcomes = validate(suite, scope, database_url)
+        assert {(each.error, state_of(each), observed_words(each)) for each in outcomes} == {
+            (None, "nothing", "no rows in these days")
+        }
+
+
+def test_what_was_found_is_told_in_rows_and_figures(stripe_days: Engine, database_url: str) -> None:
+    day = LAST + timedelta(days=1)
+    with stripe_days.begin() as connection:
+        _land_items(connection, day, rows=4, fee="0.90")
+    outcomes = validate(stripe_report.suite(), Scope(book="main", first=day, last=day), database_url)
+    words = {each.expectation.name: observed_words(each) for each in outcomes}
+    assert words["items_balance_transaction_id_is_filled"] == "0 of 4 rows lack it"
+    assert words["net_is_gross_minus_fee"] == "0 of 4 rows fail"
+    assert words["volume_like_the_weeks_before"] == "0.1 times the usual (expected 0.4 to 2.5); 1 of 1 row outside"
+    assert words["fee_rate_like_the_weeks_before"] == (
+        "6 percentage points off (expected at most 1); 1 of 1 row outside"
+    )
+    assert words["currency_mix_like_the_weeks_before"] == "0 percentage points off (expected at most 15)"
+
+
+def test_a_first_day_has_rows_and_nothing_to_compare_them_with(engine: Engine, database_url: str) -> None:
+    with engine.begin() as connection:
+        _land_items(connection, LAST, rows=4, fee="0.30")
+    outcomes = validate(stripe_report.suite(), Scope(book="main", first=LAST, last=LAST), database_url)
+    drift = {observed_words(each) for each in outcomes if each.expectation.unit != "number"}
+    assert drift == {"none of 1 row has enough before it to compare with"}
+    assert {state_of(each) for each in outcomes} == {"passed", "nothing"}
 
 
 def test_a_statement_that_opens_with_another_balance_warns(engine: Engine, database_url: str) -> None:

@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 
 from expectations.model import Expectation, Outcome, Scope
-from expectations.page import page_of, state_of
+from expectations.page import page_of
 from expectations.suites import all_suites
 
 SCOPE = Scope(book="main", first=date(2026, 10, 1), last=date(2026, 10, 31))
@@ -60,21 +60,30 @@ def test_listing_the_checks_does_not_import_the_library() -> None:
 
 
 def test_the_page_escapes_what_was_observed_and_loads_nothing() -> None:
-    page = page_of([_outcome(passed=False, observed="<script>alert(1)</script>")], SCOPE)
+    page = page_of([_outcome(passed=False, error="<script>alert(1)</script>")], SCOPE)
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "http://" not in page
     assert "https://" not in page
 
 
-def test_what_cannot_be_evaluated_is_broken_whatever_its_severity() -> None:
-    assert state_of(_outcome(passed=False, error="no such column")) == "error"
-    assert state_of(_outcome(passed=False)) == "warn"
-    assert state_of(_outcome(passed=True)) == "passed"
+def test_the_page_says_nothing_to_check_of_nothing_and_counts_it_apart() -> None:
+    page = page_of([_outcome(passed=True, rows=0), _outcome(passed=True), _outcome(passed=False)], SCOPE)
+    assert page.count(">holds<") == 1
+    assert page.count(">nothing to check<") == 1
+    assert "1 holds, 1 had nothing to check," in page
+    assert "no rows in these days" in page
+    assert "{&#34;" not in page
 
 
-def _outcome(*, passed: bool, observed: str = "{}", error: str | None = None) -> Outcome:
+def _outcome(*, passed: bool, rows: int = 3, error: str | None = None) -> Outcome:
     expectation = Expectation(name="x", batch="b", kind="K", severity="warn", description="X.")
     return Outcome(
-        suite="s", expectation=expectation, passed=passed, observed=observed, unexpected_count=1, rows=3, error=error
+        suite="s",
+        expectation=expectation,
+        passed=passed,
+        unexpected_count=0 if passed else 1,
+        rows=rows,
+        checked=rows,
+        error=error,
     )
