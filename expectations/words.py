@@ -38,10 +38,10 @@ def observed_words(outcome: Outcome) -> str:
 
 def _nothing(outcome: Outcome) -> str:
     if not outcome.rows:
-        return "no rows in these days"
+        return "no rows"
     if outcome.expectation.unit == "number":
         return f"none of {_rows(outcome.rows)} has a value"
-    return f"none of {_rows(outcome.rows)} has enough before it to compare with"
+    return f"none of {_rows(outcome.rows)} can be compared with the weeks before"
 
 
 def _lacking(outcome: Outcome) -> str:

@@ -66,9 +66,9 @@ def test_a_range_tells_how_many_lie_outside_and_how_many_were_not_compared() -> 
 def test_nothing_out_of_nothing_never_holds() -> None:
     for expectation in (REFUSED, FILLED, MOSTLY, KNOWN, ranged(0, 1)):
         nothing = outcome(expectation, rows=0, checked=0)
-        assert (state_of(nothing), observed_words(nothing)) == ("nothing", "no rows in these days")
+        assert (state_of(nothing), observed_words(nothing)) == ("nothing", "no rows")
     new = outcome(ranged(0, 1, "times"), rows=1, checked=0)
-    assert (state_of(new), observed_words(new)) == ("nothing", "none of 1 row has enough before it to compare with")
+    assert (state_of(new), observed_words(new)) == ("nothing", "none of 1 row can be compared with the weeks before")
     empty = outcome(KNOWN, rows=5, checked=0)
     assert (state_of(empty), observed_words(empty)) == ("nothing", "none of 5 rows has a value")
 

@@ -72,7 +72,7 @@ def test_the_page_says_nothing_to_check_of_nothing_and_counts_it_apart() -> None
     assert page.count(">holds<") == 1
     assert page.count(">nothing to check<") == 1
     assert "1 holds, 1 had nothing to check," in page
-    assert "no rows in these days" in page
+    assert "no rows" in page
     assert "{&#34;" not in page
 
 
