@@ -21,6 +21,7 @@ from orchestration.close_result import CloseResult, result_of
 from orchestration.dagster_home import dagster_environment, write_dagster_home
 from orchestration.definitions import JOB_NAME, build_definitions
 from orchestration.failures import original_error
+from orchestration.first_day import first_day_with_data
 from orchestration.lock import one_close
 from orchestration.partitions import Window, check_window
 from orchestration.resources import given_progress, given_runtime
@@ -62,7 +63,8 @@ def close(
             statement_timeout=60_000, pool_recycle=CONNECTION_RECYCLE_SECONDS, max_overflow=4
         )
         _bury_the_dead(instance)
-        results = [_close_window(runtime, window, instance, progress) for window in windows]
+        first_on = _first_on(runtime, first)
+        results = [_close_window(runtime, window, first_on, instance, progress) for window in windows]
     return replace(results[-1], changed=any(result.changed for result in results))
 
 
@@ -71,11 +73,19 @@ def _nights(first: date, last: date) -> list[Window]:
     return [Window(first=day, last=day) for day in days]
 
 
+def _first_on(runtime: Runtime, first: date) -> date:
+    """Return where the days begin: a first close is of days whose files this very close will land."""
+    if runtime.settings.orchestration.first_close_on is not None:
+        return runtime.settings.orchestration.first_close_on
+    with runtime.engine.connect() as connection:
+        return min(first, first_day_with_data(connection, runtime.settings.book) or first)
+
+
 def _close_window(
-    runtime: Runtime, window: Window, instance: DagsterInstance, progress: Progress | None
+    runtime: Runtime, window: Window, first_on: date, instance: DagsterInstance, progress: Progress | None
 ) -> CloseResult:
     job = build_definitions(
-        runtime.settings, runtime=given_runtime(runtime), progress=given_progress(progress)
+        runtime.settings, first_on=first_on, runtime=given_runtime(runtime), progress=given_progress(progress)
     ).resolve_job_def(JOB_NAME)
     try:
         execution = job.execute_in_process(

@@ -6,6 +6,9 @@ of days, one schedule starts it at the cut-off, and `counterfoil close` executes
 
 from __future__ import annotations
 
+from datetime import date
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from ledger_core.settings import Settings, load_settings
@@ -23,15 +26,21 @@ def defs() -> dg.Definitions:
 def build_definitions(
     settings: Settings,
     *,
+    first_on: date | None = None,
     runtime: dg.ResourceDefinition | None = None,
     progress: dg.ResourceDefinition | None = None,
 ) -> dg.Definitions:
-    """Return the whole graph; `runtime` and `progress` replace the resources, for a process that has them already."""
+    """Return the whole graph, with a partition a day from `first_on`, else from the first day that has data.
+
+    `runtime` and `progress` replace the resources, for a process that has them already.
+    """
+    from ledger_core.runtime import system_clock
     from orchestration.assets.graph import assets_of, checks_of, reference_specs
     from orchestration.dbt_graph import project_graph
+    from orchestration.first_day import first_day
     from orchestration.resources import progress_resource, runtime_resource
 
-    days = days_from(settings.orchestration.first_close_on)
+    days = days_from(first_on or first_day(settings, system_clock().date()))
     graph = project_graph(settings)
     assets = assets_of(graph, days)
     job = dg.define_asset_job(

@@ -14,6 +14,8 @@ import dagster as dg
 from ledger_core.errors import InvalidInput
 from ledger_core.settings import Settings
 
+MAX_DAYS = 3_660
+"""Ten years: a range has an event an asset and day, and a day mistyped by a century is not a wish."""
 CUT_OFF_CRON = "0 2 * * *"
 """A fixed accounting cut-off, not a reaction: providers publish a day's files in the first hours of the next (UTC)."""
 
@@ -48,12 +50,21 @@ def window_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext)
 
 
 def check_window(window: Window, settings: Settings, today: date) -> None:
-    """Refuse days that have no partition. Raises `InvalidInput`."""
+    """Refuse days that cannot be closed. Raises `InvalidInput`.
+
+    A day before all data may be closed, for its files may lie in the landing folder still; a setting forbids it.
+    """
     if window.last < window.first:
         raise InvalidInput(f"{window.first} lies after {window.last}.", remedy="Write the range as FROM..TO.")
-    if window.first < settings.orchestration.first_close_on:
+    if window.days > MAX_DAYS:
         raise InvalidInput(
-            f"{window.first} lies before the first day that may be closed, {settings.orchestration.first_close_on}.",
+            f"{window} are {window.days:,} days, and one run closes at most {MAX_DAYS:,}.",
+            remedy="Close it in parts, the oldest first.",
+        )
+    begins = settings.orchestration.first_close_on
+    if begins is not None and window.first < begins:
+        raise InvalidInput(
+            f"{window.first} lies before the first day that may be closed, {begins}.",
             remedy="Set COUNTERFOIL_ORCHESTRATION__FIRST_CLOSE_ON to an earlier day.",
         )
     if window.last > today:

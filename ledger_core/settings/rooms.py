@@ -50,8 +50,8 @@ class OrchestrationSettings(Room):
 
     port: int = Field(default=0, ge=0, le=65535)
     """The Dagster webserver's; 0 takes a free one."""
-    first_close_on: date = date(2024, 1, 1)
-    """The first day that may be closed: where the partitions of the nightly close begin."""
+    first_close_on: date | None = None
+    """The first day that may be closed: where the days of the nightly close begin. Default: the first with data."""
 
 
 class ApiSettings(Room):

@@ -15,6 +15,7 @@ import pytest
 from cli.services import daemon_service, webserver_service
 from ledger_core.actor import Actor
 from ledger_core.files.chart import apply_chart_file
+from ledger_core.files.entries import post_file
 from ledger_core.runtime import open_runtime
 from ledger_core.services import process_group
 from ledger_core.settings import Settings
@@ -35,11 +36,13 @@ STATUS = "query Status($id: ID!) { runOrError(runId: $id) { ... on Run { status 
 
 @pytest.fixture
 def delivered(settings: Settings, tmp_path: Path) -> date:
-    """A home whose landing folders hold a sample; returns its last day."""
+    """A home whose landing folders hold a sample, its postings made by day already; returns its last day."""
     folder = tmp_path / "sample"
     make_sample(folder, days=14, per_day=15, seed=3, clean=False)
     with open_runtime(settings) as runtime:
         apply_chart_file(runtime, folder / "accounts.yaml", book=None, actor=Actor(subject="test"))
+        # The days of the graph begin with the first that any data carry.
+        post_file(runtime.ledger(), runtime.engine, folder / "entries.jsonl", actor=Actor(subject="test"))
         landing = runtime.home / "landing"
         (landing / "entries").mkdir(parents=True, exist_ok=True)
         shutil.copy2(folder / "entries.jsonl", landing / "entries")

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from ledger_core.settings.rooms import OrchestrationSettings
 from ledger_core.actor import Actor
 from ledger_core.errors import DependencyError, InvalidInput
 from ledger_core.files.chart import apply_chart_file
@@ -119,10 +120,13 @@ def test_days_that_have_not_begun_or_lie_before_the_first_are_refused(runtime: R
     today = runtime.clock().date()
     with pytest.raises(InvalidInput, match="has not begun"):
         close(runtime, first=today, last=today + timedelta(days=1))
-    with pytest.raises(InvalidInput, match="before the first day"):
-        close(runtime, first=date(2020, 1, 1), last=today)
+    with pytest.raises(InvalidInput, match="one run closes at most"):
+        close(runtime, first=date(1926, 1, 1), last=today)
     with pytest.raises(InvalidInput, match="lies after"):
         close(runtime, first=today, last=today - timedelta(days=1))
+    runtime.settings = runtime.settings.model_copy(update={"orchestration": OrchestrationSettings(first_close_on=today)})
+    with pytest.raises(InvalidInput, match="before the first day"):
+        close(runtime, first=today - timedelta(days=1), last=today)
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_closed(runtime: Runtime, month: Month) -> None:

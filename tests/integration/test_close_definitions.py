@@ -5,11 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import Engine, text
 
+from ledger_core.settings.rooms import OrchestrationSettings
+from ledger_core.actor import Actor
+from ledger_core.base.embedded import EmbeddedPostgres
+from ledger_core.base.engine import make_engine
+from ledger_core.journal.accounts import account_draft
+from ledger_core.journal.entries import parse_entry
+from ledger_core.runtime import Runtime
 from ledger_core.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -99,7 +108,7 @@ def test_the_schedule_closes_yesterday_and_only_production_starts_it_by_itself(s
     from orchestration.definitions import build_definitions
 
     for env, status in (("test", "STOPPED"), ("production", "RUNNING")):
-        settings = settings_of_graph.model_copy(update={"env": env})
+        settings = settings_of_graph.model_copy(update={"env": env, "orchestration": OrchestrationSettings(first_close_on=date(2026, 10, 1))})
         definitions = build_definitions(settings)
         schedule = definitions.resolve_schedule_def("nightly_close")
         assert schedule.default_status.value == status
@@ -110,3 +119,77 @@ def test_the_schedule_closes_yesterday_and_only_production_starts_it_by_itself(s
         )
         (request,) = schedule.evaluate_tick(context).run_requests or []
         assert request.partition_key == "2026-10-31"
+
+
+def days_of(settings: Settings) -> list[str]:
+    from orchestration.definitions import build_definitions
+
+    graph = build_definitions(settings).resolve_asset_graph()
+    (days,) = {graph.get(key).partitions_def for key in graph.get_all_asset_keys() if graph.get(key).is_materializable}
+    return list(days.get_partition_keys())
+
+
+def test_the_days_begin_with_the_first_that_any_file_or_entry_carries_and_move_back_with_older_ones(
+    settings: Settings, engine: Engine, runtime: Runtime
+) -> None:
+    today = datetime.now(UTC).date()
+    yesterday = today - timedelta(days=1)
+    # Without data: what the next cut-off closes, and today.
+    assert days_of(settings) == [yesterday.isoformat(), today.isoformat()]
+    land(engine, "main", first_on=today - timedelta(days=30))
+    assert days_of(settings)[0] == (today - timedelta(days=30)).isoformat()
+    land(engine, "other", first_on=today - timedelta(days=300))
+    post(runtime, today - timedelta(days=45))
+    assert days_of(settings)[0] == (today - timedelta(days=45)).isoformat()
+    assert len(days_of(settings)) == 46
+    land(engine, "main", first_on=today - timedelta(days=20), interval_from=today - timedelta(days=60))
+    assert days_of(settings)[0] == (today - timedelta(days=60)).isoformat()
+    # What is said by hand wins, in either direction.
+    for said in (today - timedelta(days=5), today - timedelta(days=400)):
+        assert days_of(settings.model_copy(update={"orchestration": OrchestrationSettings(first_close_on=said)}))[0] == said.isoformat()
+
+
+def test_a_database_that_was_never_migrated_has_no_first_day(postgres: tuple[EmbeddedPostgres, int]) -> None:
+    from orchestration.first_day import first_day_with_data
+
+    embedded, port = postgres
+    bare = make_engine(embedded.url(port, "postgres"), role="login", pool_size=1)
+    with bare.connect() as connection:
+        assert first_day_with_data(connection, "main") is None
+    bare.dispose()
+
+
+def land(engine: Engine, book: str, *, first_on: date, interval_from: date | None = None) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "insert into raw.files (file_id, book, source, provider, account, name, sha256, stored_sha256, bytes,"
+                " object_name, received_at, record_type, parser_version, status, rows_read, rows_accepted,"
+                " rows_quarantined, first_on, last_on, interval_from, interval_to)"
+                " values (:id, :book, 'stripe_report', 'stripe', 'default', 'f', :sha, :sha, 1, 'o', now(), 'x', 1,"
+                " 'landed', 1, 1, 0, :first, :first, :from, :first)"
+            ),
+            {"id": (made := uuid4()), "book": book, "sha": made.hex * 2, "first": first_on, "from": interval_from},
+        )
+
+
+def post(runtime: Runtime, day: date) -> None:
+    actor = Actor(subject="tests")
+    ledger = runtime.ledger()
+    codes = ("assets:bank:main:usd", "revenue:sales:usd")
+    drafts = [
+        account_draft(code=code, type=kind, currency="USD")
+        for code, kind in zip(codes, ("asset", "revenue"), strict=True)
+    ]
+    ledger.apply_accounts(drafts, actor=actor)
+    entry = {
+        "effective_at": f"{day}T23:30:00Z",
+        "external_id": "one",
+        "description": "a sale",
+        "postings": [
+            {"account": codes[0], "direction": "debit", "amount": "100", "currency": "USD"},
+            {"account": codes[1], "direction": "credit", "amount": "100", "currency": "USD"},
+        ],
+        "metadata": {},
+    }
+    ledger.post_entries([parse_entry(entry)], actor=actor)
