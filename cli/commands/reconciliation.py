@@ -55,6 +55,9 @@ def reconcile(
 @breaks_app.command("list")
 def breaks_list(
     status: Annotated[str | None, typer.Option("--status", help="open or closed; default: open.")] = "open",
+    closed_from: Annotated[
+        datetime | None, typer.Option("--closed-from", formats=["%Y-%m-%d"], help="Closed on this day or later.")
+    ] = None,
     json: JsonFlag = False,
     book: BookOption = None,
 ) -> None:
@@ -62,7 +65,9 @@ def breaks_list(
     from reconciliation.breaks.queue import list_breaks
 
     with opened(book, quiet=json) as runtime, runtime.engine.connect() as connection:
-        found = [item.as_json() for item in list_breaks(connection, runtime.settings.book, status=status)]
+        since = closed_from.date() if closed_from else None
+        listed = list_breaks(connection, runtime.settings.book, status=status, closed_from=since)
+        found = [item.as_json() for item in listed]
     if json:
         print_json(found)
         return

@@ -80,6 +80,7 @@ def list_breaks(
     status: str | None = "open",
     break_class: str | None = None,
     leg: str | None = None,
+    closed_from: date | None = None,
     limit: int | None = None,
 ) -> list[Break]:
     """Return the breaks of `book`, the most pressing first; None for a filter means all.
@@ -90,7 +91,7 @@ def list_breaks(
         raise InvalidInput(f"there is no status {status!r}.", remedy=f"Use {' or '.join(STATUSES)}.")
     rows = connection.execute(
         text(_LIST),
-        {"book": book, "status": status, "class": break_class, "leg": leg, "most": limit},
+        {"book": book, "status": status, "class": break_class, "leg": leg, "from": closed_from, "most": limit},
     ).mappings()
     return [_break(row) for row in rows]
 
@@ -163,6 +164,7 @@ _LIST = (
     and (cast(:status as text) is null or breaks.status = :status)
     and (cast(:class as text) is null or breaks.class = :class)
     and (cast(:leg as text) is null or breaks.leg = :leg)
+    and (cast(:from as date) is null or breaks.closed_on >= :from)
 order by breaks.priority, breaks.opened_on, breaks.leg, breaks.key, breaks.break_id
 limit :most
 """

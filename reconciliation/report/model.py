@@ -23,6 +23,11 @@ MAX_BREAKS_LISTED = 2_000
 """A page of more rows helps nobody; the page says how many it leaves out, `breaks list` has them all."""
 MAX_PENDING_LISTED = 500
 BASIS_POINTS = 10_000
+MAX_CHANGES_LISTED = 200
+"""Of each kind: a good night closes a thousand breaks, and nobody reads them one by one."""
+MAX_FILES_LISTED = 500
+MAX_COVERAGE_DAYS = 92
+"""A quarter of each source; the columns beside count every day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +189,10 @@ class Coverage:
     source: str
     days: tuple[CoverageDay, ...]
 
+    @property
+    def shown(self) -> tuple[CoverageDay, ...]:
+        return self.days[-MAX_COVERAGE_DAYS:]
+
     def count(self, state: str) -> int:
         return sum(1 for day in self.days if day.state == state)
 
@@ -198,6 +207,15 @@ class Change:
     key: str
     amount: Money
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeTotal:
+    """How many breaks changed in one way, the first of them on `since`."""
+
+    kind: str
+    count: int
+    since: date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +254,10 @@ class Report:
     bridges: tuple[Bridge, ...]
     coverage: tuple[Coverage, ...]
     changes: tuple[Change, ...]
+    change_totals: tuple[ChangeTotal, ...]
+    """Of every kind that there is: `changes` may hold fewer."""
     files: tuple[InputFile, ...]
+    files_total: int
     has_marts: bool = True
     """False when the marts hold a later run: what only they know is then left out, and the page says so."""
     reasons: tuple[str, ...] = ()

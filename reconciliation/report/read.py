@@ -18,8 +18,11 @@ from reconciliation.report.amounts import format_day
 from reconciliation.report.marts import read_bridges, read_coverage, read_pending, read_statement
 from reconciliation.report.model import (
     MAX_BREAKS_LISTED,
+    MAX_CHANGES_LISTED,
+    MAX_FILES_LISTED,
     BreakRow,
     Change,
+    ChangeTotal,
     ClassTotal,
     InputFile,
     Rate,
@@ -46,9 +49,7 @@ def read_report(connection: Connection, run_id: str) -> Report:
         book=run.book, ordinal=run.ordinal, as_of=run.as_of,
     )  # fmt: skip
     has_marts = _pinned_run(connection) == run_id
-    changes = _changes(connection, run, previous.ordinal if previous else 0)
-    fresh = {change.break_id for change in changes if change.kind in {"opened", "reopened"}}
-    files = _files(connection, run)
+    since = previous.ordinal if previous else 0
     return Report(
         run_id=run.run_id,
         book=run.book,
@@ -63,7 +64,7 @@ def read_report(connection: Connection, run_id: str) -> Report:
         rates=_rates(connection, run.run_id),
         previous_rates=_rates(connection, previous.run_id) if previous else (),
         history=_history(connection, run),
-        breaks=_breaks(connection, run, fresh, has_marts),
+        breaks=_breaks(connection, run, since, has_marts),
         totals=_totals(connection, run),
         pending=read_pending(connection) if has_marts else (),
         pending_total=sum(rate.pending for rate in _rates(connection, run.run_id)),
@@ -71,8 +72,10 @@ def read_report(connection: Connection, run_id: str) -> Report:
         statement=read_statement(connection, run, previous.as_of if previous else None) if has_marts else (),
         bridges=read_bridges(connection) if has_marts else (),
         coverage=read_coverage(connection) if has_marts else (),
-        changes=changes,
-        files=files,
+        changes=_changes(connection, run, since),
+        change_totals=_change_totals(connection, run, since),
+        files=_files(connection, run),
+        files_total=_files_total(connection, run),
         has_marts=has_marts,
         reasons=tuple(_reason(reason) for reason in run.reasons),
     )
@@ -142,13 +145,16 @@ def _totals(connection: Connection, run: Row[Any]) -> tuple[ClassTotal, ...]:
     )
 
 
-def _breaks(connection: Connection, run: Row[Any], fresh: set[str], has_marts: bool) -> tuple[BreakRow, ...]:
+def _breaks(connection: Connection, run: Row[Any], since: int, has_marts: bool) -> tuple[BreakRow, ...]:
     rows = every(
         connection,
-        'select *, class as "break_class", greatest(cast(:as_of as date) - opened_on, 0) as age_days'
+        'select *, class as "break_class", greatest(cast(:as_of as date) - opened_on, 0) as age_days,'
+        " exists (select 1 from recon.break_events as events"
+        "  where events.book = :book and events.break_id = breaks.break_id and events.event in ('opened', 'reopened')"
+        "  and events.run_ordinal > :since and events.run_ordinal <= :ordinal) as is_new"
         " from recon.breaks where book = :book and status = 'open' and opened_on <= :as_of"
         " order by priority, opened_on, leg, class, key, break_id limit :most",
-        book=run.book, as_of=run.as_of, most=MAX_BREAKS_LISTED,
+        book=run.book, as_of=run.as_of, since=since, ordinal=run.ordinal, most=MAX_BREAKS_LISTED,
     )  # fmt: skip
     paths = paths_of(connection, rows) if has_marts else {}
     return tuple(
@@ -167,7 +173,7 @@ def _breaks(connection: Connection, run: Row[Any], fresh: set[str], has_marts: b
             opened_on=row.opened_on,
             age_days=row.age_days,
             assignee=row.assignee,
-            is_new=row.break_id in fresh,
+            is_new=row.is_new,
             path=paths.get(row.break_id, ()),
         )
         for row in rows
@@ -177,11 +183,14 @@ def _breaks(connection: Connection, run: Row[Any], fresh: set[str], has_marts: b
 def _changes(connection: Connection, run: Row[Any], since: int) -> tuple[Change, ...]:
     rows = every(
         connection,
-        'select events.*, events.class as "event_class", breaks.leg, breaks.key, breaks.currency, breaks.resolution'
-        " from recon.break_events as events inner join recon.breaks as breaks using (book, break_id)"
-        " where events.book = :book and events.run_ordinal > :since and events.run_ordinal <= :ordinal"
-        " order by events.event, breaks.leg, breaks.key, events.break_id, events.run_ordinal",
-        book=run.book, since=since, ordinal=run.ordinal,
+        "with numbered as ("
+        '  select events.*, events.class as "event_class", breaks.leg, breaks.key, breaks.currency, breaks.resolution,'
+        "  row_number() over (partition by events.event"
+        "   order by breaks.leg, breaks.key, events.break_id, events.run_ordinal) as number"
+        "  from recon.break_events as events inner join recon.breaks as breaks using (book, break_id)"
+        "  where events.book = :book and events.run_ordinal > :since and events.run_ordinal <= :ordinal"
+        ") select * from numbered where number <= :most order by event, number",
+        book=run.book, since=since, ordinal=run.ordinal, most=MAX_CHANGES_LISTED,
     )  # fmt: skip
     return tuple(
         Change(
@@ -194,6 +203,16 @@ def _changes(connection: Connection, run: Row[Any], since: int) -> tuple[Change,
         )
         for row in rows
     )
+
+
+def _change_totals(connection: Connection, run: Row[Any], since: int) -> tuple[ChangeTotal, ...]:
+    rows = every(
+        connection,
+        "select event, count(*) as events, min(happened_on) as since from recon.break_events"
+        " where book = :book and run_ordinal > :since and run_ordinal <= :ordinal group by event order by event",
+        book=run.book, since=since, ordinal=run.ordinal,
+    )  # fmt: skip
+    return tuple(ChangeTotal(kind=row.event, count=row.events, since=row.since) for row in rows)
 
 
 def _change_detail(row: Row[Any]) -> str:
@@ -209,9 +228,11 @@ def _files(connection: Connection, run: Row[Any]) -> tuple[InputFile, ...]:
     rows = every(
         connection,
         "select files.* from recon.run_files inner join raw.current_files as files using (file_id)"
-        " where run_files.run_id = :run_id order by files.source, files.name, files.sha256",
-        run_id=run.run_id,
-    )
+        " where run_files.run_id = :run_id"
+        " order by coalesce(files.last_on, files.interval_to) desc nulls last, files.source, files.name, files.sha256"
+        " limit :most",
+        run_id=run.run_id, most=MAX_FILES_LISTED,
+    )  # fmt: skip
     return tuple(
         InputFile(
             source=row.source,
@@ -223,6 +244,12 @@ def _files(connection: Connection, run: Row[Any]) -> tuple[InputFile, ...]:
         )
         for row in rows
     )
+
+
+def _files_total(connection: Connection, run: Row[Any]) -> int:
+    row = one(connection, "select count(*) as files from recon.run_files where run_id = :run_id", run_id=run.run_id)
+    assert row is not None
+    return int(row.files)
 
 
 def _reason(reason: dict[str, Any]) -> str:

@@ -11,11 +11,19 @@ from markupsafe import Markup
 from ledger_core.journal.money import Money
 from reconciliation.report.amounts import format_rate_change
 from reconciliation.report.chart import bar, rate_chart
-from reconciliation.report.model import AGE_BUCKETS, BASIS_POINTS, BreakRow, Change, ClassTotal, Rate, Report
+from reconciliation.report.model import (
+    AGE_BUCKETS,
+    BASIS_POINTS,
+    MAX_CHANGES_LISTED,
+    BreakRow,
+    Change,
+    ChangeTotal,
+    ClassTotal,
+    Rate,
+    Report,
+)
 from reconciliation.report.words import CHANGES, LEGS, MARKS, VERDICTS, class_meaning, class_words
 from reconciliation.runs.match_rate import items_due, rate_in
-
-MAX_CHANGES_LISTED = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +58,9 @@ class ClassRow:
 class ChangeGroup:
     words: str
     rows: tuple[Change, ...]
+    total: int
+    command: str
+    """What lists them all."""
 
     @property
     def shown(self) -> tuple[Change, ...]:
@@ -93,8 +104,8 @@ def view_of(report: Report) -> View:
         item_rate=rate_in(BASIS_POINTS, matched=matched, breaks=breaks),
         items_matched=matched,
         items_due=items_due(matched=matched, breaks=breaks),
-        opened=sum(1 for change in report.changes if change.kind in {"opened", "reopened"}),
-        closed=sum(1 for change in report.changes if change.kind == "closed"),
+        opened=sum(each.count for each in report.change_totals if each.kind in {"opened", "reopened"}),
+        closed=sum(each.count for each in report.change_totals if each.kind == "closed"),
         days_complete=sum(row.count("complete") for row in report.coverage),
         days_expected=sum(len(row.days) - row.count("not_expected") for row in report.coverage),
         # The chart escapes what it prints; nothing else on the page is trusted as markup.
@@ -103,7 +114,7 @@ def view_of(report: Report) -> View:
         buckets=tuple(name for name, _ in AGE_BUCKETS),
         classes=classes,
         bucket_totals=tuple(sum(row.counts[index] for row in classes) for index in range(len(AGE_BUCKETS))),
-        changes=_changes(report.changes),
+        changes=_changes(report),
         listed=frozenset(row.break_id for row in report.breaks),
         breaks_total=breaks_total,
         unlisted=breaks_total - len(report.breaks),
@@ -158,9 +169,21 @@ def _class_row(name: str, totals: Sequence[ClassTotal], rows: Sequence[BreakRow]
     )
 
 
-def _changes(changes: Sequence[Change]) -> tuple[ChangeGroup, ...]:
+def _changes(report: Report) -> tuple[ChangeGroup, ...]:
+    totals = {each.kind: each for each in report.change_totals}
     return tuple(
-        ChangeGroup(words=words, rows=rows)
+        ChangeGroup(
+            words=words,
+            rows=tuple(change for change in report.changes if change.kind == kind),
+            total=totals[kind].count,
+            command=_command(report.book, totals[kind]),
+        )
         for kind, words in CHANGES.items()
-        if (rows := tuple(change for change in changes if change.kind == kind))
+        if kind in totals
     )
+
+
+def _command(book: str, total: ChangeTotal) -> str:
+    """Return the command that lists all of a kind: of what is open the whole queue, of what closed since when."""
+    closed = f" --status closed --closed-from {total.since}" if total.kind == "closed" else ""
+    return f"counterfoil breaks list --book {book}{closed}"

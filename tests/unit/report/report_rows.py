@@ -11,6 +11,7 @@ from reconciliation.report.model import (
     Bridge,
     BridgeStep,
     Change,
+    ChangeTotal,
     ClassTotal,
     Coverage,
     CoverageDay,
@@ -127,6 +128,8 @@ def report(**changes: object) -> Report:
         ),
         coverage=(Coverage(source=EVIL, days=(CoverageDay(on=AS_OF, state="complete", detail=EVIL),)),),
         changes=(Change(kind="opened", break_id=rows[0].break_id, leg="A", key="txn_1", amount=usd(100), detail=EVIL),),
+        change_totals=(ChangeTotal(kind="opened", count=1, since=AS_OF),),
+        files_total=1,
         files=(
             InputFile(source="camt053", name=EVIL, sha256="f" * 64, rows_read=1, rows_accepted=1, rows_quarantined=0),
         ),

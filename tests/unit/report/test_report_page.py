@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import re
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from reconciliation.report.chart import rate_chart
-from reconciliation.report.model import RunPoint
+from reconciliation.report.model import Coverage, CoverageDay, RunPoint
 from reconciliation.report.page import page_of
 from reconciliation.report.view import view_of
 from reconciliation.runs.match_rate import decimal_rate
@@ -130,3 +131,15 @@ def test_the_chart_is_well_formed_and_stays_in_its_frame(runs: int) -> None:
 def test_a_chart_of_nothing_is_nothing() -> None:
     assert rate_chart((), "A") == ""
     assert rate_chart((RunPoint(run_id="x", as_of=rows.AS_OF, rates=(rows.rate(0, 0),)),), "A") == ""
+
+
+def test_a_quarter_of_the_days_is_drawn_and_every_day_is_counted() -> None:
+    days = tuple(
+        CoverageDay(on=rows.AS_OF - timedelta(days=back), state="missing" if back > 95 else "complete", detail="d")
+        for back in range(99, -1, -1)
+    )
+    page = page_of(rows.report(coverage=(Coverage(source="stripe", days=days),)))
+    assert "the last 92 of 100 days" in page
+    assert page.count('<i class="complete" title=') == 92
+    assert ">96</td>" in page
+    assert ">4</td>" in page
