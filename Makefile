@@ -30,7 +30,7 @@ wheel: setup ## Build dist/counterfoil-*.whl
 
 .PHONY: docs
 docs: setup ## What each model is, in dist/docs/index.html: one page, to be opened without a server or the network
-	$(BIN)/python -m reconciliation.dbt_docs dist/docs/index.html
+	$(BIN)/python -m reconciliation.runs.dbt_docs dist/docs/index.html
 
 ##@ Set up
 .PHONY: setup

@@ -7,7 +7,6 @@ of days, one schedule starts it at the cut-off, and `counterfoil close` executes
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
 
 import dagster as dg
 

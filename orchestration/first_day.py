@@ -61,7 +61,7 @@ _TABLES = """
 select count(*)
 from pg_class as relation
 inner join pg_namespace as namespace on namespace.oid = relation.relnamespace
-where (namespace.nspname, relation.relname) in (('raw', 'files'), ('ledger', 'posted_postings'))
+where (namespace.nspname, relation.relname) in (('raw', 'current_files'), ('ledger', 'posted_postings'))
 """
 
 # By account, because postings are indexed by account and time: an index look-up each, whatever the ledger's size.
@@ -83,7 +83,7 @@ entries as (
 ),
 
 files as (
-    select min(coalesce(interval_from, first_on)) as first_on from raw.files where book = :book
+    select min(coalesce(interval_from, first_on)) as first_on from raw.current_files where book = :book
 )
 
 select least((entries.first_at at time zone 'UTC')::date, files.first_on)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciliation.dbt_docs import main
+from reconciliation.runs.dbt_docs import main
 
 pytestmark = [
     pytest.mark.browser,

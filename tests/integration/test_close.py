@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from ledger_core.settings.rooms import OrchestrationSettings
 from ledger_core.actor import Actor
 from ledger_core.errors import DependencyError, InvalidInput
 from ledger_core.files.chart import apply_chart_file
 from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings, child_environment
+from ledger_core.settings.rooms import OrchestrationSettings
 from orchestration import close as close_module
 from orchestration.close import close
 from orchestration.lock import one_close
@@ -124,7 +124,9 @@ def test_days_that_have_not_begun_or_lie_before_the_first_are_refused(runtime: R
         close(runtime, first=date(1926, 1, 1), last=today)
     with pytest.raises(InvalidInput, match="lies after"):
         close(runtime, first=today, last=today - timedelta(days=1))
-    runtime.settings = runtime.settings.model_copy(update={"orchestration": OrchestrationSettings(first_close_on=today)})
+    runtime.settings = runtime.settings.model_copy(
+        update={"orchestration": OrchestrationSettings(first_close_on=today)}
+    )
     with pytest.raises(InvalidInput, match="before the first day"):
         close(runtime, first=today - timedelta(days=1), last=today)
 

@@ -12,14 +12,16 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, text
 
-from ledger_core.settings.rooms import OrchestrationSettings
 from ledger_core.actor import Actor
 from ledger_core.base.embedded import EmbeddedPostgres
 from ledger_core.base.engine import make_engine
+from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import account_draft
 from ledger_core.journal.entries import parse_entry
+from ledger_core.ports import Ask
 from ledger_core.runtime import Runtime
 from ledger_core.settings import Settings
+from ledger_core.settings.rooms import OrchestrationSettings
 
 pytestmark = pytest.mark.integration
 
@@ -108,7 +110,9 @@ def test_the_schedule_closes_yesterday_and_only_production_starts_it_by_itself(s
     from orchestration.definitions import build_definitions
 
     for env, status in (("test", "STOPPED"), ("production", "RUNNING")):
-        settings = settings_of_graph.model_copy(update={"env": env, "orchestration": OrchestrationSettings(first_close_on=date(2026, 10, 1))})
+        settings = settings_of_graph.model_copy(
+            update={"env": env, "orchestration": OrchestrationSettings(first_close_on=date(2026, 10, 1))}
+        )
         definitions = build_definitions(settings)
         schedule = definitions.resolve_schedule_def("nightly_close")
         assert schedule.default_status.value == status
@@ -146,7 +150,10 @@ def test_the_days_begin_with_the_first_that_any_file_or_entry_carries_and_move_b
     assert days_of(settings)[0] == (today - timedelta(days=60)).isoformat()
     # What is said by hand wins, in either direction.
     for said in (today - timedelta(days=5), today - timedelta(days=400)):
-        assert days_of(settings.model_copy(update={"orchestration": OrchestrationSettings(first_close_on=said)}))[0] == said.isoformat()
+        assert (
+            days_of(settings.model_copy(update={"orchestration": OrchestrationSettings(first_close_on=said)}))[0]
+            == said.isoformat()
+        )
 
 
 def test_a_database_that_was_never_migrated_has_no_first_day(postgres: tuple[EmbeddedPostgres, int]) -> None:
@@ -181,7 +188,7 @@ def post(runtime: Runtime, day: date) -> None:
         account_draft(code=code, type=kind, currency="USD")
         for code, kind in zip(codes, ("asset", "revenue"), strict=True)
     ]
-    ledger.apply_accounts(drafts, actor=actor)
+    apply_accounts(ledger, drafts, Ask(actor=actor))
     entry = {
         "effective_at": f"{day}T23:30:00Z",
         "external_id": "one",
@@ -192,4 +199,4 @@ def post(runtime: Runtime, day: date) -> None:
         ],
         "metadata": {},
     }
-    ledger.post_entries([parse_entry(entry)], actor=actor)
+    ledger.append([parse_entry(entry)], Ask(actor=actor))

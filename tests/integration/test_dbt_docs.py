@@ -12,8 +12,9 @@ from sqlalchemy import Engine
 
 from ledger_core.errors import CannotRun
 from ledger_core.settings import Settings
-from reconciliation.dbt_docs import main, without_network
-from reconciliation.runs.dbt_runner import PROJECT, Dbt
+from reconciliation.runs.code_version import project_folder
+from reconciliation.runs.dbt_docs import main, without_network
+from reconciliation.runs.dbt_runner import Dbt
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +38,7 @@ def test_without_a_home_the_page_is_made_of_the_project_and_no_home_is_made(
     assert [path.name for path in tmp_path.iterdir()] == ["docs"]
     assert "One row per account of the book's chart" in page
     assert catalog_of(page)["nodes"] == {}
-    assert str(PROJECT) not in page
+    assert str(project_folder()) not in page
 
 
 def test_with_a_home_the_page_knows_the_columns_that_the_database_really_has(
@@ -63,6 +64,6 @@ def test_a_page_that_takes_no_policy_is_refused() -> None:
 
 
 def test_the_first_page_names_models_that_there_are() -> None:
-    named = set(re.findall(r"`((?:fct|dim|int|stg)_\w+)`", (PROJECT / "models" / "overview.md").read_text()))
+    named = set(re.findall(r"`((?:fct|dim|int|stg)_\w+)`", (project_folder() / "models" / "overview.md").read_text()))
     assert named
-    assert named <= {path.stem for path in (PROJECT / "models").rglob("*.sql")}
+    assert named <= {path.stem for path in (project_folder() / "models").rglob("*.sql")}

@@ -120,6 +120,7 @@ def test_what_was_found_is_told_in_rows_and_figures(stripe_days: Engine, databas
 
 def test_a_first_day_has_rows_and_nothing_to_compare_them_with(engine: Engine, database_url: str) -> None:
     with engine.begin() as connection:
+        mirror_contract(connection.connection.cursor(), CONTRACT)
         _land_items(connection, LAST, rows=4, fee="0.30")
     outcomes = validate(stripe_report.suite(), Scope(book="main", first=LAST, last=LAST), database_url)
     drift = {observed_words(each) for each in outcomes if each.expectation.unit != "number"}

@@ -6,7 +6,9 @@ import pytest
 import yaml
 
 from ledger_core.actor import Actor
+from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import account_draft
+from ledger_core.ports import Ask
 from sample.chart import render_chart
 
 pytestmark = pytest.mark.integration
@@ -18,7 +20,7 @@ def demo_books(api, http):
     known = {account["code"] for account in http.get("/finance/accounts", params={"limit": 500}).json()["accounts"]}
     chart = yaml.safe_load(render_chart())["accounts"]
     missing = [account_draft(**account) for account in chart if account["code"] not in known]
-    api.runtime.ledger().apply_accounts(missing, actor=Actor(subject="tests"))
+    apply_accounts(api.runtime.ledger(), missing, Ask(actor=Actor(subject="tests")))
 
 
 def test_every_example_of_the_page_works_from_top_to_bottom(http, demo_books):

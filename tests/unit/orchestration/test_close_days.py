@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ledger_core.settings.rooms import OrchestrationSettings
 from ledger_core.errors import InvalidInput
 from ledger_core.settings import Settings
+from ledger_core.settings.rooms import OrchestrationSettings
 from orchestration.first_day import first_day
 from orchestration.partitions import MAX_DAYS, Window, check_window
 
@@ -17,7 +17,12 @@ TODAY = date(2026, 11, 26)
 
 
 def settings_of(home: Path, first_close_on: date | None = None) -> Settings:
-    return Settings(home_path=home, database_url=None, env="test", orchestration=OrchestrationSettings(first_close_on=first_close_on))
+    return Settings(
+        home_path=home,
+        database_url=None,
+        env="test",
+        orchestration=OrchestrationSettings(first_close_on=first_close_on),
+    )
 
 
 def test_without_a_database_the_days_begin_with_the_one_that_the_next_cut_off_closes(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 from ledger_core.errors import CannotRun, ConfigurationError, CounterfoilError
 from ledger_core.runtime import ensure_database
 from ledger_core.settings import Settings, load_settings
-from reconciliation.runs.dbt_runner import PROJECT, Dbt
+from reconciliation.runs.code_version import project_folder
+from reconciliation.runs.dbt_runner import Dbt
 
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data:; "
@@ -41,7 +42,8 @@ def make_docs(settings: Settings, destination: Path) -> bool:
         page = Dbt(home=home, database_url=ensure_database(settings)).docs_page(with_catalog=True)
     destination.parent.mkdir(parents=True, exist_ok=True)
     # Where the project lies on this machine is nobody's business.
-    destination.write_text(without_network(page).replace(str(PROJECT), PROJECT.name), encoding="utf-8")
+    project = project_folder()
+    destination.write_text(without_network(page).replace(str(project), project.name), encoding="utf-8")
     return home is not None
 
 
@@ -53,7 +55,7 @@ def without_network(page: str) -> str:
     if page.count(_HEAD) != 1:
         raise CannotRun(
             "dbt's page has another head than expected: no policy can be put into it.",
-            remedy="Look at dbt's docs/index.html of the installed version and mend reconciliation/dbt_docs.py.",
+            remedy="Look at dbt's docs/index.html of the installed version and mend reconciliation/runs/dbt_docs.py.",
         )
     policy = f'{_HEAD}<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     page = page.replace(_HEAD, policy).replace(_ICON, '<link rel="icon" href="data:,">')
@@ -64,7 +66,7 @@ def without_network(page: str) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Make the page that the argument names."""
-    parser = argparse.ArgumentParser(prog="python -m reconciliation.dbt_docs")
+    parser = argparse.ArgumentParser(prog="python -m reconciliation.runs.dbt_docs")
     parser.add_argument("out", type=Path, metavar="OUT")
     options = parser.parse_args(arguments)
     try:
