@@ -41,7 +41,7 @@ def sample_make(
 
 
 def ingest(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="stripe_report or camt053.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Whose files these are, say stripe_report.")],
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, or folders of files.")],
     account: Annotated[str | None, typer.Option("--account", help="The account at that provider.")] = None,
     json: JsonFlag = False,

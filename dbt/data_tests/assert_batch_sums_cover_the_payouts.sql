@@ -10,7 +10,7 @@ with item_sums as (
 unequal as (
 
     select payouts.payout_id
-    from {{ ref('int_payouts') }} as payouts
+    from {{ ref('int_psp_payouts') }} as payouts
     inner join item_sums
         on payouts.provider = item_sums.provider
         and payouts.account = item_sums.account

@@ -6,7 +6,7 @@ where items.net_minor is null or items.fee_minor is null or items.gross_minor is
 union all
 
 select 'payout' as side, payouts.payout_id as key
-from {{ ref('int_payouts') }} as payouts
+from {{ ref('int_psp_payouts') }} as payouts
 where payouts.net_minor is null
 
 union all

@@ -5,12 +5,18 @@ from __future__ import annotations
 from expectations.model import Batch, Suite, rows_refused
 
 DAYS = """
-    with sources as (select distinct source, account, record_type from analytics.fct_source_coverage),
+    with sources as (
+        select distinct
+            coverage.source, coverage.account, coverage.record_type,
+            coverage.source in (select declared.source from raw.sources as declared where declared.kind = 'bank')
+                as is_bank
+        from analytics.fct_source_coverage as coverage
+    ),
     days as (select day::date as covered_on from generate_series(:first::date, :last::date, interval '1 day') as day)
     select
         sources.source, sources.account, sources.record_type, days.covered_on,
         -- A bank states on business days; a report covers every day.
-        coalesce(coverage.is_expected, sources.source <> 'camt053' or extract(isodow from days.covered_on) <= 5)
+        coalesce(coverage.is_expected, not sources.is_bank or extract(isodow from days.covered_on) <= 5)
             as is_expected,
         coalesce(coverage.is_present, false) as is_present,
         coalesce(coverage.is_complete, false) as is_complete

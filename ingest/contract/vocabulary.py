@@ -1,10 +1,8 @@
 """What a source promises, declared once: the vocabulary in which `ingest/sources/<source>/contract.py` is written.
 
-Not a parser and not a table. Parsers read the columns, the delimiter and the format here; the claims on bank lines and
-the canonical events are mirrored from here into the database. The raw tables are frozen in a migration and the
-published page is written by hand; tests say when either parts from this. Nobody reads `encoding`, `scale`, `sign`,
-`time_zone` and `currency_case`: they tell people what the parsers and the staging models do, each of which states it
-again.
+Not a parser and not a table. Parsers read the columns, the delimiter and the format here; `raw.sources`, which SQL asks
+for kind, unit and zone, the claims on bank lines and the canonical events are mirrored from here into the database. The
+raw tables are frozen in a migration and the published page is written by hand; tests say when either parts from this.
 
 The invariant: a value reaches a raw table exactly as it came, or not at all. A contract says what is checked, never how
 something is converted; conversion is dbt's staging.
@@ -23,6 +21,17 @@ MAX_FIELD_CHARS = 32_768
 ISO 20022 an additional text at 500. A longer one is a lost quote or an attack."""
 
 
+class SourceKind(StrEnum):
+    """Whose word a source brings. Code that matches asks for the kind, never for a source's name."""
+
+    PSP = "psp"
+    """A provider's items and payouts."""
+    BANK = "bank"
+    """Statements of the company's own bank accounts."""
+    RAIL = "rail"
+    """What became of payments that the company itself sent."""
+
+
 class Scale(StrEnum):
     """How many of the source's units make one major unit of the currency."""
 
@@ -33,6 +42,7 @@ class Scale(StrEnum):
     X100_ALWAYS = "x100_always"
     """Hundredths for every currency, yen included (PayPal)."""
     SIX_DECIMALS = "six_decimals"
+    """Decimal text in major units, always with six decimals (dLocal)."""
 
 
 class Sign(StrEnum):
@@ -111,13 +121,26 @@ class RecordType:
         return tuple(column.name for column in self.columns if column.mandatory)
 
 
+class Purpose(StrEnum):
+    """What it means when the pattern of a claim is found."""
+
+    OWNERSHIP = "ownership"
+    """The line is the provider's."""
+    PAYOUT_REFERENCE = "payout_reference"
+    """The line carries a reference of the provider's, so that it never falls back on its amount."""
+
+
+CLAIMED_FIELDS = frozenset({"counterparty_name", "remittance", "additional_info"})
+"""The texts that a bank line of any format has, by their names in the staging models of bank lines."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Which bank lines are a provider's: `pattern` (a Postgres `~*` expression) found in `field`."""
+    """What a provider's bank lines look like, at any bank: `pattern` (a Postgres `~*` expression) in `field`."""
 
-    provider: str
     field: str
     pattern: str
+    purpose: Purpose = Purpose.OWNERSHIP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +148,9 @@ class Contract:
     """Everything a source promises about its files."""
 
     source: str
-    provider: str
+    kind: SourceKind
+    provider: str | None
+    """None for a bank: it speaks for nobody but the account holder."""
     parser_version: int
     """Raised whenever the same bytes would give other rows."""
     format: str
@@ -142,12 +167,19 @@ class Contract:
     """The provider's types to canonical events. A type that is not here is kept as it is: the break
     `unclassified_type`."""
     claims: tuple[Claim, ...] = ()
+    """Which bank lines are this provider's."""
     kept_columns: str | None = None
     """Columns outside the list that are expected: kept in `extra` without a warning."""
     free_text_columns: str | None = None
     """Names of columns outside the list whose text is searched for card numbers."""
     personal_columns: str | None = None
     """Names of columns outside the list that are not stored."""
+
+    def __post_init__(self) -> None:
+        if self.kind is SourceKind.BANK:
+            assert self.provider is None, f"{self.source}: a bank is no provider"
+            assert not self.claims, f"{self.source}: a bank claims nothing, providers claim its lines"
+        assert {claim.field for claim in self.claims} <= CLAIMED_FIELDS, f"{self.source}: no such text of a bank line"
 
     def record_type(self, name: str) -> RecordType:
         """Return the record type called `name`."""

@@ -24,7 +24,7 @@ from sqlalchemy import Engine
 from ingest.contract.rows import Batch, ControlTotal, Reader, Source
 from ingest.formats.sniffing import HEAD_BYTES, refuse_strangers
 from ingest.landing import raw_tables, stored_bytes
-from ingest.sources import find_source
+from ingest.sources import contracts, find_source
 from ledger_core.base.encryption import KEY_BYTES
 from ledger_core.base.objects import ObjectStore
 from ledger_core.errors import DependencyError, IntegrityError, InvalidInput
@@ -115,7 +115,9 @@ def land(
             remedy="Name a file, or a folder with files in it; hidden files and folders inside it are passed over.",
         )
     with landing.transaction() as cursor:
-        raw_tables.mirror_contract(cursor, landing.source.contract)
+        # Of every source: whose a bank's lines are is said by the providers' contracts.
+        for contract in contracts().values():
+            raw_tables.mirror_contract(cursor, contract)
     return [landing.land(path) for path in files]
 
 

@@ -169,9 +169,14 @@ def insert_key(cursor: psycopg.Cursor, *, file_id: UUID, key: bytes, at: datetim
 
 
 def mirror_contract(cursor: psycopg.Cursor, contract: Contract) -> None:
-    """Make `raw.bank_claims` and `raw.canonical_events` say what the contract says."""
-    claims = [[claim.provider, claim.field, claim.pattern] for claim in contract.claims]
-    _mirror(cursor, "raw.bank_claims", ("provider", "field", "pattern"), contract.source, claims)
+    """Make `raw.sources`, `raw.bank_claims` and `raw.canonical_events` say what the contract says."""
+    provider = contract.provider
+    shared = [contract.kind, provider, contract.scale, contract.sign, contract.time_zone, contract.currency_case]
+    records = [[record_type.name, *shared] for record_type in contract.record_types]
+    columns = ("record_type", "kind", "provider", "scale", "sign_rule", "time_zone", "currency_case")
+    _mirror(cursor, "raw.sources", columns, contract.source, records)
+    claims = [[provider, claim.field, claim.pattern, claim.purpose] for claim in contract.claims]
+    _mirror(cursor, "raw.bank_claims", ("provider", "field", "pattern", "purpose"), contract.source, claims)
     events = [[type_, event] for type_, event in contract.events.items()]
     _mirror(cursor, "raw.canonical_events", ("type", "event"), contract.source, events)
 
@@ -201,15 +206,16 @@ def insert_rejected(
 
 
 def _mirror(
-    cursor: psycopg.Cursor, table: str, columns: tuple[str, ...], source: str, rows: Sequence[Sequence[str]]
+    cursor: psycopg.Cursor, table: str, columns: tuple[str, ...], source: str, rows: Sequence[Sequence[str | None]]
 ) -> None:
     listed = ", ".join(columns)
+    stored, same = (", ".join(f"{place}.{column}" for column in columns) for place in ("stored", "wanted"))
     wanted = orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]).decode()
     shape = ", ".join(f"{column} text" for column in columns)
     # Only what differs is touched: landings of one source run side by side, and an unchanged row must not be locked.
     cursor.execute(
-        f"delete from {table} where source = %s and ({listed}) not in "  # noqa: S608
-        f"(select {listed} from jsonb_to_recordset(%s::jsonb) as wanted({shape}))",
+        f"delete from {table} as stored where source = %s and not exists ("  # noqa: S608
+        f"select from jsonb_to_recordset(%s::jsonb) as wanted({shape}) where ({stored}) is not distinct from ({same}))",
         (source, wanted),
     )
     cursor.execute(

@@ -16,7 +16,8 @@ from orchestration.dbt_graph import DbtGraph
 from orchestration.sources import contracts
 
 REFERENCE = {
-    ("raw", "bank_claims"): "Which bank lines are a provider's: a mirror of the sources' contracts.",
+    ("raw", "sources"): "Every record type of a source, with its kind and its units: a mirror of the contracts.",
+    ("raw", "bank_claims"): "Which bank lines are a provider's: a mirror of the providers' contracts.",
     ("raw", "canonical_events"): "The providers' types and what they mean: a mirror of the sources' contracts.",
 }
 

@@ -67,13 +67,13 @@ def _look_up(connection: Connection, breaks: Sequence[Row[Any]], sides: dict[str
     return Lookup(
         item_by_reference=items,
         payouts=_query(
-            connection, "select payout_id as id, * from analytics.int_payouts where payout_id = any(:ids)", payouts
+            connection, "select payout_id as id, * from analytics.int_psp_payouts where payout_id = any(:ids)", payouts
         ),
         bank_lines=_query(
             connection,
             "select payouts.payout_id as id, matches.class as match_class, lines.*"
             " from analytics.int_bank_matches as matches"
-            " inner join analytics.int_payouts as payouts using (payout_number)"
+            " inner join analytics.int_psp_payouts as payouts using (payout_number)"
             " inner join analytics.int_bank_lines as lines using (bank_line_id)"
             " where payouts.payout_id = any(:ids)",
             payouts,

@@ -122,7 +122,7 @@ select
     (select coalesce(sum(matched), 0)::bigint from {schema}.fct_match_rates) as matched,
     (select count(*) from {schema}.int_ledger_items) as ledger_items,
     (select count(*) from {schema}.int_psp_items) as psp_items,
-    (select count(*) from {schema}.int_payouts) as payouts,
+    (select count(*) from {schema}.int_psp_payouts) as payouts,
     (select count(*) from {schema}.int_bank_lines) as bank_lines,
     (select count(*) from {schema}.int_bank_lines_not_ours) as bank_lines_not_ours,
     (select count(*) from {schema}.int_psp_items where is_amended) as amended_psp_items,

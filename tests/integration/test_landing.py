@@ -21,6 +21,7 @@ from sqlalchemy.exc import DatabaseError
 
 from ingest.landing.land import LandedFile, land
 from ingest.landing.stored_bytes import read_stored
+from ingest.sources.stripe_report.contract import CLAIMS as STRIPE_CLAIMS
 from ledger_core.base.engine import make_engine
 from ledger_core.base.objects import FileStore
 from ledger_core.errors import InvalidInput, NotFound
@@ -297,6 +298,35 @@ def test_the_mirror_of_the_contract_follows_it(landing, tmp_path):
         connection.execute(text("insert into raw.bank_claims values ('camt053', 'gone', 'remittance', 'x')"))
     _land(landing, source="camt053")
     assert {row["provider"] for row in _rows(landing.engine, "select * from raw.bank_claims")} == {"stripe"}
+
+
+def test_what_a_source_is_stands_beside_its_rows_and_follows_the_contract(landing, tmp_path):
+    declared = "select * from raw.sources order by source, record_type"
+    migrated = _rows(landing.engine, declared)
+    assert {(row["source"], row["kind"], row["provider"]) for row in migrated} == {
+        ("camt053", "bank", None),
+        ("stripe_report", "psp", "stripe"),
+    }
+    with landing.engine.begin() as connection:
+        connection.execute(text("update raw.sources set kind = 'psp', scale = 'api_minor' where source = 'camt053'"))
+        connection.execute(text("delete from raw.sources where record_type = 'payouts'"))
+        connection.execute(text("update raw.bank_claims set purpose = 'ownership' where field = 'additional_info'"))
+    claims = "select field, pattern, purpose from raw.bank_claims"
+    assert {claim["purpose"] for claim in _rows(landing.engine, claims) if claim["field"] == "additional_info"} == {
+        "ownership"
+    }
+    _land(landing, source="stripe_report")
+    assert _rows(landing.engine, declared) == migrated
+    wanted = {(claim.field, claim.pattern, str(claim.purpose)) for claim in STRIPE_CLAIMS}
+    assert {tuple(row.values()) for row in _rows(landing.engine, claims)} == wanted
+
+
+def test_the_file_of_a_bank_names_no_provider(landing, tmp_path):
+    path = tmp_path / "statement.xml"
+    path.write_text(STATEMENT.format(closing="125.00", narrative="rent"))
+    [file] = _land(landing, path, source="camt053")
+    assert file.status == "landed"
+    assert _rows(landing.engine, "select provider from raw.files") == [{"provider": None}]
 
 
 def test_raw_rows_cannot_be_changed(landing, engine, tmp_path):

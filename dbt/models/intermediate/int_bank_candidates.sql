@@ -7,7 +7,7 @@ with lines as (
 
 payouts as (
 
-    select * from {{ ref('int_payouts') }}
+    select * from {{ ref('int_psp_payouts') }}
 
 ),
 

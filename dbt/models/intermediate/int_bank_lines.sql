@@ -8,14 +8,13 @@ with statements as (
 
 lines as (
 
-    select * from {{ ref('stg_camt053__lines') }}
+{{ union_of('bank_lines') }}
 
 ),
 
 claims as (
 
     select * from {{ ref('stg_raw__bank_claims') }}
-    where source = 'camt053'
 
 ),
 
@@ -35,9 +34,14 @@ current_lines as (
 
 ),
 
-claimed as (
+-- What each provider's contract finds in a line.
+found as (
 
-    select current_lines.bank_line_id, min(claims.provider) as provider
+    select
+        current_lines.bank_line_id,
+        claims.provider,
+        bool_or(claims.purpose = 'ownership') as is_owner,
+        bool_or(claims.purpose = 'payout_reference') as has_payout_reference
     from current_lines
     inner join claims
         on case claims.field
@@ -45,7 +49,19 @@ claimed as (
             when 'remittance' then current_lines.remittance
             when 'additional_info' then current_lines.additional_info
         end ~* claims.pattern
-    group by current_lines.bank_line_id
+    group by current_lines.bank_line_id, claims.provider
+
+),
+
+claimed as (
+
+    select distinct on (found.bank_line_id)
+        found.bank_line_id,
+        found.provider,
+        found.has_payout_reference
+    from found
+    where found.is_owner
+    order by found.bank_line_id, found.provider
 
 ),
 
@@ -77,8 +93,7 @@ final as (
         (
             current_lines.end_to_end_id is not null
             or current_lines.structured_reference is not null
-            -- Stripe's payout ids.
-            or concat_ws(' ', current_lines.remittance, current_lines.additional_info) ~* '(^|[^a-z0-9])po_[a-z0-9]'
+            or claimed.has_payout_reference
         ) as has_reference,
         current_lines.currency,
         current_lines.amount_minor::numeric(38, 0) as amount_minor,

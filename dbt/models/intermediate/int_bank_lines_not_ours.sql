@@ -8,7 +8,7 @@ with statements as (
 
 lines as (
 
-    select * from {{ ref('stg_camt053__lines') }}
+{{ union_of('bank_lines') }}
 
 ),
 

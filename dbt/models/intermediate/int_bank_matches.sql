@@ -15,7 +15,7 @@ payouts as (
     select
         payouts.*,
         {{ business_day_number('payouts.expected_on') }} as business_day
-    from {{ ref('int_payouts') }} as payouts
+    from {{ ref('int_psp_payouts') }} as payouts
 
 ),
 

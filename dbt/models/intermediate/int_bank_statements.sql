@@ -1,16 +1,17 @@
 -- One row per (bank account, currency, statement, page), from the newest landing: one IBAN may hold several currencies.
 with landed as (
 
-    select * from {{ ref('stg_camt053__statements') }}
+{{ union_of('bank_statements') }}
 
 ),
 
 final as (
 
     select distinct on (landed.account_iban, landed.currency, landed.statement_id, landed.page)
+        landed.source,
         landed.file_no,
         landed.statement_ordinal,
-        landed.account as bank_account,
+        landed.bank_account,
         landed.account_iban,
         landed.statement_id,
         landed.electronic_sequence,

@@ -1,16 +1,12 @@
 -- One row per text by which a bank line may name a payout: its id, and what a newer report says the bank will show.
 with payouts as (
 
-    select * from {{ ref('int_payouts') }}
+    select * from {{ ref('int_psp_payouts') }}
 
 ),
 
-itemised as (
-
-    select * from {{ ref('stg_stripe__payout_reconciliation') }}
-    where payout_id is not null
-        and (payout_reference_token is not null or trace_id is not null)
-
+said as (
+{{ union_of('psp_payout_references') }}
 ),
 
 named as (
@@ -20,23 +16,12 @@ named as (
 
     union
 
-    select payouts.payout_number, lower(itemised.payout_reference_token) as reference
+    select payouts.payout_number, lower(said.reference) as reference
     from payouts
-    inner join itemised
-        on payouts.provider = itemised.provider
-        and payouts.account = itemised.account
-        and payouts.payout_id = itemised.payout_id
-    where itemised.payout_reference_token is not null
-
-    union
-
-    select payouts.payout_number, lower(itemised.trace_id) as reference
-    from payouts
-    inner join itemised
-        on payouts.provider = itemised.provider
-        and payouts.account = itemised.account
-        and payouts.payout_id = itemised.payout_id
-    where itemised.trace_id is not null
+    inner join said
+        on payouts.provider = said.provider
+        and payouts.account = said.account
+        and payouts.payout_id = said.payout_id
 
 ),
 

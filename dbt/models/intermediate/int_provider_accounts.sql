@@ -3,6 +3,6 @@ select
     files.provider,
     min(files.account) as account
 from {{ ref('stg_raw__files') }} as files
-where files.source <> 'camt053'
+where files.kind = 'psp'
 group by files.provider
 having count(distinct files.account) = 1

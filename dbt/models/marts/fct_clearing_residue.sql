@@ -3,7 +3,7 @@
 -- reference. A test proves that the residue of an account adds up to its balance.
 with payouts as (
 
-    select * from {{ ref('int_payouts') }}
+    select * from {{ ref('int_psp_payouts') }}
 
 ),
 

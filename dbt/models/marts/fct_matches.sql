@@ -27,7 +27,7 @@ bank_matches as (
 
 payouts as (
 
-    select * from {{ ref('int_payouts') }}
+    select * from {{ ref('int_psp_payouts') }}
 
 ),
 

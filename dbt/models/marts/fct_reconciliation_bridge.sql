@@ -15,7 +15,7 @@ psp_items as (
 
 payouts as (
 
-    select * from {{ ref('int_payouts') }}
+    select * from {{ ref('int_psp_payouts') }}
     where is_expected_at_bank
 
 ),

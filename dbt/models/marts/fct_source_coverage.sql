@@ -28,6 +28,7 @@ spans as (
         files.source,
         files.account,
         files.record_type,
+        true as is_daily,
         least(files.covers_from, {{ pinned('as_of') }}) as covers_from,
         least(files.covers_to, {{ pinned('as_of') }}) as covers_to,
         files.rows_accepted,
@@ -35,15 +36,16 @@ spans as (
     from files
     left join totals
         on files.file_no = totals.file_no
-    where files.source <> 'camt053'
+    where files.kind is distinct from 'bank'
         and files.covers_from <= {{ pinned('as_of') }}
 
     union all
 
     select
-        'camt053' as source,
+        statements.source,
         statements.account_iban as account,
         'statements' as record_type,
+        false as is_daily,
         coalesce(statements.opening_on, statements.closing_on) as covers_from,
         coalesce(statements.closing_on, statements.opening_on) as covers_to,
         0 as rows_accepted,
@@ -60,6 +62,7 @@ ranges as (
         spans.source,
         spans.account,
         spans.record_type,
+        bool_or(spans.is_daily) as is_daily,
         min(spans.covers_from) as first_on,
         max(spans.covers_to) as last_on
     from spans
@@ -73,6 +76,7 @@ days as (
         ranges.source,
         ranges.account,
         ranges.record_type,
+        ranges.is_daily,
         day::date as covered_on
     from ranges
     cross join lateral generate_series(ranges.first_on, ranges.last_on, interval '1 day') as day
@@ -86,7 +90,7 @@ final as (
         days.account,
         days.record_type,
         days.covered_on,
-        days.source <> 'camt053' or extract(isodow from days.covered_on) <= 5 as is_expected,
+        days.is_daily or extract(isodow from days.covered_on) <= 5 as is_expected,
         count(spans.source) > 0 as is_present,
         count(spans.source) > 0 and coalesce(sum(spans.failed), 0) = 0 as is_complete,
         count(spans.source) as files,
@@ -97,7 +101,7 @@ final as (
         and days.account = spans.account
         and days.record_type = spans.record_type
         and days.covered_on between spans.covers_from and spans.covers_to
-    group by days.source, days.account, days.record_type, days.covered_on
+    group by days.source, days.account, days.record_type, days.covered_on, days.is_daily
 
 )
 

@@ -29,6 +29,14 @@ bridge as (
 
 ),
 
+psp_sources as (
+
+    select distinct sources.source
+    from {{ ref('stg_raw__sources') }} as sources
+    where sources.kind = 'psp'
+
+),
+
 failed_totals as (
 
     select
@@ -45,6 +53,7 @@ failed_totals as (
 numbered as (
 
     select distinct
+        statements.source,
         statements.bank_account,
         statements.account_iban,
         statements.currency,
@@ -75,7 +84,7 @@ sequence_gaps as (
 
     select
         'statement_sequence' as kind,
-        'camt053' as source,
+        sequenced.source,
         sequenced.bank_account as account,
         sequenced.account_iban || ' ' || sequenced.currency || ' ' || sequenced.closing_on as subject,
         'statement ' || sequenced.electronic_sequence || ' follows ' || sequenced.previous_sequence as detail
@@ -90,7 +99,7 @@ balance_gaps as (
 
     select
         'statement_balance' as kind,
-        'camt053' as source,
+        sequenced.source,
         sequenced.bank_account as account,
         sequenced.account_iban || ' ' || sequenced.currency || ' ' || sequenced.closing_on as subject,
         'opens with ' || sequenced.opening_minor || ' after a closing balance of ' || sequenced.previous_closing_minor as detail
@@ -104,7 +113,7 @@ report_days as (
 
     select coverage.record_type, min(coverage.covered_on) as first_on, max(coverage.covered_on) as last_on
     from coverage
-    where coverage.source <> 'camt053'
+    where coverage.source in (select psp_sources.source from psp_sources)
     group by coverage.record_type
 
 ),
@@ -118,7 +127,7 @@ report_gaps as (
         coverage.record_type || ' ' || coverage.covered_on as subject,
         'no file covers the day, and the ledger has items on it' as detail
     from coverage
-    where coverage.source <> 'camt053'
+    where coverage.source in (select psp_sources.source from psp_sources)
         and coverage.is_expected
         and not coverage.is_present
         and exists (
@@ -149,9 +158,24 @@ unreported as (
 
 bank_days as (
 
-    select statements.currency, max(coalesce(statements.closing_on, statements.opening_on)) as last_on
+    select
+        statements.currency,
+        string_agg(distinct statements.source, ', ') as sources,
+        max(coalesce(statements.closing_on, statements.opening_on)) as last_on
     from statements
     group by statements.currency
+
+),
+
+-- Where a statement in a currency nobody has stated yet would come from: the banks that speak, else those that could.
+bank_sources as (
+
+    select coalesce(
+        (select string_agg(distinct statements.source, ', ') from statements),
+        string_agg(distinct sources.source, ', ')
+    ) as sources
+    from {{ ref('stg_raw__sources') }} as sources
+    where sources.kind = 'bank'
 
 ),
 
@@ -159,17 +183,23 @@ unstated as (
 
     select
         'statement_missing' as kind,
-        'camt053' as source,
+        coalesce(bank_days.sources, bank_sources.sources) as source,
         differences.account,
         differences.currency || ' ' || differences.base_on as subject,
         'a payout was due, and no statement reaches the day' as detail
     from differences
+    cross join bank_sources
     left join bank_days
         on differences.currency = bank_days.currency
     where differences.class = 'payout_missing_at_bank'
         and differences.status = 'break'
         and (bank_days.last_on is null or bank_days.last_on < differences.base_on)
-    group by differences.account, differences.currency, differences.base_on
+    group by
+        bank_days.sources,
+        bank_sources.sources,
+        differences.account,
+        differences.currency,
+        differences.base_on
 
 ),
 

@@ -1,4 +1,4 @@
-"""Bank statements as ISO 20022 camt.053 writes them, and which of their lines are whose.
+"""Bank statements as ISO 20022 camt.053 writes them; which of their lines are whose is said by the providers.
 
 Source: the message definitions camt.053.001.02, .04 and .08. One file is one or several statements; a statement
 becomes one row of `statements`, an entry one row of `lines`, or one for each of its details when these carry amounts.
@@ -6,7 +6,7 @@ becomes one row of `statements`, an entry one row of `lines`, or one for each of
 
 from __future__ import annotations
 
-from ingest.contract.vocabulary import Claim, Column, Contract, Kind, RecordType, Scale, Sign
+from ingest.contract.vocabulary import Column, Contract, Kind, RecordType, Scale, Sign, SourceKind
 
 VERSIONS = ("02", "04", "08")
 NAMESPACES = {f"urn:iso:std:iso:20022:tech:xsd:camt.053.001.{version}": version for version in VERSIONS}
@@ -67,7 +67,8 @@ LINES = RecordType(
 
 CONTRACT = Contract(
     source="camt053",
-    provider="bank",
+    kind=SourceKind.BANK,
+    provider=None,
     parser_version=1,
     format="xml",
     encoding="utf-8",
@@ -76,12 +77,4 @@ CONTRACT = Contract(
     time_zone="UTC",
     currency_case="upper",
     record_types=(STATEMENTS, LINES),
-    claims=(
-        Claim(provider="stripe", field="counterparty_name", pattern="(^|[^a-z0-9])stripe([^a-z0-9]|$)"),
-        Claim(
-            provider="stripe",
-            field="remittance",
-            pattern="(^|[^a-z0-9])(stripe([^a-z0-9]|$)|po_[a-z0-9]{6,})",
-        ),
-    ),
 )

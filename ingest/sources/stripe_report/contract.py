@@ -2,12 +2,23 @@
 
 Source: Stripe's report type pages for `payout_reconciliation.itemized.5` and `.7` and `payouts.itemized.3`, and
 Mozilla's bigquery-etl schema of the former. Amounts are decimal major units, unlike those of Stripe's API; currencies
-come in both cases.
+come in both cases. Also how Stripe's payouts look on a bank statement.
 """
 
 from __future__ import annotations
 
-from ingest.contract.vocabulary import Column, Contract, Difference, Kind, RecordType, Scale, Sign
+from ingest.contract.vocabulary import (
+    Claim,
+    Column,
+    Contract,
+    Difference,
+    Kind,
+    Purpose,
+    RecordType,
+    Scale,
+    Sign,
+    SourceKind,
+)
 
 _ADDRESS = ("line1", "line2", "city", "state", "postal_code", "country")
 
@@ -146,8 +157,19 @@ EVENTS = {
     "unreconciled_customer_funds": "unreconciled_customer_funds",
 }
 
+_PAYOUT_ID = "(^|[^a-z0-9])po_[a-z0-9]"
+
+CLAIMS = (
+    Claim(field="counterparty_name", pattern="(^|[^a-z0-9])stripe([^a-z0-9]|$)"),
+    Claim(field="remittance", pattern="(^|[^a-z0-9])(stripe([^a-z0-9]|$)|po_[a-z0-9]{6,})"),
+    # Also half of an id, as a bank that cuts its texts leaves it.
+    Claim(field="remittance", pattern=_PAYOUT_ID, purpose=Purpose.PAYOUT_REFERENCE),
+    Claim(field="additional_info", pattern=_PAYOUT_ID, purpose=Purpose.PAYOUT_REFERENCE),
+)
+
 CONTRACT = Contract(
     source="stripe_report",
+    kind=SourceKind.PSP,
     provider="stripe",
     parser_version=1,
     format="csv",
@@ -159,6 +181,7 @@ CONTRACT = Contract(
     currency_case="any",
     record_types=(PAYOUT_RECONCILIATION, PAYOUTS),
     events=EVENTS,
+    claims=CLAIMS,
     kept_columns=r"^(payment|refund|transfer)_metadata\[.+\]$",
     # What a company writes under a key of its own is a reference unless the key says that it is prose.
     free_text_columns=r"(note|comment|memo|description|message|text|instruction)s?\]?$",

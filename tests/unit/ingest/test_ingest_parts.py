@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,11 +12,12 @@ import pytest
 
 import ingest
 from ingest.contract.cards import find_cards, mask, mask_bytes, may_hold_cards
+from ingest.contract.vocabulary import CLAIMED_FIELDS, Claim, Purpose, SourceKind
 from ingest.ddl import create_tables
 from ingest.formats.sniffing import refuse_strangers
 from ingest.landing.copy_text import encode_rows
 from ingest.landing.land import land
-from ingest.sources import find_source, source_names
+from ingest.sources import contracts, find_source, source_names
 from ingest.sources.camt053.contract import CONTRACT as CAMT053
 from ingest.sources.stripe_report.contract import CONTRACT as STRIPE_REPORT
 from ledger_core.base.encryption import CHUNK_BYTES, decrypt, encrypt
@@ -176,15 +178,29 @@ def test_the_frozen_tables_are_those_of_the_contract(contract):
     assert create_tables(contract) in frozen, "the contract changed: write a migration that adds the column"
 
 
-@pytest.mark.parametrize("contract", [STRIPE_REPORT, CAMT053], ids=lambda contract: contract.source)
-def test_claims_and_patterns_are_expressions(contract):
-    for claim in contract.claims:
-        assert re.compile(claim.pattern)
-        assert claim.field in {column.name for record_type in contract.record_types for column in record_type.stored}
+def test_claims_are_expressions_over_texts_that_bank_lines_have():
+    assert {column.name for column in CAMT053.record_type("lines").stored} >= CLAIMED_FIELDS
+    for contract in contracts().values():
+        for claim in contract.claims:
+            assert re.compile(claim.pattern)
+
+
+def test_a_bank_is_no_provider_and_claims_nothing():
+    assert (CAMT053.kind, CAMT053.provider, CAMT053.claims) == (SourceKind.BANK, None, ())
+    with pytest.raises(AssertionError, match="a bank is no provider"):
+        replace(CAMT053, provider="bank")
+    with pytest.raises(AssertionError, match="a bank claims nothing"):
+        replace(CAMT053, claims=STRIPE_REPORT.claims)
+    with pytest.raises(AssertionError, match="no such text"):
+        replace(STRIPE_REPORT, claims=(Claim(field="memo", pattern="x"),))
 
 
 def test_payouts_are_claimed_and_striped_shirts_are_not():
-    by_field = {claim.field: re.compile(claim.pattern, re.IGNORECASE) for claim in CAMT053.claims}
+    by_field = {
+        claim.field: re.compile(claim.pattern, re.IGNORECASE)
+        for claim in STRIPE_REPORT.claims
+        if claim.purpose is Purpose.OWNERSHIP
+    }
     assert by_field["counterparty_name"].search("STRIPE PAYMENTS EUROPE")
     assert by_field["remittance"].search("STRIPE-PO_1ABCDEF")
     assert not by_field["remittance"].search("Striped shirts, po_12")

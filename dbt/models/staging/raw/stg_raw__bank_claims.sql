@@ -1,7 +1,8 @@
--- One row per promise of a contract that a bank line with this text is a provider's.
+-- One row per promise of a provider's contract about the bank lines that hold this text, and what it means to hold it.
 select
     claims.source,
     claims.provider,
     claims.field,
-    claims.pattern
+    claims.pattern,
+    claims.purpose
 from {{ source('raw', 'bank_claims') }} as claims

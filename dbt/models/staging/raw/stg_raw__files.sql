@@ -3,7 +3,9 @@ select
     pin_files.file_no,
     files.file_id,
     files.source,
-    files.provider,
+    sources.kind,
+    -- Files that landed before a bank was none name `bank` as their provider.
+    case when sources.kind is distinct from 'bank' then files.provider end as provider,
     files.account,
     files.name,
     files.sha256,
@@ -13,8 +15,13 @@ select
     coalesce(files.interval_to, files.last_on) as covers_to,
     files.rows_read,
     files.rows_accepted,
-    files.rows_quarantined
+    files.rows_quarantined,
+    sources.scale,
+    sources.time_zone
 from {{ source('recon', 'pin_files') }} as pin_files
 inner join {{ source('raw', 'current_files') }} as files
     on pin_files.file_id = files.file_id
+left join {{ ref('stg_raw__sources') }} as sources
+    on files.source = sources.source
+    and files.record_type = sources.record_type
 where pin_files.target_schema = '{{ target.schema }}'

@@ -16,13 +16,14 @@ final as (
 
     select
         ---------- place
+        files.source,
         files.file_no,
         rows.ordinal as statement_ordinal,
         files.received_at,
         rows.row_sha256,
 
         ---------- ids
-        files.account,
+        files.account as bank_account,
         rows.account_iban,
         rows.statement_id,
         nullif(rows.electronic_sequence, '')::bigint as electronic_sequence,
@@ -31,9 +32,9 @@ final as (
 
         ---------- amounts
         upper(rows.currency) as currency,
-        {{ minor_units("nullif(rows.opening_amount, '')", 'currencies.scale') }}
+        {{ declared_minor_units("nullif(rows.opening_amount, '')") }}
             * case rows.opening_indicator when 'DBIT' then -1 else 1 end as opening_minor,
-        {{ minor_units("nullif(rows.closing_amount, '')", 'currencies.scale') }}
+        {{ declared_minor_units("nullif(rows.closing_amount, '')") }}
             * case rows.closing_indicator when 'DBIT' then -1 else 1 end as closing_minor,
 
         ---------- dates

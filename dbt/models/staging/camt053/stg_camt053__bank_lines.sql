@@ -17,14 +17,10 @@ final as (
     select
         ---------- place
         files.file_no,
-        rows.ordinal,
         rows.statement_ordinal,
         files.file_no::bigint * 4294967296 + rows.ordinal as bank_line_id,
-        files.received_at,
-        rows.row_sha256,
 
         ---------- ids
-        files.account as bank_account,
         nullif(nullif(rows.end_to_end_id, ''), 'NOTPROVIDED') as end_to_end_id,
         nullif(nullif(rows.instruction_id, ''), 'NOTPROVIDED') as instruction_id,
         nullif(nullif(rows.transaction_id, ''), 'NOTPROVIDED') as transaction_id,
@@ -39,7 +35,7 @@ final as (
 
         ---------- amounts
         upper(rows.currency) as currency,
-        {{ minor_units('rows.amount', 'currencies.scale') }}
+        {{ declared_minor_units('rows.amount') }}
             * case rows.indicator when 'CRDT' then 1 when 'DBIT' then -1 end as amount_minor,
 
         ---------- dates

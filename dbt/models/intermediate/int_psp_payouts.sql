@@ -1,8 +1,7 @@
 -- One row per (provider, account, payout), from the newest landing.
 with landed as (
 
-    select * from {{ ref('stg_stripe__payouts') }}
-    where event = 'payout'
+{{ union_of('psp_payouts') }}
 
 ),
 
@@ -18,7 +17,8 @@ newest as (
         landed.currency,
         landed.net_minor,
         landed.booked_on,
-        landed.expected_on
+        landed.expected_on,
+        landed.is_expected_at_bank
     from landed
     order by
         landed.provider,
@@ -45,8 +45,7 @@ final as (
         sign(newest.net_minor)::smallint as sign,
         newest.booked_on,
         newest.expected_on,
-        -- A payout that failed or was called back is not awaited at the bank.
-        coalesce(newest.payout_status, '') not in ('failed', 'canceled') as is_expected_at_bank
+        newest.is_expected_at_bank
     from newest
 
 )

@@ -42,11 +42,10 @@ typed as (
 
         ---------- amounts
         upper(rows.currency) as currency,
-        {{ minor_units('rows.net', 'currencies.scale') }} as net_minor,
+        {{ declared_minor_units('rows.net') }} as net_minor,
 
-        ---------- timestamps
-        rows.effective_at_utc::timestamp at time zone 'UTC' as booked_at,
-        rows.effective_at_utc::timestamp::date as booked_on,
+        ---------- dates
+        {{ declared_day('rows.effective_at_utc') }} as booked_on,
         left(rows.payout_expected_arrival_date, 10)::date as expected_on
     from {{ source('raw', 'stripe_report_payouts') }} as rows
     inner join files
@@ -55,7 +54,7 @@ typed as (
         on upper(rows.currency) = currencies.code
     left join events
         on rows.reporting_category = events.type
-    where rows.effective_at_utc::timestamp at time zone 'UTC' < {{ pinned_until() }}
+    where {{ declared_instant('rows.effective_at_utc') }} < {{ pinned_until() }}
 
 ),
 
@@ -78,7 +77,6 @@ final as (
             when bool_and(typed.net_minor <= 0) filter (where typed.event = 'payout') over report then -typed.net_minor
             else typed.net_minor
         end as net_minor,
-        typed.booked_at,
         typed.booked_on,
         typed.expected_on
     from typed

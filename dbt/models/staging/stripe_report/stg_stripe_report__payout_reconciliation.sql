@@ -52,13 +52,12 @@ final as (
 
         ---------- amounts
         upper(rows.currency) as currency,
-        {{ minor_units('rows.gross', 'currencies.scale') }} as gross_minor,
-        {{ minor_units('rows.fee', 'currencies.scale') }} as fee_minor,
-        {{ minor_units('rows.net', 'currencies.scale') }} as net_minor,
+        {{ declared_minor_units('rows.gross') }} as gross_minor,
+        {{ declared_minor_units('rows.fee') }} as fee_minor,
+        {{ declared_minor_units('rows.net') }} as net_minor,
 
-        ---------- timestamps
-        rows.created_utc::timestamp at time zone 'UTC' as booked_at,
-        rows.created_utc::timestamp::date as booked_on
+        ---------- dates
+        {{ declared_day('rows.created_utc') }} as booked_on
     from {{ source('raw', 'stripe_report_payout_reconciliation') }} as rows
     inner join files
         on rows.file_id = files.file_id
@@ -66,7 +65,7 @@ final as (
         on upper(rows.currency) = currencies.code
     left join events
         on rows.reporting_category = events.type
-    where rows.created_utc::timestamp at time zone 'UTC' < {{ pinned_until() }}
+    where {{ declared_instant('rows.created_utc') }} < {{ pinned_until() }}
 
 )
 

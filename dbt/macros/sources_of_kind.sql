@@ -1,0 +1,13 @@
+{# The sources, by kind: the one line that a new source adds to a file that is not its own. Its rows come from the staging models
+   `stg_<source>__<table>`, one for each canonical table of its kind. #}
+{% macro sources_of_kind(kind) %}
+    {{ return({
+        'psp': [
+            'stripe_report',
+        ],
+        'bank': [
+            'camt053',
+        ],
+        'rail': [],
+    }[kind]) }}
+{% endmacro %}

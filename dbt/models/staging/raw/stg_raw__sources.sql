@@ -1,0 +1,11 @@
+-- One row per source and record type: what its contract says of it.
+select
+    sources.source,
+    sources.record_type,
+    sources.kind,
+    sources.provider,
+    sources.scale,
+    sources.sign_rule,
+    sources.time_zone,
+    sources.currency_case
+from {{ source('raw', 'sources') }} as sources

@@ -1,0 +1,66 @@
+-- One row per row of a report that moves Stripe's balance: an item of an itemised payout reconciliation, or a payout as one more item.
+-- Signed as the balance moves. A payout is minus its net and nothing else: what its fee is differs from report to report.
+with itemised as (
+
+    select * from {{ ref('stg_stripe_report__payout_reconciliation') }}
+
+),
+
+payouts as (
+
+    select * from {{ ref('stg_stripe_report__payouts') }}
+
+),
+
+final as (
+
+    select
+        itemised.raw_row_id,
+        itemised.received_at,
+        itemised.row_sha256,
+        itemised.provider,
+        itemised.account,
+        itemised.psp_transaction_id,
+        itemised.source_id,
+        itemised.charge_id,
+        itemised.payment_intent_id,
+        itemised.merchant_reference,
+        itemised.payout_id,
+        itemised.provider_type,
+        itemised.event,
+        itemised.payment_method,
+        itemised.currency,
+        -- A payout takes money out of the balance whatever sign a report gives it.
+        case when itemised.event = 'payout' then -abs(itemised.net_minor) else itemised.gross_minor end as gross_minor,
+        case when itemised.event = 'payout' then 0 else itemised.fee_minor end as fee_minor,
+        case when itemised.event = 'payout' then -abs(itemised.net_minor) else itemised.net_minor end as net_minor,
+        itemised.booked_on
+    from itemised
+
+    union all
+
+    select
+        payouts.raw_row_id,
+        payouts.received_at,
+        payouts.row_sha256,
+        payouts.provider,
+        payouts.account,
+        payouts.psp_transaction_id,
+        payouts.payout_id as source_id,
+        null as charge_id,
+        null as payment_intent_id,
+        null as merchant_reference,
+        payouts.payout_id,
+        payouts.provider_type,
+        payouts.event,
+        null as payment_method,
+        payouts.currency,
+        -payouts.net_minor as gross_minor,
+        0 as fee_minor,
+        -payouts.net_minor as net_minor,
+        payouts.booked_on
+    from payouts
+
+)
+
+select * from final
