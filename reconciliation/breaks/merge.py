@@ -54,7 +54,7 @@ def merge_differences(
     events = connection.execute(text(_EVENTS.format(schema=schema)), parameters).all()
     closed = connection.execute(text(_CLOSING_EVENTS), parameters).all()
     connection.execute(text(_UPSERT.format(schema=schema)), parameters)
-    connection.execute(text(_CLOSE), parameters)
+    connection.execute(text(_CLOSE.format(schema=schema)), parameters)
     _insert_events(connection, [row._mapping for row in (*events, *closed)], run_ordinal)
     _insert_keys(connection, book, found, assignments)
     connection.execute(text("drop table pg_temp.assigned"))
@@ -298,13 +298,10 @@ _CLOSE = """
 update recon.breaks as standing
 set status = 'closed',
     closed_on = greatest(cast(:as_of as date), standing.opened_on),
-    resolution = case
-        when standing.class in (
-            'missing_in_ledger', 'missing_at_psp', 'payout_missing_at_bank', 'unexpected_bank_credit'
-        )
-            then 'matched_late'
-        else 'no_longer_found'
-    end
+    resolution = coalesce(
+        (select classes.closes_as from {schema}.break_classes as classes where classes.class = standing.class),
+        'no_longer_found'
+    )
 where standing.book = :book
     and standing.status = 'open'
     and not exists (select 1 from pg_temp.assigned where assigned.break_id = standing.break_id)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from ledger_core.journal.money import Money
+from reconciliation.break_classes import break_class
 from reconciliation.report.model import (
     MAX_PENDING_LISTED,
     Bridge,
@@ -19,7 +20,6 @@ from reconciliation.report.model import (
     StatementRow,
 )
 from reconciliation.report.rows import DEFAULT_ACCOUNT, every, source_name
-from reconciliation.report.words import class_words
 
 BALANCES = {
     "A": ("Ledger, clearing accounts", "Provider, its items"),
@@ -119,7 +119,8 @@ def _bridge(key: tuple[str, str, str], steps: dict[str, tuple[int, int]]) -> Bri
 
 def _step_words(step: str) -> str:
     name, _, status = step.partition(":")
-    return f"{class_words(name)}, pending" if status == "pending" else class_words(name)
+    title = break_class(name).title
+    return f"{title}, pending" if status == "pending" else title
 
 
 def read_coverage(connection: Connection) -> tuple[Coverage, ...]:

@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from ledger_core.journal.money import Money
+from reconciliation.break_classes import break_class
 from reconciliation.report.amounts import format_amount, format_day
 from reconciliation.report.model import Station
 
 Evidence = Mapping[str, Any]
-TWO_SIDED = {"amount_mismatch", "fee_mismatch", "currency_mismatch", "duplicate_ledger", "ambiguous"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ def _sides(evidence: Sequence[Evidence]) -> dict[str, Evidence]:
 
 
 def _look_up(connection: Connection, breaks: Sequence[Row[Any]], sides: dict[str, dict[str, Evidence]]) -> Lookup:
-    references = {row.key for row in breaks if row.break_class == "duplicate_ledger"}
+    references = {row.key for row in breaks if break_class(row.break_class).is_second_entry}
     items = _query(
         connection,
         "select matches.ledger_key as id, items.* from analytics.fct_matches as matches"
@@ -102,7 +102,8 @@ def _path(row: Row[Any], sides: dict[str, Evidence], lookup: Lookup) -> tuple[St
     if row.leg == "A":
         psp = sides.get("psp")
         payout_id = str(psp["payout"]) if psp and psp.get("payout") else None
-        if payout_id is None and row.break_class == "duplicate_ledger" and row.key in lookup.item_by_reference:
+        is_second_entry = break_class(row.break_class).is_second_entry
+        if payout_id is None and is_second_entry and row.key in lookup.item_by_reference:
             payout_id = lookup.item_by_reference[row.key].payout_id
         return (
             _ledger(row, sides.get("ledger")),
@@ -121,10 +122,9 @@ def _path(row: Row[Any], sides: dict[str, Evidence], lookup: Lookup) -> tuple[St
 def _ledger(row: Row[Any], side: Evidence | None) -> Station:
     if side is None:
         return Station(place="Ledger", state="missing", title="no entry with this reference")
-    state = "differs" if row.break_class in TWO_SIDED else "met"
-    title = (
-        f"booked again, {_day(side['on'])}" if row.break_class == "duplicate_ledger" else f"booked {_day(side['on'])}"
-    )
+    state = _state(row, "ledger")
+    again = " again," if break_class(row.break_class).is_second_entry else ""
+    title = f"booked{again} {_day(side['on'])}"
     facts = (
         ("Entry", str(side["external_id"])),
         ("Account", str(side["ledger_account"])),
@@ -145,7 +145,7 @@ def _provider(row: Row[Any], side: Evidence | None, lookup: Lookup) -> Station:
                 facts=(("Transaction", item.psp_transaction_id),),
             )
         return Station(place="Provider", state="missing", title="no item with this reference")
-    state = "differs" if row.break_class in TWO_SIDED else "met"
+    state = _state(row, "provider")
     names = (("Transaction", "balance_transaction"), ("Source", "source"), ("Reference", "merchant_reference"))
     facts = tuple((words, str(side[name])) for words, name in names if side.get(name)) + _gross_and_fee(side)
     title = f"{side.get('type', 'item')}, {_day(side['on'])}"
@@ -219,19 +219,24 @@ def _payout_side(row: Row[Any], side: Evidence | None) -> Station:
     if side is None:
         return Station(place="Payout", state="missing", title="the provider paid out nothing like it")
     facts = (("Payout", str(side["payout"])), *((("Status", str(side["status"])),) if side.get("status") else ()))
-    state = "differs" if row.break_class in TWO_SIDED | {"batch_sum_mismatch"} else "met"
+    state = _state(row, "payout")
     title = f"due {_day(side.get('expected_on') or side.get('on'))}"
     return Station(place="Payout", state=state, title=title, amount=_amount(side, "net_minor"), facts=facts)
 
 
 def _bank_side(row: Row[Any], side: Evidence | None) -> Station:
     if side is None:
-        state = "unknown" if row.break_class == "batch_sum_mismatch" else "missing"
+        state = "unknown" if "bank" in break_class(row.break_class).unknown_at else "missing"
         return Station(place="Bank", state=state, title="no line carries this payout")
-    state = "differs" if row.break_class in TWO_SIDED else "met"
+    state = _state(row, "bank")
     facts = (("Reference", str(side["reference"])), ("Account", str(side["bank_account"])))
     title = f"booked {_day(side['on'])}"
     return Station(place="Bank", state=state, title=title, amount=_amount(side, "amount_minor"), facts=facts)
+
+
+def _state(row: Row[Any], station: str) -> str:
+    """Return how a station that has the item shows it: its class says where the difference lies."""
+    return "differs" if station in break_class(row.break_class).differs_at else "met"
 
 
 def _amount(side: Evidence, name: str) -> Money | None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row
 from ledger_core.errors import NotFound
 from ledger_core.journal.money import Money
 from ledger_core.reading.heads import legal_entity
+from reconciliation.break_classes import break_class
 from reconciliation.report.amounts import format_day
 from reconciliation.report.marts import read_bridges, read_coverage, read_pending, read_statement
 from reconciliation.report.model import (
@@ -32,7 +33,6 @@ from reconciliation.report.model import (
 )
 from reconciliation.report.paths import paths_of
 from reconciliation.report.rows import every, money_of, one, source_name
-from reconciliation.report.words import class_words
 
 RUNS_IN_CHART = 30
 
@@ -216,9 +216,9 @@ def _change_totals(connection: Connection, run: Row[Any], since: int) -> tuple[C
 
 
 def _change_detail(row: Row[Any]) -> str:
-    words = class_words(row.event_class)
+    words = break_class(row.event_class).title
     if row.was_class and row.was_class != row.event_class:
-        return f"{class_words(row.was_class)} → {words}"
+        return f"{break_class(row.was_class).title} → {words}"
     if row.event == "closed" and row.resolution:
         return f"{words}, {row.resolution.replace('_', ' ')} on {format_day(row.happened_on)}"
     return words

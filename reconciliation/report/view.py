@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from ledger_core.journal.money import Money
+from reconciliation.break_classes import break_class
 from reconciliation.report.amounts import format_rate_change
 from reconciliation.report.chart import bar, rate_chart
 from reconciliation.report.model import (
@@ -22,7 +23,7 @@ from reconciliation.report.model import (
     Rate,
     Report,
 )
-from reconciliation.report.words import CHANGES, LEGS, MARKS, VERDICTS, class_meaning, class_words
+from reconciliation.report.words import CHANGES, LEGS, MARKS, VERDICTS
 from reconciliation.runs.match_rate import items_due, rate_in
 
 
@@ -120,7 +121,7 @@ def view_of(report: Report) -> View:
         unlisted=breaks_total - len(report.breaks),
         leg_words=LEGS,
         marks=MARKS,
-        class_words=class_words,
+        class_words=lambda name: break_class(name).title,
     )
 
 
@@ -159,8 +160,8 @@ def _class_row(name: str, totals: Sequence[ClassTotal], rows: Sequence[BreakRow]
         sums[each.amount.currency] += each.amount.amount_minor
     return ClassRow(
         name=name,
-        words=class_words(name),
-        meaning=class_meaning(name),
+        words=break_class(name).title,
+        meaning=break_class(name).meaning,
         counts=tuple(counts),
         total=sum(counts),
         sums=tuple(Money(amount_minor=minor, currency=currency) for currency, minor in sorted(sums.items())),

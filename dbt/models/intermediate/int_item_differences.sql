@@ -1,18 +1,18 @@
 -- One row per difference of leg A: a PSP item, a ledger item, a pair of them, or an ambiguous group.
-with stage_0 as (
+with repeated as (
 
-    select * from {{ ref('int_match_stage_0') }}
+    select * from {{ ref('int_match_duplicates') }}
 
 ),
 
 unequal as (
 
     select
-        stage_2.ledger_item_id,
-        stage_2.psp_item_id,
-        stage_2.class,
+        matched_unequal.ledger_item_id,
+        matched_unequal.psp_item_id,
+        matched_unequal.class,
         'reference_unequal' as rule
-    from {{ ref('int_match_stage_2') }} as stage_2
+    from {{ ref('int_match_unequal') }} as matched_unequal
 
 ),
 
@@ -43,12 +43,12 @@ psp_keys as (
 duplicates as (
 
     select
-        stage_0.ledger_item_id,
+        repeated.ledger_item_id,
         null::bigint as psp_item_id,
         'duplicate_ledger' as class,
         'duplicate_reference' as rule
-    from stage_0
-    where stage_0.is_duplicate
+    from repeated
+    where repeated.is_duplicate
 
 ),
 
@@ -156,8 +156,8 @@ single as (
             else '[]'
         end
         || case
-            when ledger.ledger_item_id is not null and not coalesce(stage_0.is_duplicate, false)
-                and coalesce(stage_0.is_reference_unique, true)
+            when ledger.ledger_item_id is not null and not coalesce(repeated.is_duplicate, false)
+                and coalesce(repeated.is_reference_unique, true)
                 then jsonb_build_array(jsonb_build_array('reference', ledger.reference, ledger.currency))
             else '[]'
         end
@@ -175,8 +175,8 @@ single as (
         on pairs.psp_item_id = psp.psp_item_id
     left join psp_keys
         on psp.psp_item_id = psp_keys.psp_item_id
-    left join stage_0
-        on ledger.ledger_item_id = stage_0.ledger_item_id
+    left join repeated
+        on ledger.ledger_item_id = repeated.ledger_item_id
 
 ),
 

@@ -8,7 +8,7 @@ with final as (
         psp_items.psp_item_id,
         ids.kind_rank,
         ledger_items.currency = psp_items.currency as is_same_currency,
-        coalesce(stage_0.is_reference_unique, true) as is_reference_unique,
+        coalesce(repeated.is_reference_unique, true) as is_reference_unique,
         ledger_items.currency = psp_items.currency and {{ amounts_agree('ledger_items', 'psp_items') }} as is_equal
     from {{ ref('int_psp_items') }} as psp_items
     cross join lateral (
@@ -22,9 +22,9 @@ with final as (
         and psp_items.provider = ledger_items.provider
         and psp_items.account = ledger_items.account
         and psp_items.sign = ledger_items.sign
-    left join {{ ref('int_match_stage_0') }} as stage_0
-        on ledger_items.ledger_item_id = stage_0.ledger_item_id
-    where not coalesce(stage_0.is_duplicate, false)
+    left join {{ ref('int_match_duplicates') }} as repeated
+        on ledger_items.ledger_item_id = repeated.ledger_item_id
+    where not coalesce(repeated.is_duplicate, false)
 
 )
 

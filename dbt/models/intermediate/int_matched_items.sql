@@ -3,46 +3,46 @@
 with final as (
 
     select
-        stage_1.ledger_item_id,
-        stage_1.psp_item_id,
+        matched_equal.ledger_item_id,
+        matched_equal.psp_item_id,
         1::smallint as stage,
-        stage_1.id_kind,
+        matched_equal.id_kind,
         null::text as class,
         null::text as payout_id
-    from {{ ref('int_match_stage_1') }} as stage_1
+    from {{ ref('int_match_equal') }} as matched_equal
 
     union all
 
     select
-        stage_2.ledger_item_id,
-        stage_2.psp_item_id,
+        matched_unequal.ledger_item_id,
+        matched_unequal.psp_item_id,
         2::smallint as stage,
-        stage_2.id_kind,
-        stage_2.class,
+        matched_unequal.id_kind,
+        matched_unequal.class,
         null::text as payout_id
-    from {{ ref('int_match_stage_2') }} as stage_2
+    from {{ ref('int_match_unequal') }} as matched_unequal
 
     union all
 
     select
-        stage_3.ledger_item_id,
-        stage_3.psp_item_id,
+        matched_groups.ledger_item_id,
+        matched_groups.psp_item_id,
         3::smallint as stage,
         'payout' as id_kind,
         null::text as class,
-        stage_3.payout_id
-    from {{ ref('int_match_stage_3') }} as stage_3
+        matched_groups.payout_id
+    from {{ ref('int_match_groups') }} as matched_groups
 
     union all
 
     select
-        stage_4.ledger_item_id,
-        stage_4.psp_item_id,
+        matched_window.ledger_item_id,
+        matched_window.psp_item_id,
         4::smallint as stage,
         'amount_window' as id_kind,
         null::text as class,
         null::text as payout_id
-    from {{ ref('int_match_stage_4') }} as stage_4
+    from {{ ref('int_match_window') }} as matched_window
 
 )
 

@@ -1,5 +1,5 @@
 {{ config(materialized='view', unlogged=none) }}
--- The bridge: one row per PSP item that a payout settles. An item is in at most one payout; a payout is no item of itself.
+-- One row per PSP item that a payout settles: the bridge between the two. An item is in at most one payout; a payout is no item of itself.
 with items as (
 
     select * from {{ ref('int_psp_items') }}

@@ -12,6 +12,6 @@ where not exists (
     and (
         items.event is null
         or exists (
-            select 1 from {{ ref('int_match_stage_2') }} as stage_2 where stage_2.psp_item_id = items.psp_item_id
+            select 1 from {{ ref('int_match_unequal') }} as matched_unequal where matched_unequal.psp_item_id = items.psp_item_id
         )
     )

@@ -1,4 +1,4 @@
--- One row per (provider, account, provider's transaction id), from the newest landing, whichever report brought it.
+-- One row per (provider, account, provider's transaction id), from the newest landing, whichever source brought it.
 with landed as not materialized (
 {{ union_of('psp_items') }}
 ),

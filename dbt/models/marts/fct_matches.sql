@@ -96,7 +96,7 @@ item_groups as (
         null::date as bank_on,
         count(groups.ledger_item_id) as ledger_count,
         count(groups.psp_item_id) as psp_count
-    from {{ ref('int_match_stage_3') }} as groups
+    from {{ ref('int_match_groups') }} as groups
     left join ledger_items
         on groups.ledger_item_id = ledger_items.ledger_item_id
     left join psp_items

@@ -28,8 +28,11 @@ lines as (
 
 differences as (
 
-    select * from {{ ref('fct_differences') }}
-    where class <> 'batch_sum_mismatch'
+    select differences.*, classes.bridge_step
+    from {{ ref('fct_differences') }} as differences
+    inner join {{ ref('break_classes') }} as classes
+        on differences.class = classes.class
+    where classes.bridge_step is not null
 
 ),
 
@@ -67,7 +70,7 @@ explained as (
         differences.provider,
         differences.account,
         sides.currency,
-        differences.class || case differences.status when 'pending' then ':pending' else '' end as step,
+        differences.bridge_step || case differences.status when 'pending' then ':pending' else '' end as step,
         count(distinct differences.difference_id) as items,
         sum(sides.amount_minor) as amount_minor
     from differences
@@ -88,7 +91,7 @@ explained as (
         differences.provider,
         differences.account,
         sides.currency,
-        differences.class,
+        differences.bridge_step,
         differences.status
 
 ),

@@ -19,7 +19,10 @@ coverage as (
 
 differences as (
 
-    select * from {{ ref('fct_differences') }}
+    select differences.*, classes.awaits_kind
+    from {{ ref('fct_differences') }} as differences
+    left join {{ ref('break_classes') }} as classes
+        on differences.class = classes.class
 
 ),
 
@@ -132,7 +135,7 @@ report_gaps as (
         and not coverage.is_present
         and exists (
             select 1 from differences
-            where differences.class = 'missing_at_psp' and differences.base_on = coverage.covered_on
+            where differences.awaits_kind = 'psp' and differences.base_on = coverage.covered_on
         )
 
 ),
@@ -146,7 +149,7 @@ unreported as (
         differences.provider || ' ' || differences.base_on as subject,
         'no report reaches the day, and the ledger has items on it' as detail
     from differences
-    where differences.class = 'missing_at_psp'
+    where differences.awaits_kind = 'psp'
         and differences.status = 'break'
         and not exists (
             select 1 from report_days
@@ -191,7 +194,7 @@ unstated as (
     cross join bank_sources
     left join bank_days
         on differences.currency = bank_days.currency
-    where differences.class = 'payout_missing_at_bank'
+    where differences.awaits_kind = 'bank'
         and differences.status = 'break'
         and (bank_days.last_on is null or bank_days.last_on < differences.base_on)
     group by

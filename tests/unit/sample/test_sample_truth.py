@@ -10,6 +10,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from reconciliation.break_classes import break_classes
 from sample.dice import Dice
 from sample.model import Request
 from sample.plan import make_plan
@@ -24,6 +25,10 @@ CLASSES = {
     "payout_missing_at_bank",
     "unexpected_bank_credit",
 }
+
+
+def test_every_planted_class_is_one_that_matching_knows():
+    assert set(break_classes()) >= CLASSES
 
 
 @pytest.mark.parametrize("seed", range(1, 7))

@@ -1,5 +1,5 @@
--- One row per match of equal items: one id kind at a time, unique on both sides within (provider account, id, currency, sign),
--- equal net, gross and fee. A row that matched under one kind is consumed for the next.
+-- One row per match of equal items (stage 1): one id kind at a time, unique on both sides within (provider account, id,
+-- currency, sign), equal net, gross and fee. A row that matched under one kind is consumed for the next.
 {%- set kinds = match_kinds() %}
 with
 {%- for kind in kinds %}

@@ -1,4 +1,4 @@
--- Duplicates on one side: one row per ledger item that does not stand alone under its reference.
+-- One row per ledger item that does not stand alone under its reference (stage 0: duplicates on one side).
 -- Of equal items with one reference the lowest seq continues; the others are duplicates and leave the waterfall.
 with items as (
 

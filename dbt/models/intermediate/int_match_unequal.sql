@@ -1,4 +1,4 @@
--- One row per match of items with the same key and unequal amounts, or with another currency: matched, and exactly one break.
+-- One row per match of items with the same key and unequal amounts, or with another currency (stage 2): matched, and one break.
 -- First all kinds in the same currency, then all kinds across currencies; unique among what stage 1 left.
 {%- set kinds = match_kinds() %}
 with edges as (
@@ -6,12 +6,12 @@ with edges as (
     select edges.*
     from {{ ref('int_match_edges') }} as edges
     where not exists (
-            select 1 from {{ ref('int_match_stage_1') }} as stage_1
-            where stage_1.ledger_item_id = edges.ledger_item_id
+            select 1 from {{ ref('int_match_equal') }} as matched_equal
+            where matched_equal.ledger_item_id = edges.ledger_item_id
         )
         and not exists (
-            select 1 from {{ ref('int_match_stage_1') }} as stage_1
-            where stage_1.psp_item_id = edges.psp_item_id
+            select 1 from {{ ref('int_match_equal') }} as matched_equal
+            where matched_equal.psp_item_id = edges.psp_item_id
         )
 
 ),

@@ -1,4 +1,4 @@
--- Groups: one row per item of a group match. Ledger items that name a payout as their reference, against the items that this
+-- One row per item of a group match (stage 3). Ledger items that name a payout as their reference, against the items that this
 -- payout settles; the sums of net and of fee are equal on both sides.
 with payout_ids as (
 
@@ -9,9 +9,9 @@ with payout_ids as (
 
 consumed as (
 
-    select stage_1.ledger_item_id, stage_1.psp_item_id from {{ ref('int_match_stage_1') }} as stage_1
+    select matched_equal.ledger_item_id, matched_equal.psp_item_id from {{ ref('int_match_equal') }} as matched_equal
     union all
-    select stage_2.ledger_item_id, stage_2.psp_item_id from {{ ref('int_match_stage_2') }} as stage_2
+    select matched_unequal.ledger_item_id, matched_unequal.psp_item_id from {{ ref('int_match_unequal') }} as matched_unequal
 
 ),
 
@@ -22,9 +22,9 @@ ledger_rest as (
     from {{ ref('int_ledger_items') }} as items
     inner join payout_ids
         on items.reference = payout_ids.payout_id
-    left join {{ ref('int_match_stage_0') }} as stage_0
-        on items.ledger_item_id = stage_0.ledger_item_id
-    where not coalesce(stage_0.is_duplicate, false)
+    left join {{ ref('int_match_duplicates') }} as repeated
+        on items.ledger_item_id = repeated.ledger_item_id
+    where not coalesce(repeated.is_duplicate, false)
         and not exists (select 1 from consumed where consumed.ledger_item_id = items.ledger_item_id)
 
 ),

@@ -1,13 +1,13 @@
--- One row per match by (currency, signed amount, business-day window), where the ledger item carries no id of the provider's.
+-- One row per match by (currency, signed amount, business-day window), where the ledger item carries no provider's id (stage 4).
 -- `count = 1` is over all items of both sides: an amount that is unique only because its twins matched already proves nothing.
 {%- set window_days %}(select rules.window_business_days from {{ ref('match_rules') }} as rules where rules.rule = 'amount_window'){% endset %}
 with consumed as (
 
-    select stage_1.ledger_item_id, stage_1.psp_item_id from {{ ref('int_match_stage_1') }} as stage_1
+    select matched_equal.ledger_item_id, matched_equal.psp_item_id from {{ ref('int_match_equal') }} as matched_equal
     union all
-    select stage_2.ledger_item_id, stage_2.psp_item_id from {{ ref('int_match_stage_2') }} as stage_2
+    select matched_unequal.ledger_item_id, matched_unequal.psp_item_id from {{ ref('int_match_unequal') }} as matched_unequal
     union all
-    select stage_3.ledger_item_id, stage_3.psp_item_id from {{ ref('int_match_stage_3') }} as stage_3
+    select matched_groups.ledger_item_id, matched_groups.psp_item_id from {{ ref('int_match_groups') }} as matched_groups
 
 ),
 
@@ -23,10 +23,10 @@ seekers as (
         items.gross_minor,
         {{ business_day_number('items.effective_on') }} as business_day
     from {{ ref('int_ledger_items') }} as items
-    left join {{ ref('int_match_stage_0') }} as stage_0
-        on items.ledger_item_id = stage_0.ledger_item_id
+    left join {{ ref('int_match_duplicates') }} as repeated
+        on items.ledger_item_id = repeated.ledger_item_id
     where not items.has_provider_id
-        and not coalesce(stage_0.is_duplicate, false)
+        and not coalesce(repeated.is_duplicate, false)
         and not exists (select 1 from consumed where consumed.ledger_item_id = items.ledger_item_id)
 
 ),
