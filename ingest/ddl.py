@@ -7,9 +7,8 @@ today.
 
 from __future__ import annotations
 
-from ingest.contract.vocabulary import Contract, RecordType
-from ingest.sources.camt053.contract import CONTRACT as CAMT053
-from ingest.sources.stripe_report.contract import CONTRACT as STRIPE_REPORT
+from ingest.contract.vocabulary import Contract, RecordType, SourceKind
+from ingest.sources import contracts
 
 PLACE = ("file_id uuid not null", "ordinal integer not null check (ordinal > 0)", "row_sha256 bytea not null")
 """Where a row stands in its file, and the SHA-256 of what was stored of it."""
@@ -20,6 +19,9 @@ LINE_PLACE = (
     "detail_ordinal integer not null",
 )
 """Where a bank line stands in its statement; `detail_ordinal` 0 is the entry itself."""
+
+BANK_LINES = (SourceKind.BANK, "lines")
+"""The record type of every bank source whose rows have that place."""
 
 
 def create_table(record_type: RecordType, *, more: tuple[str, ...] = ()) -> str:
@@ -38,10 +40,10 @@ def create_table(record_type: RecordType, *, more: tuple[str, ...] = ()) -> str:
 def create_tables(contract: Contract) -> str:
     """Return the tables of every record type of `contract`."""
     return "\n".join(
-        create_table(record_type, more=LINE_PLACE if record_type.table == "raw.camt053_lines" else ())
+        create_table(record_type, more=LINE_PLACE if (contract.kind, record_type.name) == BANK_LINES else ())
         for record_type in contract.record_types
     )
 
 
 if __name__ == "__main__":
-    print("\n".join(create_tables(contract) for contract in (STRIPE_REPORT, CAMT053)))
+    print("\n".join(create_tables(contract) for contract in contracts().values()))

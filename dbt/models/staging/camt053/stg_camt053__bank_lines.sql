@@ -6,9 +6,8 @@ with files as (
 
 ),
 
-currencies as (
-
-    select * from {{ ref('currencies') }}
+units as (
+{{ declared_units('camt053', 'lines') }}
 
 ),
 
@@ -35,7 +34,7 @@ final as (
 
         ---------- amounts
         upper(rows.currency) as currency,
-        {{ declared_minor_units('rows.amount') }}
+        {{ minor_units('rows.amount', 'units.scale') }}
             * case rows.indicator when 'CRDT' then 1 when 'DBIT' then -1 end as amount_minor,
 
         ---------- dates
@@ -43,8 +42,8 @@ final as (
     from {{ source('raw', 'camt053_lines') }} as rows
     inner join files
         on rows.file_id = files.file_id
-    left join currencies
-        on upper(rows.currency) = currencies.code
+    left join units
+        on upper(rows.currency) = units.code
     where rows.status = 'BOOK'
         and left(coalesce(nullif(rows.booked_on, ''), nullif(rows.value_on, '')), 10)::date <= {{ pinned('as_of') }}
 

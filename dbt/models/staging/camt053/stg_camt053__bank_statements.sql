@@ -6,9 +6,8 @@ with files as (
 
 ),
 
-currencies as (
-
-    select * from {{ ref('currencies') }}
+units as (
+{{ declared_units('camt053', 'statements') }}
 
 ),
 
@@ -32,9 +31,9 @@ final as (
 
         ---------- amounts
         upper(rows.currency) as currency,
-        {{ declared_minor_units("nullif(rows.opening_amount, '')") }}
+        {{ minor_units("nullif(rows.opening_amount, '')", 'units.scale') }}
             * case rows.opening_indicator when 'DBIT' then -1 else 1 end as opening_minor,
-        {{ declared_minor_units("nullif(rows.closing_amount, '')") }}
+        {{ minor_units("nullif(rows.closing_amount, '')", 'units.scale') }}
             * case rows.closing_indicator when 'DBIT' then -1 else 1 end as closing_minor,
 
         ---------- dates
@@ -43,8 +42,8 @@ final as (
     from {{ source('raw', 'camt053_statements') }} as rows
     inner join files
         on rows.file_id = files.file_id
-    left join currencies
-        on upper(rows.currency) = currencies.code
+    left join units
+        on upper(rows.currency) = units.code
     where left(coalesce(nullif(rows.closing_on, ''), nullif(rows.opening_on, ''), nullif(rows.to_at, ''), rows.created_at), 10)::date
         <= {{ pinned('as_of') }}
 

@@ -4,8 +4,8 @@ select
     files.file_id,
     files.source,
     sources.kind,
-    -- Files that landed before a bank was none name `bank` as their provider.
-    case when sources.kind is distinct from 'bank' then files.provider end as provider,
+    -- A bank is no provider; files that landed before say `bank` here.
+    nullif(files.provider, 'bank') as provider,
     files.account,
     files.name,
     files.sha256,
@@ -15,9 +15,7 @@ select
     coalesce(files.interval_to, files.last_on) as covers_to,
     files.rows_read,
     files.rows_accepted,
-    files.rows_quarantined,
-    sources.scale,
-    sources.time_zone
+    files.rows_quarantined
 from {{ source('recon', 'pin_files') }} as pin_files
 inner join {{ source('raw', 'current_files') }} as files
     on pin_files.file_id = files.file_id

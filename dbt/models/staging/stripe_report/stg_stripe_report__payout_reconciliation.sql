@@ -6,9 +6,8 @@ with files as (
 
 ),
 
-currencies as (
-
-    select * from {{ ref('currencies') }}
+units as (
+{{ declared_units('stripe_report', 'payout_reconciliation') }}
 
 ),
 
@@ -52,20 +51,20 @@ final as (
 
         ---------- amounts
         upper(rows.currency) as currency,
-        {{ declared_minor_units('rows.gross') }} as gross_minor,
-        {{ declared_minor_units('rows.fee') }} as fee_minor,
-        {{ declared_minor_units('rows.net') }} as net_minor,
+        {{ minor_units('rows.gross', 'units.scale') }} as gross_minor,
+        {{ minor_units('rows.fee', 'units.scale') }} as fee_minor,
+        {{ minor_units('rows.net', 'units.scale') }} as net_minor,
 
         ---------- dates
-        {{ declared_day('rows.created_utc') }} as booked_on
+        {{ declared_day('rows.created_utc', 'stripe_report', 'payout_reconciliation') }} as booked_on
     from {{ source('raw', 'stripe_report_payout_reconciliation') }} as rows
     inner join files
         on rows.file_id = files.file_id
-    left join currencies
-        on upper(rows.currency) = currencies.code
+    left join units
+        on upper(rows.currency) = units.code
     left join events
         on rows.reporting_category = events.type
-    where {{ declared_instant('rows.created_utc') }} < {{ pinned_until() }}
+    where {{ declared_instant('rows.created_utc', 'stripe_report', 'payout_reconciliation') }} < {{ pinned_until() }}
 
 )
 

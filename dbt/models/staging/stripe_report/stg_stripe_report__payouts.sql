@@ -7,9 +7,8 @@ with files as (
 
 ),
 
-currencies as (
-
-    select * from {{ ref('currencies') }}
+units as (
+{{ declared_units('stripe_report', 'payouts') }}
 
 ),
 
@@ -42,19 +41,19 @@ typed as (
 
         ---------- amounts
         upper(rows.currency) as currency,
-        {{ declared_minor_units('rows.net') }} as net_minor,
+        {{ minor_units('rows.net', 'units.scale') }} as net_minor,
 
         ---------- dates
-        {{ declared_day('rows.effective_at_utc') }} as booked_on,
+        {{ declared_day('rows.effective_at_utc', 'stripe_report', 'payouts') }} as booked_on,
         left(rows.payout_expected_arrival_date, 10)::date as expected_on
     from {{ source('raw', 'stripe_report_payouts') }} as rows
     inner join files
         on rows.file_id = files.file_id
-    left join currencies
-        on upper(rows.currency) = currencies.code
+    left join units
+        on upper(rows.currency) = units.code
     left join events
         on rows.reporting_category = events.type
-    where {{ declared_instant('rows.effective_at_utc') }} < {{ pinned_until() }}
+    where {{ declared_instant('rows.effective_at_utc', 'stripe_report', 'payouts') }} < {{ pinned_until() }}
 
 ),
 

@@ -1,5 +1,6 @@
--- One row per row of a report that moves Stripe's balance: an item of an itemised payout reconciliation, or a payout as one more item.
+-- One row per row of a report that moves Stripe's balance: an item of an itemised payout reconciliation, or a payout as one more.
 -- Signed as the balance moves. A payout is minus its net and nothing else: what its fee is differs from report to report.
+-- Both halves have the same types, written out: only such a union is planned as one scan that leaves out what nobody asks for.
 with itemised as (
 
     select * from {{ ref('stg_stripe_report__payout_reconciliation') }}
@@ -32,7 +33,7 @@ final as (
         itemised.currency,
         -- A payout takes money out of the balance whatever sign a report gives it.
         case when itemised.event = 'payout' then -abs(itemised.net_minor) else itemised.gross_minor end as gross_minor,
-        case when itemised.event = 'payout' then 0 else itemised.fee_minor end as fee_minor,
+        case when itemised.event = 'payout' then 0::numeric else itemised.fee_minor end as fee_minor,
         case when itemised.event = 'payout' then -abs(itemised.net_minor) else itemised.net_minor end as net_minor,
         itemised.booked_on
     from itemised
@@ -47,16 +48,16 @@ final as (
         payouts.account,
         payouts.psp_transaction_id,
         payouts.payout_id as source_id,
-        null as charge_id,
-        null as payment_intent_id,
-        null as merchant_reference,
+        null::text as charge_id,
+        null::text as payment_intent_id,
+        null::text as merchant_reference,
         payouts.payout_id,
         payouts.provider_type,
         payouts.event,
-        null as payment_method,
+        null::text as payment_method,
         payouts.currency,
         -payouts.net_minor as gross_minor,
-        0 as fee_minor,
+        0::numeric as fee_minor,
         -payouts.net_minor as net_minor,
         payouts.booked_on
     from payouts
