@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from ledger_core.journal.money import Money
-from reconciliation.break_classes import break_class
+from reconciliation.breaks.break_classes import break_class
 from reconciliation.report.model import (
     MAX_PENDING_LISTED,
     Bridge,

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from ledger_core.journal.money import Money
-from reconciliation.break_classes import break_class
+from reconciliation.breaks.break_classes import break_class
 from reconciliation.report.amounts import format_amount, format_day
 from reconciliation.report.model import Station
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 from ledger_core.errors import NotFound
 from ledger_core.journal.money import Money
 from ledger_core.reading.heads import legal_entity
-from reconciliation.break_classes import break_class
+from reconciliation.breaks.break_classes import break_class
 from reconciliation.report.amounts import format_day
 from reconciliation.report.marts import read_bridges, read_coverage, read_pending, read_statement
 from reconciliation.report.model import (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from ledger_core.journal.money import Money
-from reconciliation.break_classes import break_class
+from reconciliation.breaks.break_classes import break_class
 from reconciliation.report.amounts import format_rate_change
 from reconciliation.report.chart import bar, rate_chart
 from reconciliation.report.model import (

@@ -7,7 +7,7 @@ from alembic import op
 from ledger_core.base.migrate import run_script
 
 revision = "ingest_0003"
-down_revision = "ingest_0001"
+down_revision = "ingest_0002"
 branch_labels = None
 depends_on = None
 

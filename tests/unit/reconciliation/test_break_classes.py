@@ -6,20 +6,20 @@ import csv
 from pathlib import Path
 
 from ingest.contract.vocabulary import SourceKind
-from reconciliation.break_classes import SEED, break_class, break_classes
-from reconciliation.runs.dbt_runner import PROJECT
+from reconciliation.breaks.break_classes import break_class, break_classes, seed_path
+from reconciliation.runs.code_version import project_folder
 
 ROOT = Path(__file__).parents[3]
 FOUND_IN = ("int_item_differences", "int_payout_differences", "int_match_unequal", "int_bank_matches")
 
 
 def test_every_class_is_one_that_the_models_find():
-    models = "".join((PROJECT / f"models/intermediate/{name}.sql").read_text() for name in FOUND_IN)
+    models = "".join((project_folder() / f"models/intermediate/{name}.sql").read_text() for name in FOUND_IN)
     assert [name for name in break_classes() if f"'{name}'" not in models] == []
 
 
 def test_no_other_place_names_a_class():
-    readers = [*(PROJECT / "models/marts").glob("*.sql")]
+    readers = [*(project_folder() / "models/marts").glob("*.sql")]
     for room in ("reconciliation", "expectations", "orchestration"):
         readers += [path for path in (ROOT / room).rglob("*") if path.suffix in {".py", ".j2", ".js"}]
     quoted = [f"{mark}{name}{mark}" for name in break_classes() for mark in "'\""]
@@ -28,7 +28,7 @@ def test_no_other_place_names_a_class():
 
 
 def test_each_class_says_what_readers_of_the_seed_understand():
-    with SEED.open(newline="") as stream:
+    with seed_path().open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["class"] for row in rows] == list(break_classes())
     for row in rows:

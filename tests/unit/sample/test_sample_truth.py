@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from reconciliation.break_classes import break_classes
+from reconciliation.breaks.break_classes import break_classes
 from sample.dice import Dice
 from sample.model import Request
 from sample.plan import make_plan

@@ -11,10 +11,9 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
-from reconciliation.runs.dbt_runner import PROJECT
-
-SEED = PROJECT / "seeds" / "break_classes.csv"
+from reconciliation.runs.code_version import project_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +31,15 @@ class BreakClass:
     """The item has met another entry already."""
 
 
+def seed_path() -> Path:
+    """Return the file that says all of it."""
+    return project_folder() / "seeds" / "break_classes.csv"
+
+
 @cache
 def break_classes() -> Mapping[str, BreakClass]:
     """Return every class of the seed, by name."""
-    with SEED.open(newline="", encoding="utf-8") as stream:
+    with seed_path().open(newline="", encoding="utf-8") as stream:
         return {
             row["class"]: BreakClass(
                 name=row["class"],
