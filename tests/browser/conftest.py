@@ -38,7 +38,8 @@ class Watched:
     said: list[str] = field(default_factory=list)
 
 
-@pytest.fixture(scope="session")
+# A module's, not the session's: while Playwright is open its loop counts as running, and no other test may run one.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     chromium = shutil.which("chromium")
     if chromium is None:

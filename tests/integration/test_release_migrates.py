@@ -24,6 +24,7 @@ from ledger_core.base.embedded import EmbeddedPostgres, binary
 from ledger_core.base.engine import make_engine
 from ledger_core.base.migrate import migrate
 from ledger_core.base.objects import FileStore
+from ledger_core.book.kinds import Kinds
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.log.verifier import verify_path
 from ledger_core.reading.balances import trial_balance
@@ -74,6 +75,7 @@ class RuntimeThen:
     signer: ProxyThen
     archive: FileStore
     trust_path: Path
+    kinds: Kinds = field(default_factory=Kinds)
 
 
 @pytest.fixture(scope="module", params=sorted(path.parent.name for path in RELEASES.glob("*/expected.json")))
