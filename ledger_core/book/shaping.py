@@ -17,7 +17,7 @@ from ledger_core.book.posting.requests import Request
 from ledger_core.errors import InvalidInput, Refused
 from ledger_core.journal.accounts import AccountDraft
 from ledger_core.journal.entries import EntryDraft
-from ledger_core.kinds import Prepared
+from ledger_core.kinds import Kind, Prepared
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.ports import Ask, Draft
 from ledger_core.settings import MAX_BATCH_BYTES, MAX_BATCH_RECORDS
@@ -29,15 +29,17 @@ MAX_DRAFTS = 10_000
 def requests_of(kinds: Kinds, drafts: Sequence[Draft], ask: Ask, *, atomic: bool) -> Iterator[Request]:
     """Yield a request for each part of `drafts`; each is one of its own for idempotency.
 
-    Raises `InvalidInput` for a key or a group that cannot be taken, before the first part.
+    Raises `InvalidInput` for a key, a kind or a group that cannot be taken, before the first part.
     """
     if len(drafts) > MAX_DRAFTS:
         raise InvalidInput(f"{len(drafts):,} entries in one call; {MAX_DRAFTS:,} are the most.")
     key = check_key(ask.key)
-    route = ask.route or _route(kinds, drafts)
+    # All of them now: a kind that nobody knows, met in a later part, would be refused with the first part appended.
+    known = [kinds.of(draft) for draft in drafts]
+    route = ask.route or _route(known, drafts)
     fingerprint = ask.fingerprint
     if key is not None and fingerprint is None:
-        fingerprint = fingerprint_of(kinds, drafts)
+        fingerprint = _fingerprint(known, drafts)
     return (
         Request(
             items=items,
@@ -48,30 +50,35 @@ def requests_of(kinds: Kinds, drafts: Sequence[Draft], ask: Ask, *, atomic: bool
             wait=ask.wait,
             bytes=size,
         )
-        for number, (items, size) in enumerate(_parts(kinds, drafts, ask.actor, atomic))
+        for number, (items, size) in enumerate(_parts(known, drafts, ask.actor, atomic))
     )
 
 
-def fingerprint_of(kinds: Kinds, drafts: Sequence[Draft]) -> bytes:
+def _fingerprint(known: Sequence[Kind], drafts: Sequence[Draft]) -> bytes:
     """Return SHA-256 over the canonical form of what `drafts` say: the request's identity where none is given."""
-    documents = [kinds.of(draft).document(draft) for draft in drafts]
+    documents = [kind.document(draft) for kind, draft in zip(known, drafts, strict=True)]
     # A list where a list may be asked for: what stands under a key in the database must be known again.
     listed = len(drafts) != 1 or isinstance(drafts[0], EntryDraft | AccountDraft)
     return sha256(canonical_bytes(documents if listed else documents[0])).digest()
 
 
-def _route(kinds: Kinds, drafts: Sequence[Draft]) -> str:
-    routes = {draft.kind: kinds.of(draft).route(draft) for draft in drafts}
+def _route(known: Sequence[Kind], drafts: Sequence[Draft]) -> str:
+    routes = {kind: kind.route(draft) for kind, draft in zip(known, drafts, strict=True)}
     return next(iter(routes.values())) if len(routes) == 1 else "records"
 
 
-def _parts(kinds: Kinds, drafts: Sequence[Draft], actor: Actor, atomic: bool) -> Iterator[tuple[list[Prepared], int]]:
+def _parts(
+    known: Sequence[Kind], drafts: Sequence[Draft], actor: Actor, atomic: bool
+) -> Iterator[tuple[list[Prepared], int]]:
     """Yield the drafts, prepared, in parts of one batch each, with the bytes of their bodies."""
     who = canonical_bytes(actor.as_body())
     part: list[Prepared] = []
     size = 0
-    for draft in drafts:
-        item = _prepared(kinds, draft, actor, who)
+    for kind, draft in zip(known, drafts, strict=True):
+        item = _prepared(kind, draft, actor, who)
+        if atomic and len(drafts) == 1 and isinstance(item, FaultyItem) and not isinstance(draft, EntryDraft):
+            # Nothing could make it pass: said at once, not behind whatever else is queued.
+            raise item.error
         weight = len(item.body)
         if part and (len(part) == MAX_BATCH_RECORDS or size + weight > MAX_BATCH_BYTES):
             if atomic:
@@ -86,8 +93,7 @@ def _parts(kinds: Kinds, drafts: Sequence[Draft], actor: Actor, atomic: bool) ->
     yield part, size
 
 
-def _prepared(kinds: Kinds, draft: Draft, actor: Actor, who: bytes) -> Prepared:
-    kind = kinds.of(draft)
+def _prepared(kind: Kind, draft: Draft, actor: Actor, who: bytes) -> Prepared:
     try:
         item: Prepared = kind.prepare(draft, actor, who)
     except (InvalidInput, Refused) as error:

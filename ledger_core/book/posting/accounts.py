@@ -62,8 +62,12 @@ class BookState:
 
     def believe(self, head: HeadRow) -> None:
         """Drop everything unless it was read, or left, under this very head."""
-        if self.believed != (head.size, head.last_leaf) or len(self.accounts) > MAX_CACHED_ACCOUNTS:
+        if not self.believes(head):
             self.forget()
+
+    def believes(self, head: HeadRow) -> bool:
+        """Say whether what is cached holds under `head`, and is not too much."""
+        return self.believed == (head.size, head.last_leaf) and len(self.accounts) <= MAX_CACHED_ACCOUNTS
 
     def load(self, conn: Connection[Any], codes: Iterable[str]) -> None:
         """Read those of `codes` that are not known yet, in one query."""

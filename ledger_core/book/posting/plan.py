@@ -118,7 +118,8 @@ class Planner:
         """
         head = tip.head_after
         with self._lock:
-            if self._state.believed != (head.size, head.last_leaf) or not all(map(_may_plan_ahead, requests)):
+            # Accounts read anew would lack what `tip` adds to them: only the lock may start the cache over.
+            if not self._state.believes(head) or not all(map(_may_plan_ahead, requests)):
                 return None
             return self._plan(conn, head, requests, self._last_facts)
 

@@ -13,7 +13,7 @@ from ledger_core.book.kinds.account.derive import Accounts
 from ledger_core.book.kinds.account.judge import AccountItem, AccountVersion, judge_account
 from ledger_core.book.kinds.account.project import project_account
 from ledger_core.journal.accounts import AccountChange, AccountDraft, AccountOpening
-from ledger_core.kinds import Accepted, Kind
+from ledger_core.kinds import Accepted, Kind, check_size
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.shapes import SHAPES
 from ledger_core.ports import Draft, Unchanged
@@ -51,6 +51,8 @@ class Account(Kind):
         }
 
     def prepare(self, draft: AccountDraft | AccountOpening | AccountChange, actor: Actor, who: bytes) -> AccountItem:
+        # Asked before the lock: a body that turned out not to be canonical there would leave its account in the cache.
+        check_size(canonical_bytes({"account": self.document(draft), "actor": actor.as_body()}))
         return AccountItem(draft=draft, actor=actor)
 
     def read_facts(self, conn: Connection[Any], view: BookState, items: Sequence[AccountItem], before: Any) -> None:
