@@ -16,9 +16,10 @@ from ledger_core.book.kinds.export import EXPORT
 from ledger_core.book.kinds.journal_entry import JOURNAL_ENTRY
 from ledger_core.book.kinds.journal_entry.facts import EntryFacts
 from ledger_core.book.posting.accounts import AccountState, BookState
+from ledger_core.book.posting.idempotency import StoredOutcome
 from ledger_core.book.posting.judge import BatchJudge, JudgedRequest
 from ledger_core.book.shaping import requests_of
-from ledger_core.errors import AlreadyReversed, Conflict, InsufficientFunds, UnknownAccount
+from ledger_core.errors import AlreadyReversed, Conflict, InsufficientFunds, KeyReused, UnknownAccount
 from ledger_core.journal.accounts import AccountChange, AccountDraft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.kinds import Accepted
@@ -169,3 +170,16 @@ def test_a_made_account_is_no_longer_missing() -> None:
     desk.ask(account("assets:new"))
     assert "assets:new" not in desk.state.missing
     assert desk.state.accounts["assets:new"].account_id == 4
+
+
+def test_a_stored_key_answers_the_same_request_and_refuses_another() -> None:
+    state = BookState(book="main")
+    same, other = (next(requests_of(Kinds(), [sale(name)], Ask(actor=ME, key="k"), atomic=False)) for name in "ab")
+    assert same.fingerprint is not None
+    stored = StoredOutcome(fingerprint=same.fingerprint, first_seq=4, count=1, outcome=[])
+    judge = BatchJudge(state, {JOURNAL_ENTRY: EntryFacts()}, {("journal-entries", "k"): stored}, 10)
+    assert judge.request(same).replay is stored
+    reused = judge.request(other)
+    assert reused.replay is None
+    assert isinstance(reused.error, KeyReused)
+    assert judge.seq == 10
