@@ -8,15 +8,26 @@ from typing import Any
 
 import pytest
 
+from ledger_core.actor import Actor
+from ledger_core.book.kinds import Kinds
 from ledger_core.book.posting import accounts
 from ledger_core.book.posting.accounts import AccountState, BookState
 from ledger_core.book.posting.head import HeadRow
 from ledger_core.book.posting.plan import PlannedBatch, Planner
+from ledger_core.book.shaping import requests_of
+from ledger_core.journal.accounts import AccountChange
 from ledger_core.log.merkle import Frontier
+from ledger_core.ports import Ask
 
 HEAD = HeadRow(
     origin="o", size=3, signed_size=3, last_leaf=b"leaf", last_recorded_at=None, frontier=Frontier()
 )  # fmt: skip
+
+TIP = PlannedBatch(
+    head=HEAD, size=3, leaves=[], tree=None, outcomes=[], projected={}, deltas={}, last_recorded_at=None,
+    streams=[], tiles=[],
+)  # fmt: skip
+NO_CONNECTION: Any = None
 
 
 def cached() -> BookState:
@@ -51,10 +62,14 @@ def test_a_plan_made_ahead_never_reads_accounts_anew_that_the_batch_before_it_ch
     monkeypatch.setattr(accounts, "MAX_CACHED_ACCOUNTS", 0)
     planner = Planner("main", clock=lambda: datetime(2026, 11, 23, tzinfo=UTC))
     planner._state = cached()
-    tip: Any = PlannedBatch(
-        head=HEAD, size=3, leaves=[], tree=None, outcomes=[], projected={}, deltas={}, last_recorded_at=None,
-        streams=[], tiles=[],
-    )  # fmt: skip
-    no_connection: Any = None
-    assert planner.plan_ahead(no_connection, tip, []) is None
+    assert planner.plan_ahead(NO_CONNECTION, TIP, []) is None
     assert list(planner._state.accounts) == ["assets:a"]
+
+
+def test_an_account_in_the_making_is_left_to_the_lock() -> None:
+    planner = Planner("main", clock=lambda: datetime(2026, 11, 23, tzinfo=UTC))
+    planner._state = cached()
+    ask = Ask(actor=Actor(subject="tester"))
+    requests = list(requests_of(Kinds(), [AccountChange(code="assets:a", status="frozen")], ask, atomic=True))
+    assert planner.plan_ahead(NO_CONNECTION, TIP, requests) is None
+    assert planner._state.accounts["assets:a"].status == "open"
