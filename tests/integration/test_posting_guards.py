@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import psycopg
 import pytest
 from sqlalchemy import text
 
 from ledger_core.actor import Actor
+from ledger_core.errors import IntegrityError
 from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import AccountDraft
+from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.ports import Ask
 from ledger_core.reading.heads import read_head
 from ledger_core.runtime import Runtime
 
 pytestmark = pytest.mark.integration
 
+ME = Actor(subject="t")
 APPEND_ONLY = ("records", "checkpoints", "tiles", "account_versions", "entries", "postings", "exports")
 
 
@@ -23,8 +28,8 @@ def conn(runtime: Runtime) -> psycopg.Connection:
     """The login's own connection, in no role of ours: the owner of everything but a superuser's switches."""
     apply_accounts(
         runtime.ledger(),
-        [AccountDraft(code="a", type="asset", currency="USD", normal_balance="debit")],
-        Ask(actor=Actor(subject="t")),
+        [account("a")],
+        Ask(actor=ME),
     )
     made = psycopg.connect(runtime.database_url.replace("+psycopg", ""), autocommit=True)
     yield made  # type: ignore[misc]
@@ -67,6 +72,52 @@ def test_dbt_sees_signed_records_only(conn: psycopg.Connection, runtime: Runtime
     conn.execute("update ledger.log_head set signed_size = 1")
     assert conn.execute("select count(*) from ledger.posted_account_versions").fetchone() == (0,)
     conn.execute("update ledger.log_head set signed_size = 2")
+
+
+def test_a_head_that_something_else_moved_while_a_batch_was_written_takes_none_of_it(
+    conn: psycopg.Connection, runtime: Runtime
+) -> None:
+    conn.execute(
+        "create function pg_temp.meddle() returns trigger language plpgsql as $$ begin "
+        "update ledger.log_head set last_leaf = sha256(last_leaf); return null; end $$"
+    )
+    # The function lives as long as this connection does, and the trigger with it.
+    conn.execute(
+        "create trigger meddle after insert on ledger.records for each statement execute function pg_temp.meddle()"
+    )
+    conn.execute("grant update on ledger.log_head to counterfoil_writer")
+    before = conn.execute("select size, last_leaf from ledger.log_head").fetchone()
+    with pytest.raises(IntegrityError, match="was moved from 2 by something that is no writer"):
+        apply_accounts(runtime.ledger(), [account("b")], Ask(actor=ME))
+    assert conn.execute("select size, last_leaf from ledger.log_head").fetchone() == before
+    assert conn.execute("select count(*) from ledger.records").fetchone() == (2,)
+
+
+def test_an_entry_on_an_account_whose_balance_is_gone_is_not_taken(conn: psycopg.Connection, runtime: Runtime) -> None:
+    ledger = runtime.ledger()
+    apply_accounts(ledger, [account("b")], Ask(actor=ME))
+    assert len(ledger.append([entry("e:1")], Ask(actor=ME)).posted) == 1
+    conn.execute("delete from ledger.balances where account_id = 2")
+    before = conn.execute("select count(*) from ledger.records").fetchone()
+    with pytest.raises(IntegrityError, match="of 2 touched accounts 1 have a balance"):
+        ledger.append([entry("e:2")], Ask(actor=ME))
+    assert conn.execute("select count(*) from ledger.records").fetchone() == before
+
+
+def account(code: str) -> AccountDraft:
+    return AccountDraft(code=code, type="asset", currency="USD", normal_balance="debit")
+
+
+def entry(external_id: str) -> EntryDraft:
+    sides = (("a", "debit"), ("b", "credit"))
+    return EntryDraft(
+        effective_at=datetime(2026, 11, 23, tzinfo=UTC),
+        external_id=external_id,
+        description="",
+        postings=tuple(
+            PostingDraft(account=code, direction=side, amount_minor=1, currency="USD") for code, side in sides
+        ),
+    )
 
 
 def test_a_book_is_opened_by_its_first_record(conn: psycopg.Connection, runtime: Runtime) -> None:
