@@ -26,8 +26,10 @@ class LedgerSettings(Room):
 
 
 class SigningSettings(Room):
-    """`ledger_core/signing`, for those who ask for signatures; what the proxy itself reads stands in `signer`."""
+    """`ledger_core/signing`. What the proxy itself reads of it stands in `signer`, without pydantic."""
 
+    backend: str = "software"
+    """Who signs, a name of `ledger_core/signing/open.py`: read by the proxy, which takes it from its environment."""
     wait_seconds: float = Field(default=30.0, gt=0)
     """How long whoever posts or exports waits for the signature that covers it."""
 

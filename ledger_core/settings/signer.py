@@ -6,9 +6,14 @@ import os
 from dataclasses import dataclass
 
 from ledger_core.errors import ConfigurationError
-from ledger_core.settings.environment import read_environment, variable_of
+from ledger_core.settings.environment import Place, read_environment, variable_of
 
 ENVIRONMENTS = ("development", "test", "production")
+
+
+PLACES: dict[str, Place] = {"env": ("env",), "backend": ("signing", "backend")}
+"""Where each of the proxy's settings stands among everybody's; a back-end's own are listed here too."""
+BACKEND_VARIABLE = variable_of(PLACES["backend"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +22,8 @@ class SignerSettings:
 
     env: str = "development"
     """One of `ENVIRONMENTS`: in production a key in a file is refused."""
+    backend: str = "software"
+    """Who signs: a name of `ledger_core/signing/open.py`."""
 
     def __post_init__(self) -> None:
         if self.env not in ENVIRONMENTS:
@@ -25,8 +32,8 @@ class SignerSettings:
 
 def load_signer_settings() -> SignerSettings:
     """Read the environment. Raises `ConfigurationError` naming the variable."""
-    name = variable_of(("env",))
+    known = {variable_of(place): (name,) for name, place in PLACES.items()}
     # Only its own: of the other names those processes speak that have them all.
-    own = {key: value for key, value in os.environ.items() if key.upper() == name}
-    found = read_environment(own, {name: ("env",)})
-    return SignerSettings(**{key: str(value) for key, value in found.values.items()})
+    own = {key: value for key, value in os.environ.items() if key.upper() in known}
+    found = read_environment(own, known)
+    return SignerSettings(**{name: str(value) for name, value in found.values.items()})

@@ -1,5 +1,6 @@
 """The proxy's first start (key, 1-of-1 root, registry version 1, trust file), and every later one from that folder.
 
+Not the choice of who signs, which is `open.py`'s; the root of a first start is a key in a file whatever that is.
 Each file appears whole or not at all, the state first and the trust file last, so that a start that was killed is
 simply continued. Two things are never made up: a state where a key exists (the proxy would not know what it signed),
 and another root where a trust file pins one.
@@ -26,33 +27,45 @@ from ledger_core.log.keys import (
     resolve_keys,
 )
 from ledger_core.log.record import format_time
-from ledger_core.signing.backends.software import SoftwareKey, load_or_create, refuse_in_production
+from ledger_core.settings.signer import SignerSettings
+from ledger_core.signing.backends.software import KEY_FILE, load_or_create, refuse_in_production
+from ledger_core.signing.open import choose_backend
+from ledger_core.signing.port import SigningBackend
 from ledger_core.signing.service import Policy, SigningService
 from ledger_core.signing.state import WitnessState
 
 KEYS_FILE = "keys.jsonl"
+ROOT_FILE = "root.pem"
 
 
 def open_service(
-    folder: Path, *, trust_path: Path, origin_prefix: str, env: str, clock: Callable[[], datetime]
+    folder: Path,
+    *,
+    trust_path: Path,
+    origin_prefix: str,
+    settings: SignerSettings,
+    clock: Callable[[], datetime],
 ) -> SigningService:
     """Return the service over `folder`, making at the first start what it needs.
 
     Raises `ConfigurationError` in production, for a key without its state, and for a trust file that pins other
     roots.
     """
-    refuse_in_production(env)
+    backend = choose_backend(settings)
+    # The root that is made here is a key in a file too.
+    refuse_in_production(settings.env)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    state_path, key_path = folder / "state.sqlite", folder / "key.pem"
-    if key_path.exists() and not state_path.exists():
+    state_path = folder / "state.sqlite"
+    # A key that lies elsewhere leaves no file here, but the registry that names it does.
+    if not state_path.exists() and any((folder / name).exists() for name in (KEY_FILE, KEYS_FILE)):
         raise ConfigurationError(
             "there is a signing key and no record of what it signed.",
             file=str(state_path),
             remedy="Restore the state from backup: without it the proxy could be made to sign a second history.",
         )
     state = WitnessState(state_path, create=not state_path.exists())
-    key, root = load_or_create(key_path), load_or_create(folder / "root.pem")
+    key, root = backend.open_key(settings, folder), load_or_create(folder / ROOT_FILE)
     origin = f"{origin_prefix.rstrip('/')}/*"
     registry = _load_or_create_registry(folder / KEYS_FILE, key, root, origin, clock)
     trust = TrustFile(origin=origin, threshold=1, roots=(root.public_key,))
@@ -66,14 +79,14 @@ def open_service(
 
 
 def _load_or_create_registry(
-    path: Path, key: SoftwareKey, root: SoftwareKey, origin: str, clock: Callable[[], datetime]
+    path: Path, key: SigningBackend, root: SigningBackend, origin: str, clock: Callable[[], datetime]
 ) -> list[Envelope]:
     if not path.exists():
         write_once(path, first_registry(key, root, origin, clock()).to_bytes() + b"\n", mode=0o600)
     return [parse_envelope(line) for line in path.read_bytes().splitlines() if line]
 
 
-def first_registry(key: SoftwareKey, root: SoftwareKey, origin: str, created_at: datetime) -> Envelope:
+def first_registry(key: SigningBackend, root: SigningBackend, origin: str, created_at: datetime) -> Envelope:
     """Return registry version 1: `key` signs everything below `origin` from size 0 on, and `root` says so."""
     record = KeyRecord(
         key=key.public_key,

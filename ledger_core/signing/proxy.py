@@ -193,7 +193,7 @@ def serve(socket_path: Path, folder: Path, trust_path: Path, origin_prefix: str)
             folder,
             trust_path=trust_path,
             origin_prefix=origin_prefix,
-            env=load_signer_settings().env,
+            settings=load_signer_settings(),
             clock=lambda: datetime.now(UTC),
         )
         with ProxyServer(socket_path, service) as server:

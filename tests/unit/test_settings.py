@@ -5,17 +5,20 @@ from __future__ import annotations
 import ast
 import os
 import warnings
+from dataclasses import fields
 from datetime import date
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ledger_core.errors import ConfigurationError
 from ledger_core.settings import Settings, load_settings
-from ledger_core.settings.environment import OLD_NAMES, SettingsWarning
+from ledger_core.settings.environment import OLD_NAMES, SettingsWarning, variable_of
 from ledger_core.settings.model import known_names
 from ledger_core.settings.rooms import ApiSettings, LedgerSettings
-from ledger_core.settings.signer import ENVIRONMENTS, load_signer_settings
+from ledger_core.settings.signer import ENVIRONMENTS, PLACES, SignerSettings, load_signer_settings
 
 ROOT = Path(__file__).parents[2]
 FLAT = {
@@ -159,6 +162,15 @@ def test_the_signer_reads_the_environment_as_the_others_do(monkeypatch: pytest.M
     for load in (load_signer_settings, load_settings):
         with pytest.raises(ConfigurationError, match="COUNTERFOIL_ENV"):
             load()
+
+
+def test_each_of_the_signers_settings_stands_among_everybodys_under_the_same_name_and_default() -> None:
+    """Who starts the proxy must know its names, or would warn of each that it sets nothing."""
+    assert set(PLACES) == {field.name for field in fields(SignerSettings)}
+    everybodys: Any = Settings()
+    for name, place in PLACES.items():
+        assert known_names()[variable_of(place)] == place
+        assert reduce(getattr, place, everybodys) == getattr(SignerSettings(), name)
 
 
 def test_the_signer_leaves_warnings_to_those_who_know_every_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,10 @@ from cryptography.hazmat.primitives.serialization import (
 from ledger_core.base.files import write_once
 from ledger_core.errors import ConfigurationError
 from ledger_core.log.note import PublicKey
+from ledger_core.settings.signer import SignerSettings
 
 NAME = "software"
+KEY_FILE = "key.pem"
 
 
 class SoftwareKey:
@@ -44,6 +46,17 @@ class SoftwareKey:
     def sign(self, message: bytes) -> bytes:
         """Return the DER signature over SHA-256 of `message`."""
         return self._key.sign(message, ec.ECDSA(hashes.SHA256()))
+
+
+def check_settings(settings: SignerSettings) -> None:
+    """Raise `ConfigurationError` in production."""
+    refuse_in_production(settings.env)
+
+
+def open_key(settings: SignerSettings, folder: Path) -> SoftwareKey:
+    """Return the key in `folder`, making it at the first start. Raises `ConfigurationError`."""
+    del settings
+    return load_or_create(folder / KEY_FILE)
 
 
 def refuse_in_production(env: str) -> None:

@@ -14,6 +14,7 @@ from ledger_core.log.dsse import KEYS_TYPE, PROOF_TYPE, SEGMENT_TYPE, parse_enve
 from ledger_core.log.keys import TrustFile, resolve_keys
 from ledger_core.log.merkle import Frontier, RangeTree, consistency_path, leaf_hash
 from ledger_core.log.note import Checkpoint, encode_base64, parse_checkpoint, parse_note
+from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing.bootstrap import open_service
 from ledger_core.signing.service import SigningService
 from ledger_core.signing.state import WitnessState
@@ -91,7 +92,7 @@ def start(folder: Path, env: str = "test") -> SigningService:
         folder / "signer",
         trust_path=folder / "trust.json",
         origin_prefix="ledger.example/test/",
-        env=env,
+        settings=SignerSettings(env=env),
         clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
     )
 
@@ -203,8 +204,11 @@ def test_production_refuses_the_software_key_before_it_looks_at_a_file(tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_key_without_its_state_is_not_used(tmp_path: Path) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["key-here", "key-elsewhere"])
+def test_a_key_without_its_state_is_not_used(tmp_path: Path, elsewhere: bool) -> None:
     start(tmp_path).close()
+    if elsewhere:  # as with a back-end that leaves no file: the registry says that there was a key
+        (tmp_path / "signer" / "key.pem").unlink()
     for path in (tmp_path / "signer").glob("state.sqlite*"):
         path.unlink()
     with pytest.raises(ConfigurationError, match="no record of what it signed"):
