@@ -30,7 +30,7 @@ from ingest.sources.stripe_report.contract import PAYOUT_RECONCILIATION
 from ledger_core.base.embedded import EmbeddedPostgres
 from ledger_core.base.engine import make_engine
 from ledger_core.base.migrate import migrate
-from ledger_core.base.objects import FileStore
+from ledger_core.base.objects.file import FileStore
 from ledger_core.settings import Settings
 
 REQUIRED_ROWS_PER_SECOND = 40_000

@@ -18,7 +18,8 @@ from sqlalchemy import Engine
 
 from ledger_core.base.engine import make_engine, parse_url, require_server
 from ledger_core.base.migrate import migrate
-from ledger_core.base.objects import FileStore, ObjectStore
+from ledger_core.base.objects.file import FileStore
+from ledger_core.base.objects.port import ObjectStore
 from ledger_core.book.kinds import Kinds
 from ledger_core.kinds import Kind
 from ledger_core.services import embedded_url, postgres_service, process_group, signing_service

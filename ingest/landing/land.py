@@ -26,7 +26,7 @@ from ingest.formats.sniffing import HEAD_BYTES, refuse_strangers
 from ingest.landing import raw_tables, stored_bytes
 from ingest.sources import contracts, find_source
 from ledger_core.base.encryption import KEY_BYTES
-from ledger_core.base.objects import ObjectStore
+from ledger_core.base.objects.port import ObjectStore
 from ledger_core.errors import DependencyError, IntegrityError, InvalidInput
 from ledger_core.journal.text import shown
 from ledger_core.settings import Settings

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 
 from ingest.contract.cards import mask_bytes
 from ledger_core.base.encryption import decrypt, encrypt
-from ledger_core.base.objects import ObjectStore
+from ledger_core.base.objects.port import ObjectStore
 from ledger_core.errors import InvalidInput, NotFound
 
 READ_BYTES = 1024 * 1024

@@ -9,9 +9,8 @@ of the run between, and recorded anew, since the log should say which run they l
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ import orjson
 from sqlalchemy import Connection, Engine, RowMapping, text
 
 from ledger_core.actor import Actor
+from ledger_core.base.locks import hold_lock
 from ledger_core.errors import DependencyError
 from ledger_core.ports import Ask, RecordDraft
 from ledger_core.settings import Settings
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 RUN_LOCK = 0x7265636F6E  # "recon"
 LOCK_WAIT_SECONDS = 900.0
-POLL_SECONDS = 0.25
 RECORD_KIND = "reconciliation_run"
 
 Progress = Callable[[str], None]
@@ -315,21 +314,13 @@ def _result(row: RowMapping) -> RunResult:
     )
 
 
-@contextmanager
-def _one_run(engine: Engine) -> Iterator[None]:
+def _one_run(engine: Engine) -> AbstractContextManager[None]:
     """Hold the marts: they are one set of tables, whichever process or book builds them."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        deadline = time.monotonic() + LOCK_WAIT_SECONDS
-        while not connection.execute(text("select pg_try_advisory_lock(:key)"), {"key": RUN_LOCK}).scalar_one():
-            if time.monotonic() >= deadline:
-                raise DependencyError(
-                    "another reconciliation run is going on.", remedy="Wait for it.", retry_after_seconds=30
-                )
-            time.sleep(POLL_SECONDS)
-        try:
-            yield
-        finally:
-            connection.execute(text("select pg_advisory_unlock(:key)"), {"key": RUN_LOCK})
+    return hold_lock(engine, RUN_LOCK, wait_seconds=LOCK_WAIT_SECONDS, busy=_busy)
+
+
+def _busy() -> DependencyError:
+    return DependencyError("another reconciliation run is going on.", remedy="Wait for it.", retry_after_seconds=30)
 
 
 def _silent(_state: str) -> None:

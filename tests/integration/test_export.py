@@ -170,17 +170,17 @@ _KILLED = """
 import os, signal, sys
 from datetime import date
 from ledger_core.settings import load_settings
-from ledger_core.base import objects
+from ledger_core.base.objects import file
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.book.ledger import Ledger
 from ledger_core.runtime import open_runtime
 
 at, day = sys.argv[1], date.fromisoformat(sys.argv[2])
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)
-put_once, link, append = objects.FileStore.put_once, objects._link, Ledger.append
+put_once, link, append = file.FileStore.put_once, file._link, Ledger.append
 
 def putting(self, name, data):
-    objects._link = lambda aside, target: die() if at == f"linking {target.name}" else link(aside, target)
+    file._link = lambda aside, target: die() if at == f"linking {target.name}" else link(aside, target)
     stored = put_once(self, name, data)
     if at == f"after {name.rpartition('/')[2]}":
         die()
@@ -191,7 +191,7 @@ def appending(self, *args, **kwargs):
     die() if at == "after the record" else None
     return posted
 
-objects.FileStore.put_once, Ledger.append = putting, appending
+file.FileStore.put_once, Ledger.append = putting, appending
 with open_runtime(load_settings()) as runtime:
     export_segment(runtime, closed_on=day, book="main")
 """

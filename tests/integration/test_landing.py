@@ -23,7 +23,7 @@ from ingest.landing.land import LandedFile, land
 from ingest.landing.stored_bytes import read_stored
 from ingest.sources.stripe_report.contract import CLAIMS as STRIPE_CLAIMS
 from ledger_core.base.engine import make_engine
-from ledger_core.base.objects import FileStore
+from ledger_core.base.objects.file import FileStore
 from ledger_core.errors import InvalidInput, NotFound
 from ledger_core.settings import Settings
 
@@ -366,7 +366,7 @@ def test_a_landing_killed_half_way_leaves_nothing_and_is_run_again(landing, data
         from ingest.landing import land as landing
         from ledger_core.settings import Settings
         from ledger_core.base.engine import make_engine
-        from ledger_core.base.objects import FileStore
+        from ledger_core.base.objects.file import FileStore
         url, folder = sys.argv[1], pathlib.Path(sys.argv[2])
         runtime = types.SimpleNamespace(
             settings=Settings(home_path=folder / "home"), engine=make_engine(url), raw_store=FileStore(folder / "raw"),

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger_core.base import objects
-from ledger_core.base.objects import FileStore
+from ledger_core.base.objects.file import STALE_SECONDS, FileStore
 from ledger_core.errors import IntegrityError, NotFound
 
 
@@ -97,7 +96,7 @@ def test_what_a_killed_writer_left_is_swept_after_a_day_and_not_before(store: Fi
     young, old = store.root / ".incoming" / "young", store.root / ".incoming" / "old"
     young.touch()
     old.touch()
-    long_ago = old.stat().st_mtime - objects.STALE_SECONDS - 60
+    long_ago = old.stat().st_mtime - STALE_SECONDS - 60
     os.utime(old, (long_ago, long_ago))
     FileStore(store.root).put_once("b", b"2")
     assert (young.exists(), old.exists()) == (True, False)

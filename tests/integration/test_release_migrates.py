@@ -23,7 +23,7 @@ from sqlalchemy import Engine, text
 from ledger_core.base.embedded import EmbeddedPostgres, binary
 from ledger_core.base.engine import make_engine
 from ledger_core.base.migrate import migrate
-from ledger_core.base.objects import FileStore
+from ledger_core.base.objects.file import FileStore
 from ledger_core.book.kinds import Kinds
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.log.verifier import verify_path

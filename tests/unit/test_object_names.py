@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger_core.base.objects import FileStore
+from ledger_core.base.objects.file import FileStore
 from ledger_core.errors import InvalidInput
 
 STORE = FileStore(Path("/nowhere"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ledger_core.base.objects import ObjectStore
+from ledger_core.base.objects.port import ObjectStore
 from ledger_core.book.kinds.export import RecordedSegment
 from ledger_core.errors import IntegrityError
 from ledger_core.evidence.check.chain import StatedRoot

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from ledger_core.base.objects import ObjectStore
+from ledger_core.base.objects.port import ObjectStore
 from ledger_core.errors import CounterfoilError, IntegrityError, InvalidInput
 from ledger_core.log.dsse import SEGMENT_TYPE, parse_envelope
 from ledger_core.log.keys import KeyRing

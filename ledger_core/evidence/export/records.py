@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import psycopg
 
-from ledger_core.base.objects import ObjectStore
+from ledger_core.base.objects.port import ObjectStore
 from ledger_core.errors import IntegrityError
 from ledger_core.evidence.export.archive import archived_lines
 from ledger_core.log.findings import CANNOT_TELL

@@ -9,8 +9,8 @@ or overlap; a date is exported once; objects are never replaced.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, text
 
 from ledger_core.actor import Actor
+from ledger_core.base.locks import hold_lock
 from ledger_core.book.sequencer.checkpoints import behind_signature
 from ledger_core.errors import DependencyError, IntegrityError, SignatureLate
 from ledger_core.evidence.export.archive import ArchivedFolder, ArchivedManifest, list_segments, read_manifest
@@ -94,22 +95,16 @@ def export_segment(runtime: Runtime, *, closed_on: date, book: str, progress: Pr
             connection.rollback()
 
 
-@contextmanager
-def _only_exporter(engine: Engine, book: str) -> Iterator[None]:
-    """Hold the advisory lock of this book's export. Raises `DependencyError` while another process has it."""
-    with engine.connect() as connection:
-        key = {"lock": EXPORT_LOCK, "book": book}
-        taken: bool = connection.execute(text("select pg_try_advisory_lock(:lock, hashtext(:book))"), key).scalar_one()
-        connection.commit()
-        if not taken:
-            raise DependencyError(
-                f"another process is exporting book {book}.", remedy="Wait for it; it may be doing the same."
-            )
-        try:
-            yield
-        finally:
-            connection.execute(text("select pg_advisory_unlock(:lock, hashtext(:book))"), key)
-            connection.commit()
+def _only_exporter(engine: Engine, book: str) -> AbstractContextManager[None]:
+    """Hold the lock of this book's export. Raises `DependencyError` while another process has it."""
+    return hold_lock(
+        engine,
+        EXPORT_LOCK,
+        of=book,
+        busy=lambda: DependencyError(
+            f"another process is exporting book {book}.", remedy="Wait for it; it may be doing the same."
+        ),
+    )
 
 
 def _await_signature(runtime: Runtime, connection: Connection, book: str, origin: str) -> None:

@@ -1,12 +1,6 @@
-"""Write-once object stores: where raw files, segments and anchored checkpoints are kept.
+"""Objects as files: the embedded default.
 
-Not a file system and not a cache: an object has a name and bytes, and neither ever changes. The invariant is
-that a name, once visible, holds its complete content for ever. Putting the same content again is a no-op, so
-that a command killed half way is simply run again; putting other content under a taken name is an
-`IntegrityError`.
-
-`FileStore` is the embedded default. It stops accidents (mode 0444, no replace); against an owner of the disk
-only the signed chain of manifests helps.
+It stops accidents (mode 0444, no replace); against an owner of the disk only the signed chain of manifests helps.
 """
 
 from __future__ import annotations
@@ -18,58 +12,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
+from ledger_core.base.objects.port import MAX_NAME_LENGTH, StoredObject
 from ledger_core.errors import IntegrityError, InvalidInput, NotFound
 
 COPY_BYTES = 1024 * 1024
-MAX_NAME_LENGTH = 1024
-"""S3's limit on a key, so that what fits here fits there."""
 STALE_SECONDS = 24 * 3600
 """A temporary file this old belongs to a writer that was killed."""
 
 _INCOMING = ".incoming"
 _PART = re.compile(r"[A-Za-z0-9_@=+,:~-][A-Za-z0-9_.@=+,:~ -]*")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredObject:
-    """An object as it now lies in a store; `created` is False when the same content was there already."""
-
-    name: str
-    uri: str
-    sha256: str
-    size_bytes: int
-    created: bool
-    version_id: str | None = None
-
-
-class ObjectStore(Protocol):
-    """What the archive and the landing need of a store."""
-
-    @property
-    def uri(self) -> str:
-        """Return the store's own address; an object's address is this, a slash and its name."""
-
-    def put_once(self, name: str, data: bytes | Path) -> StoredObject:
-        """Store `data` (bytes, or a file to copy) as `name`, durably, once.
-
-        Raises `IntegrityError` when `name` already holds other content.
-        """
-
-    def open(self, name: str) -> BinaryIO:
-        """Open an object for reading. Raises `NotFound`."""
-
-    def exists(self, name: str) -> bool:
-        """Say whether `name` is stored."""
-
-    def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield the names that start with `prefix`, in order."""
-
-    def sweep(self, folder: str) -> None:
-        """Remove what killed writers left below `folder` that is no object. Nobody else may be writing there."""
 
 
 class FileStore:

@@ -1,0 +1,1 @@
+"""Write-once object stores: raw files, segments and anchored checkpoints. `port` says what a store promises."""
