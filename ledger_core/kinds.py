@@ -176,12 +176,16 @@ class Kind:
     def read_facts(self, conn: Connection[Any], view: Any, items: Sequence[Any], before: Any) -> Any:
         """Return what judging `items`, all of a batch's that are of this kind, needs of the database.
 
-        `before` are the facts of the batch that is still being written, None under the lock.
+        `before` are the facts of the batch that is still being written: None under the lock, for a batch without this
+        kind, and for every kind whose items do not say `may_plan_ahead`.
         """
         del conn, view, items, before
 
     def judge(self, judging: Any, item: Any, facts: Any) -> Accepted | Unchanged:
-        """Say what becomes of `item`, with the effect of the items before it. Raises `Refused`."""
+        """Say what becomes of `item`, with the effect of the items before it. Raises `Refused`, having changed nothing.
+
+        Any error that is not a `CounterfoilError` is a defect: it stops the book in this process, nothing is written.
+        """
         del judging, facts
         return Accepted(item, item.body)
 
@@ -211,7 +215,10 @@ class Kind:
         return None
 
     def project(self, conn: Connection[Any], book: str, accepted: Sequence[tuple[int, Accepted]]) -> None:
-        """Write what accepted records, with their seq, mean for this kind's tables."""
+        """Write what accepted records, with their seq, mean for this kind's tables.
+
+        Too late to refuse in the books' words: what the database refuses here falls alone, as an `IntegrityError`.
+        """
 
     def derive(self, checking: Any) -> Derivation | None:
         """Return the re-derivation of this kind's tables, None for a kind without any."""

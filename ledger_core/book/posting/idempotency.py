@@ -100,7 +100,7 @@ def _row(request: Request, items: Sequence[Item]) -> tuple[Any, ...] | None:
         request.fingerprint,
         first_seq,
         len(items) - len(others),
-        orjson.dumps(others).decode(),
+        orjson.dumps(others, default=str).decode(),
     )
 
 
@@ -118,13 +118,17 @@ def _item(how: str, what: Any) -> Item:
 
 
 def _error_as_json(error: CounterfoilError) -> dict[str, Any]:
+    # A room's own error is kept as the nearest one that every process knows, under the room's own code.
+    known = next(each for each in type(error).__mro__ if getattr(errors, each.__name__, None) is each)
     stored: dict[str, Any] = {
-        "type": type(error).__name__,
+        "type": known.__name__,
         "message": error.message,
         "remedy": error.remedy,
         "pointer": error.pointer,
         "context": error.context,
     }
+    if error.code != known.code:  # type: ignore[attr-defined]
+        stored["code"] = error.code
     if isinstance(error, DuplicateExternalId):
         stored["entry_id"], stored["identical"] = error.entry_id, error.identical
     return stored
@@ -136,4 +140,6 @@ def _error_from_json(stored: dict[str, Any]) -> CounterfoilError:
     made: CounterfoilError = kind(
         stored["message"], remedy=stored["remedy"], pointer=stored["pointer"], **rest, **stored["context"]
     )
+    if "code" in stored:
+        vars(made)["code"] = stored["code"]
     return made

@@ -121,14 +121,22 @@ class Planner:
             # Accounts read anew would lack what `tip` adds to them: only the lock may start the cache over.
             if not self._state.believes(head) or not all(map(_may_plan_ahead, requests)):
                 return None
-            return self._plan(conn, head, requests, self._last_facts)
+            try:
+                return self._plan(conn, head, requests, self._last_facts)
+            except BaseException:
+                # Judged in part: the accounts have moved, and what is believed of them still says the head of `tip`.
+                self._forget()
+                raise
 
     def forget(self) -> None:
         """Drop what is cached: a batch failed, or its outcome is unknown."""
         with self._lock:
-            self._state.forget()
-            self._last_facts = {}
-            self._edge = TileEdge()
+            self._forget()
+
+    def _forget(self) -> None:
+        self._state.forget()
+        self._last_facts = {}
+        self._edge = TileEdge()
 
     def _plan(self, conn: Connection[Any], head: HeadRow, requests: Sequence[Request], before: Facts) -> PlannedBatch:
         self._state.believe(head)

@@ -193,7 +193,8 @@ class Tail:
             self._changed.notify_all()
         try:
             self._answers.give(conn, ready, signed, stored)
-        except psycopg.Error:
+        except BaseException:
+            # Whoever has no answer yet is asked for again, or told why there is none.
             with self._changed:
                 self._waiting.extendleft(waiting for waiting in ready if not waiting.outcome.request.future.done())
             raise

@@ -33,6 +33,8 @@ from ledger_core.errors import (
     CounterfoilError,
     DependencyError,
     IntegrityError,
+    InvalidInput,
+    Refused,
     SignatureLate,
 )
 from ledger_core.ports import SequencerObserver
@@ -184,6 +186,10 @@ class Sequencer:
             link.close()
             self._forget_plans()
             self._isolate(link, requests, error)
+        except (InvalidInput, Refused) as error:
+            # A kind that refused what it read or wrote and not an item that it judged: its neighbours stand.
+            self._forget_plans()
+            self._isolate(link, requests, error)
         except CounterfoilError as error:
             self._forget_plans()
             if isinstance(error, IntegrityError | ConfigurationError):
@@ -192,11 +198,14 @@ class Sequencer:
         else:
             self._became_durable(batch, time.monotonic() - started)
 
-    def _isolate(self, link: Link, requests: list[Request], error: psycopg.Error) -> None:
-        """Find the request that the database itself refused, so that its neighbours do not fall with it."""
+    def _isolate(self, link: Link, requests: list[Request], error: psycopg.Error | CounterfoilError) -> None:
+        """Find the request that was refused past its judgement, so that its neighbours do not fall with it."""
         if len(requests) > 1:
             for request in requests:
                 self._write(link, [request], None)
+            return
+        if isinstance(error, CounterfoilError):
+            self._refuse(requests, error)
             return
         told = IntegrityError(
             f"the database refused records that passed every check: {str(error).splitlines()[0]}",
