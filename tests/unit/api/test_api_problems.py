@@ -67,6 +67,8 @@ def test_context_that_json_cannot_hold_stays_inside():
 
 def test_every_code_that_a_caller_can_meet_has_a_title():
     inside = {"cannot_run", "configuration", "refused", "signer_moved_on"}
-    met = {kind.code for kind in _all_errors(errors.CounterfoilError)} - inside
+    # Tests of kinds that rooms bring have errors of their own, which live as long as this process.
+    ours = {kind for kind in _all_errors(errors.CounterfoilError) if not kind.__module__.startswith("test")}
+    met = {kind.code for kind in ours} - inside
     from_elsewhere = {code for code in met if code not in TITLES}
     assert not from_elsewhere
