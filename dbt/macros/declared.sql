@@ -7,8 +7,9 @@
     )
 {%- endmacro %}
 
-{# Currencies with how many minor units one of the source's units makes in each. #}
-{% macro declared_units(source, record_type) %}
+{# Currencies with how many minor units one of the source's units makes in each, for a staging model that reads amounts by the
+   sign rule `sign`. Where the contract declares another rule there are none: no amount has a unit, and a test refuses that. #}
+{% macro declared_units(source, record_type, sign='signed') %}
     select
         currencies.code,
         case {{ declared('scale', source, record_type) }}
@@ -18,6 +19,37 @@
             when 'x100_always' then currencies.scale / 100.0
         end as scale
     from {{ ref('currencies') }} as currencies
+    where {{ declared('sign_rule', source, record_type) }} = '{{ sign }}'
+{%- endmacro %}
+
+{# The code of a currency as everything after staging writes it, whatever case the contract declares. #}
+{% macro declared_currency(written) -%}
+    upper({{ written }})
+{%- endmacro %}
+
+{# `signed`: minor units of an amount that carries its own sign. `scale` is that of the currency's row in `declared_units`. One
+   that may be empty is asked first, which costs; a required one never is. #}
+{% macro minor_signed(amount, scale='units.scale', may_be_empty=false) -%}
+    {{ minor_units("nullif(" ~ amount ~ ", '')" if may_be_empty else amount, scale) }}
+{%- endmacro %}
+
+{# `dr_cr`: minor units of an amount whose side stands beside it, in the contract's words; null for another word. #}
+{% macro minor_by_indicator(amount, indicator, source, record_type, scale='units.scale') -%}
+    {{ minor_signed(amount, scale, may_be_empty=true) }}
+        * case {{ indicator }}
+            when {{ declared('credit_word', source, record_type) }} then 1
+            when {{ declared('debit_word', source, record_type) }} then -1
+        end
+{%- endmacro %}
+
+{# `debit_credit_columns`: minor units of two columns of which one is filled; null where neither is. #}
+{% macro minor_by_columns(debit, credit, scale='units.scale') -%}
+    case
+        when nullif({{ debit }}, '') is not null or nullif({{ credit }}, '') is not null
+            then {{ minor_units(
+                "(coalesce(nullif(" ~ credit ~ ", ''), '0')::numeric - coalesce(nullif(" ~ debit ~ ", ''), '0')::numeric)", scale
+            ) }}
+    end
 {%- endmacro %}
 
 {# A timestamp in the zone that the contract declares; and its day, in UTC as all our days. #}

@@ -15,12 +15,10 @@ from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 
+from ingest.contract.amounts import FORMS, amount_pattern
 from ingest.contract.rows import Fault
-from ingest.contract.vocabulary import Column, Difference, Kind, RecordType
+from ingest.contract.vocabulary import Case, Column, Contract, Difference, Kind, RecordType, Scale, Sign
 from ledger_core.journal.money import exponent, is_currency
-
-MAX_AMOUNT_DIGITS = 15
-"""Before the point: a quadrillion in major units, with room below 2^63 for three decimals."""
 
 Columns = Sequence[Sequence[str]]
 
@@ -69,48 +67,118 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Currency:
-    """An ISO 4217 code in either case; empty passes."""
+    """An ISO 4217 code in the contract's case; empty passes."""
 
     place: int
     name: str
+    case: Case = Case.ANY
 
     def passes(self, columns: Columns) -> bool:
-        return all(value == "" or _digits(value) is not None for value in set(columns[self.place]))
+        return all(
+            value == "" or (_digits(value) is not None and self._in_case(value)) for value in set(columns[self.place])
+        )
 
     def explain(self, row: Sequence[str]) -> Fault | None:
         value = row[self.place]
-        if not value or _digits(value) is not None:
+        if value and _digits(value) is None:
+            problem = "is not an ISO 4217 currency"
+        elif not self._in_case(value):
+            problem = f"is not in {self.case} case, as this source writes its currencies"
+        else:
             return None
-        return Fault(code="bad_currency", reason=f"column {self.name}: {_shown(value)} is not an ISO 4217 currency.")
+        return Fault(code="bad_currency", reason=f"column {self.name}: {_shown(value)} {problem}.")
+
+    def _in_case(self, value: str) -> bool:
+        return self.case is Case.ANY or value == (value.upper() if self.case is Case.UPPER else value.lower())
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A plain decimal in major units without digits below its currency's minor unit; empty passes."""
+    """An amount in the contract's scale without digits below its currency's minor unit; empty passes.
+
+    One that has its side beside it carries no sign of its own.
+    """
 
     place: int
     name: str
     currency: int
+    scale: Scale = Scale.MAJOR_DECIMAL
+    signed: bool = True
 
     def passes(self, columns: Columns) -> bool:
         values, codes = columns[self.place], columns[self.currency]
         distinct = set(codes)
         if len(distinct) == 1:
-            return all(map(_amount_of(_digits(codes[0])).fullmatch, values))
+            return all(map(self._pattern(_digits(codes[0])).fullmatch, values))
         grouped: dict[str, list[str]] = {code: [] for code in distinct}
         for code, value in zip(codes, values, strict=True):
             grouped[code].append(value)
-        return all(all(map(_amount_of(_digits(code)).fullmatch, group)) for code, group in grouped.items())
+        return all(all(map(self._pattern(_digits(code)).fullmatch, group)) for code, group in grouped.items())
 
     def explain(self, row: Sequence[str]) -> Fault | None:
         value, code = row[self.place], row[self.currency]
-        if _amount_of(_digits(code)).fullmatch(value):
+        if self._pattern(_digits(code)).fullmatch(value):
             return None
-        if _amount_of(None).fullmatch(value):
+        if self._pattern(None).fullmatch(value):
             problem = f"has digits below the minor unit of {code.upper()}"
+        elif not self.signed and amount_pattern(self.scale, None).fullmatch(value):
+            problem = "has a sign, and its side stands beside it"
         else:
-            problem = f"is not a plain decimal amount of at most {MAX_AMOUNT_DIGITS} digits, such as -1234.56"
+            problem = f"is not {FORMS[self.scale]}"
         return Fault(code="bad_amount", reason=f"column {self.name}: {_shown(value)} {problem}.")
+
+    def _pattern(self, digits: int | None) -> re.Pattern[str]:
+        return amount_pattern(self.scale, digits, signed=self.signed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indicated:
+    """Wherever there is an amount its indicator says a side, in one of the contract's two words."""
+
+    place: int
+    name: str
+    amount: int
+    words: frozenset[str]
+
+    def passes(self, columns: Columns) -> bool:
+        return set(columns[self.place]) <= self.words or all(
+            side in self.words or (side == "" and amount == "")
+            for side, amount in zip(columns[self.place], columns[self.amount], strict=True)
+        )
+
+    def explain(self, row: Sequence[str]) -> Fault | None:
+        side = row[self.place]
+        if side in self.words or (side == "" and row[self.amount] == ""):
+            return None
+        words = " nor ".join(sorted(self.words))
+        return Fault(code="bad_side", reason=f"column {self.name}: {_shown(side)} is neither {words}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneSide:
+    """Of a debit and the credit beside it one is filled at most, and one at least where an amount is required."""
+
+    debit: int
+    credit: int
+    names: tuple[str, str]
+    required: bool
+
+    def passes(self, columns: Columns) -> bool:
+        pairs = zip(columns[self.debit], columns[self.credit], strict=True)
+        return all((debit == "") != (credit == "") or self._both_fit(debit, credit) for debit, credit in pairs)
+
+    def explain(self, row: Sequence[str]) -> Fault | None:
+        debit, credit = row[self.debit], row[self.credit]
+        if (debit == "") != (credit == "") or self._both_fit(debit, credit):
+            return None
+        problem = "are both empty" if debit == "" else f"are both filled: {_shown(debit)} and {_shown(credit)}"
+        return Fault(code="bad_side", reason=f"columns {self.names[0]} and {self.names[1]} {problem}.")
+
+    def _both_fit(self, debit: str, credit: str) -> bool:
+        """Tell whether two empty or two filled columns say something: nothing, or a zero that one of them pads with."""
+        if debit == "" and credit == "":
+            return not self.required
+        return debit != "" and credit != "" and not (debit.strip("0.") and credit.strip("0."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,20 +201,26 @@ class Identity:
         return Fault(code="identity", reason=f"{self.sentence} does not hold: {minuend} - {subtrahend} is not {total}.")
 
 
-Check = Required | Moment | Currency | Amount | Identity
+Check = Required | Moment | Currency | Amount | Indicated | OneSide | Identity
 
 
-def checks_for(record_type: RecordType, places: Mapping[str, int]) -> list[Check]:
-    """Return the checks for files whose header has the record type's columns at `places`.
+def checks_for(contract: Contract, record_type: RecordType, places: Mapping[str, int]) -> list[Check]:
+    """Return the checks for files of `contract` whose header has the record type's columns at `places`.
 
     In an order such that each may rely on those before it.
     """
     present = [column for column in record_type.columns if column.name in places]
-    checks: list[Check] = [Required(places[column.name], column.name) for column in present if column.required]
+    unsided = [column for column in present if column.required and column.opposite is None]
+    checks: list[Check] = [Required(places[column.name], column.name) for column in unsided]
+    credits = {column.opposite for column in present} - {None}
     for column in present:
-        check = _check_of(column, places)
-        if check:
+        if column.kind is Kind.AMOUNT and column.currency in places:
+            signed = column.indicator is None and column.opposite is None and column.name not in credits
+            place = places[column.name]
+            checks.append(Amount(place, column.name, places[column.currency], contract.scale, signed))
+        elif check := _check_of(column, contract, places):
             checks.append(check)
+    checks += [side for column in present if (side := _side_of(column, contract, places))]
     if record_type.identity:
         checks.append(_identity(record_type.identity, places))
     return checks
@@ -162,15 +236,31 @@ def first_fault(checks: Sequence[Check], row: Sequence[str]) -> Fault | None:
     return next((fault for check in checks if (fault := check.explain(row))), None)
 
 
-def _check_of(column: Column, places: Mapping[str, int]) -> Check | None:
+def _check_of(column: Column, contract: Contract, places: Mapping[str, int]) -> Check | None:
     place = places[column.name]
     match column.kind:
         case Kind.TIMESTAMP | Kind.DATE:
             return Moment(place, column.name, column.kind)
         case Kind.CURRENCY:
-            return Currency(place, column.name)
-        case Kind.AMOUNT if column.currency and column.currency in places:
-            return Amount(place, column.name, places[column.currency])
+            return Currency(place, column.name, contract.currency_case)
+        case _:
+            return None
+
+
+def _side_of(column: Column, contract: Contract, places: Mapping[str, int]) -> Check | None:
+    """Return the check of where the amount of `column` says its side. A file without that column is no such file."""
+    place = places[column.name]
+    match contract.sign:
+        case Sign.DR_CR if column.indicator is not None:
+            words = frozenset({contract.credit_word or "", contract.debit_word or ""})
+            return Indicated(place=places[column.indicator], name=column.indicator, amount=place, words=words)
+        case Sign.DEBIT_CREDIT_COLUMNS if column.opposite is not None:
+            return OneSide(
+                debit=place,
+                credit=places[column.opposite],
+                names=(column.name, column.opposite),
+                required=column.required,
+            )
         case _:
             return None
 
@@ -197,13 +287,6 @@ def _digits(code: str) -> int | None:
     """Return the decimals of a currency in either case, None for what is no currency."""
     upper = code.upper()
     return exponent(upper) if is_currency(upper) else None
-
-
-@lru_cache(maxsize=16)
-def _amount_of(digits: int | None) -> re.Pattern[str]:
-    """Return the pattern of an amount with `digits` decimals that count; None takes any number of them."""
-    fraction = r"\d{1,12}" if digits is None else rf"\d{{1,{digits}}}0{{0,6}}" if digits else "0{1,6}"
-    return re.compile(rf"(?:-?\d{{1,{MAX_AMOUNT_DIGITS}}}(?:\.{fraction})?)?", re.ASCII)
 
 
 def _shown(value: str) -> str:

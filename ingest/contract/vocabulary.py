@@ -20,6 +20,10 @@ MAX_FIELD_CHARS = 32_768
 """No field of a payment report is longer: Stripe caps metadata values at 500 and descriptions at 1,000 characters,
 ISO 20022 an additional text at 500. A longer one is a lost quote or an attack."""
 
+ENCODINGS = ("utf-8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252")
+"""In each of them ASCII is a byte a character and no part of another: a line break and a card number are found in the
+bytes as they came."""
+
 
 class SourceKind(StrEnum):
     """Whose word a source brings. Code that matches asks for the kind, never for a source's name."""
@@ -46,12 +50,21 @@ class Scale(StrEnum):
 
 
 class Sign(StrEnum):
-    """Where the direction of an amount stands."""
+    """Where the direction of an amount stands. An amount that names neither indicator nor opposite is signed."""
 
     SIGNED = "signed"
     DR_CR = "dr_cr"
     """An indicator beside an unsigned amount."""
     DEBIT_CREDIT_COLUMNS = "debit_credit_columns"
+    """Two columns, of which one holds an unsigned amount."""
+
+
+class Case(StrEnum):
+    """How currencies are written."""
+
+    ANY = "any"
+    UPPER = "upper"
+    LOWER = "lower"
 
 
 class Kind(StrEnum):
@@ -79,6 +92,10 @@ class Column:
     """No row may leave it empty."""
     currency: str | None = None
     """The column that holds this amount's currency."""
+    indicator: str | None = None
+    """`dr_cr`: the column that says whether this amount is a debit or a credit."""
+    opposite: str | None = None
+    """`debit_credit_columns`: of a debit, the column of the credit beside it. `required` asks for one of the two."""
     free_text: bool = False
     """People write here, so card numbers are looked for here."""
     personal: bool = False
@@ -104,7 +121,7 @@ class RecordType:
     reports: tuple[str, ...] = ()
     """The provider's own names of the reports this reads."""
     dated_by: str
-    """The column whose first and last value say which days the file covers."""
+    """The column whose first and last value say which days the file covers, in UTC as all our days."""
     identity: Difference | None = None
 
     @cached_property
@@ -156,13 +173,16 @@ class Contract:
     format: str
     """`csv` or `xml`."""
     encoding: str
+    """One of `ENCODINGS`."""
     scale: Scale
     sign: Sign
     time_zone: str
-    currency_case: str
-    """`any`, `upper` or `lower`."""
+    currency_case: Case
     record_types: tuple[RecordType, ...]
     delimiter: str = ","
+    credit_word: str | None = None
+    debit_word: str | None = None
+    """`dr_cr`: what an indicator says."""
     events: Mapping[str, str] = field(default_factory=dict)
     """The provider's types to canonical events. A type that is not here is kept as it is: the break
     `unclassified_type`."""
@@ -180,6 +200,23 @@ class Contract:
             assert self.provider is None, f"{self.source}: a bank is no provider"
             assert not self.claims, f"{self.source}: a bank claims nothing, providers claim its lines"
         assert {claim.field for claim in self.claims} <= CLAIMED_FIELDS, f"{self.source}: no such text of a bank line"
+        assert self.encoding in ENCODINGS, f"{self.source}: files in {self.encoding} cannot be read"
+        self._assert_signs()
+
+    def _assert_signs(self) -> None:
+        columns = [column for record_type in self.record_types for column in record_type.columns]
+        by_indicator = any(column.indicator for column in columns)
+        by_column = any(column.opposite for column in columns)
+        assert by_indicator == (self.sign is Sign.DR_CR), f"{self.source}: {self.sign}, and which amount has a side?"
+        assert by_column == (self.sign is Sign.DEBIT_CREDIT_COLUMNS), f"{self.source}: {self.sign}, and which columns?"
+        worded = self.credit_word is not None and self.debit_word is not None
+        assert worded == by_indicator, f"{self.source}: an indicator needs a word for credit and one for debit"
+        for record_type in self.record_types:
+            named = {column.indicator for column in record_type.columns}
+            named |= {column.opposite for column in record_type.columns}
+            named |= {column.currency for column in record_type.columns}
+            missing = named - {None} - set(record_type.by_name)
+            assert not missing, f"{self.source}: {record_type.name} has no {missing}"
 
     def record_type(self, name: str) -> RecordType:
         """Return the record type called `name`."""

@@ -7,7 +7,9 @@ unpacked: that way no small file becomes a large one.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
+from ingest.contract.vocabulary import Contract, SourceKind
 from ledger_core.errors import InvalidInput
 
 HEAD_BYTES = 65_536
@@ -30,11 +32,21 @@ _COMPRESSED = (
 )
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 """Bytes that no text of any encoding with ASCII in it holds."""
-_FORMATS = {"csv": "CSV", "xml": "XML"}
+_FORMATS = {"csv": "CSV", "xml": "XML", "mt940": "MT940"}
+"""How people call what a contract's `format` names."""
+_WORDS = {
+    SourceKind.PSP: "reports of {}",
+    SourceKind.BANK: "bank statements",
+    SourceKind.RAIL: "answers of a rail",
+}
 
 
-def refuse_strangers(head: bytes, *, name: str, wanted: str, source: str) -> None:
-    """Raise `InvalidInput` when a file that starts with `head` is no `wanted` (`csv` or `xml`) file of `source`."""
+def refuse_strangers(head: bytes, *, name: str, contract: Contract, known: Iterable[Contract]) -> None:
+    """Raise `InvalidInput` when a file that starts with `head` is no file of `contract`.
+
+    Of the contracts that are `known`, those that read what it looks like are named.
+    """
+    wanted, source, ours = contract.format, contract.source, contract.encoding.upper()
     if not head:
         raise InvalidInput(
             "the file is empty.", file=name, line=1, remedy="Fetch it again: even a quiet day has a header."
@@ -49,20 +61,20 @@ def refuse_strangers(head: bytes, *, name: str, wanted: str, source: str) -> Non
     encoding = _wide_encoding(head)
     if encoding:
         raise InvalidInput(
-            f"the file is encoded as {encoding}; {source} files are UTF-8.",
+            f"the file is encoded as {encoding}; {source} files are {ours}.",
             file=name,
             line=1,
-            remedy=f"Fetch it again without opening it, or convert it: `iconv -f {encoding} -t UTF-8`.",
+            remedy=f"Fetch it again without opening it, or convert it: `iconv -f {encoding} -t {ours}`.",
         )
     looks = _looks_like(head)
     if looks == "csv" and looks != wanted and _CONTROL.search(head):
         looks = "binary data"
     if looks != wanted:
         raise InvalidInput(
-            f"this looks like {_FORMATS.get(looks, looks)}, and {source} files are {_FORMATS[wanted]}.",
+            f"this looks like {_FORMATS.get(looks, looks)}, and {source} files are {_FORMATS.get(wanted, wanted)}.",
             file=name,
             line=1,
-            remedy=_other_source(looks),
+            remedy=_other_source(looks, known),
         )
 
 
@@ -88,13 +100,16 @@ def _looks_like(head: bytes) -> str:
     if text.startswith((b"{", b"[")):
         return "JSON"
     if text.startswith(b":20:") or text.startswith(b"{1:"):
-        return "MT940"
+        return "mt940"
     return "csv"
 
 
-def _other_source(looks: str) -> str:
-    if looks == "xml":
-        return "Bank statements in XML are the source camt053: `counterfoil ingest camt053 FILE`."
-    if looks == "csv":
-        return "Stripe's reports are the source stripe_report: `counterfoil ingest stripe_report FILE`."
+def _other_source(looks: str, known: Iterable[Contract]) -> str:
+    reading = [
+        f"{_WORDS[each.kind].format(each.provider)} (`counterfoil ingest {each.source} FILE`)"
+        for each in known
+        if each.format == looks
+    ]
+    if reading:
+        return f"In {_FORMATS.get(looks, looks)} are {', '.join(reading)}."
     return "Check that the right file was fetched; a login or error page is often saved under a report's name."

@@ -185,7 +185,7 @@ class _Landing:
         contract, digest = self.source.contract, None
         try:
             with _opened(path) as (stream, head):
-                refuse_strangers(head, name=path.name, wanted=contract.format, source=contract.source)
+                refuse_strangers(head, name=path.name, contract=contract, known=contracts().values())
                 digest = stored_bytes.digest(stream, name=path.name)
                 return self._land_stream(stream, path.name, digest)
         except InvalidInput as error:

@@ -19,7 +19,7 @@ CARD_NUMBER = Fault(code="card_number", reason="a card number stands in free tex
 
 
 def put_aside(
-    *, ordinal: int, line: int, fault: Fault | None, shown: str, original: str, cards: Collection[str]
+    *, ordinal: int, line: int, fault: Fault | None, shown: str, original: bytes, cards: Collection[str]
 ) -> QuarantinedRow:
     """Return the row to quarantine for `fault`, or for the card numbers in it.
 
@@ -38,7 +38,7 @@ def put_aside(
         code=fault.code,
         reason=reason,
         raw=masked,
-        original=original.encode() if cards else None,
+        original=original if cards else None,
     )
 
 

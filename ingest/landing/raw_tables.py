@@ -172,8 +172,10 @@ def mirror_contract(cursor: psycopg.Cursor, contract: Contract) -> None:
     """Make `raw.sources`, `raw.bank_claims` and `raw.canonical_events` say what the contract says."""
     provider = contract.provider
     shared = [contract.kind, provider, contract.scale, contract.sign, contract.time_zone, contract.currency_case]
+    shared += [contract.credit_word, contract.debit_word]
     records = [[record_type.name, *shared] for record_type in contract.record_types]
     columns = ("record_type", "kind", "provider", "scale", "sign_rule", "time_zone", "currency_case")
+    columns += ("credit_word", "debit_word")
     _mirror(cursor, "raw.sources", columns, contract.source, records)
     claims = [[provider, claim.field, claim.pattern, claim.purpose] for claim in contract.claims]
     _mirror(cursor, "raw.bank_claims", ("provider", "field", "pattern", "purpose"), contract.source, claims)

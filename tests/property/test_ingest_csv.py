@@ -14,7 +14,7 @@ from ingest.formats.csv import records as csv_records
 from ingest.formats.csv.reader import CsvReader
 from ingest.formats.csv.records import read_chunks
 from ingest.landing.copy_text import encode_rows
-from ingest.sources.stripe_report.contract import PAYOUT_RECONCILIATION
+from ingest.sources.stripe_report.contract import CONTRACT, PAYOUT_RECONCILIATION
 from ingest.sources.stripe_report.parse import parse
 from ledger_core.errors import InvalidInput
 
@@ -91,7 +91,7 @@ def test_records_survive_any_cutting_into_blocks(rows, block_bytes):
 
 @given(st.lists(st.fixed_dictionaries(cells).map(lambda row: list(row.values())), min_size=1, max_size=30))
 def test_checks_over_columns_agree_with_checks_of_each_row(rows):
-    checks = checks_for(PAYOUT_RECONCILIATION, {name: place for place, name in enumerate(NAMES)})
+    checks = checks_for(CONTRACT, PAYOUT_RECONCILIATION, {name: place for place, name in enumerate(NAMES)})
     faults = [first_fault(checks, row) for row in rows]
     assert all_pass(checks, list(zip(*rows, strict=True))) == (not any(faults))
 

@@ -40,6 +40,7 @@ def read_header(fields: Sequence[str] | csv.Error, contract: Contract, *, name: 
     _refuse_shapes(names, contract, name=name)
     record_type = _record_type(names, contract, name=name)
     places = {column: place for place, column in enumerate(names) if column in record_type.by_name}
+    _refuse_amounts_without_side(record_type, places, name=name)
     others = [column for column in names if column not in record_type.by_name]
     personal = [column for column in others if contract.is_personal(column)]
     extra = [column for column in others if column not in personal]
@@ -81,7 +82,7 @@ def _refuse_shapes(names: Sequence[str], contract: Contract, *, name: str) -> No
             remedy="Fetch the report again with each column once.",
         )
     if len(names) == 1 and contract.delimiter not in names[0]:
-        for delimiter, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        for delimiter, called in ((",", "commas"), (";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
             if delimiter in names[0]:
                 raise InvalidInput(
                     f"columns are separated by {called}; {contract.source} files use '{contract.delimiter}'.",
@@ -89,6 +90,19 @@ def _refuse_shapes(names: Sequence[str], contract: Contract, *, name: str) -> No
                     line=1,
                     remedy="Fetch it again; a spreadsheet that saved it may have changed amounts and dates as well.",
                 )
+
+
+def _refuse_amounts_without_side(record_type: RecordType, places: Mapping[str, int], *, name: str) -> None:
+    needed = [(column.name, column.indicator or column.opposite) for column in record_type.columns]
+    needed += [(column.opposite, column.name) for column in record_type.columns if column.opposite]
+    for there, beside in needed:
+        if there in places and beside is not None and beside not in places:
+            raise InvalidInput(
+                f"the header lacks {beside}, without which nobody can tell the side of {there}.",
+                file=name,
+                line=1,
+                remedy="Run the report again with both columns.",
+            )
 
 
 def _record_type(names: Sequence[str], contract: Contract, *, name: str) -> RecordType:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import BinaryIO
+from zoneinfo import ZoneInfo
 
 import orjson
 
 from ingest.contract.cards import find_cards, may_hold_cards
 from ingest.contract.row_checks import Columns, all_pass, checks_for, first_fault
 from ingest.contract.rows import Batch, ControlTotal, Fault, QuarantinedRow
-from ingest.contract.vocabulary import MAX_FIELD_CHARS, Contract, RecordType
+from ingest.contract.vocabulary import MAX_FIELD_CHARS, Contract, Kind, RecordType
 from ingest.formats.csv.header import Header, read_header
 from ingest.formats.csv.records import Chunk, read_chunks
 from ingest.landing.quarantine import put_aside, refuse_too_many
@@ -32,7 +33,7 @@ class CsvReader:
         """Read the header of `stream`. Raises `InvalidInput` when the file is no report of `contract`."""
         self._name = name
         self._contract = contract
-        self._chunks = read_chunks(stream, name=name, delimiter=contract.delimiter)
+        self._chunks = read_chunks(stream, name=name, delimiter=contract.delimiter, encoding=contract.encoding)
         first = next(self._chunks, None)
         if first is None or not first.rows[0]:
             raise InvalidInput(
@@ -47,12 +48,12 @@ class CsvReader:
         )
         self.record_type: RecordType = self._header.record_type
         self.counted_table = self.record_type.table
-        self._checks = checks_for(self.record_type, self._header.places)
+        self._checks = checks_for(contract, self.record_type, self._header.places)
         self._stored_places = [self._header.places[column.name] for column in self._header.stored]
         self._extra_places = [self._header.names.index(column) for column in self._header.extra]
         self._columns = (*(column.name for column in self._header.stored), "extra")
         self._dated = self._stored_places.index(self._header.places[self.record_type.dated_by])
-        self._days: list[str] = []
+        self._moments: list[str] = []
         self.warnings: list[str] = list(self._header.warnings)
         self.quarantined: list[QuarantinedRow] = []
         self.control_totals: list[ControlTotal] = []
@@ -62,11 +63,11 @@ class CsvReader:
 
     @property
     def first_on(self) -> date | None:
-        return date.fromisoformat(min(self._days)) if self._days else None
+        return self._day(min(self._moments), fold=0) if self._moments else None
 
     @property
     def last_on(self) -> date | None:
-        return date.fromisoformat(max(self._days)) if self._days else None
+        return self._day(max(self._moments), fold=1) if self._moments else None
 
     def batches(self) -> Iterator[Batch]:
         """Yield the rows in the order of the file. Raises `InvalidInput` where its structure is lost."""
@@ -91,9 +92,19 @@ class CsvReader:
             return
         self.accepted += len(ordinals)
         stored = self._store(columns)
-        moments = [row[self._dated] for row in stored]
-        self._days = [min([*self._days, min(moments)[:10]]), max([*self._days, max(moments)[:10]])]
+        if moments := [*self._moments, *(row[self._dated] for row in stored if row[self._dated])]:
+            self._moments = [min(moments), max(moments)]
         yield Batch(table=self.record_type.table, columns=self._columns, ordinals=ordinals, rows=stored)
+
+    def _day(self, written: str, *, fold: int) -> date:
+        """Return the day of a value of the column that dates rows, in UTC when it is a time in the contract's zone.
+
+        `fold` takes the later of two instants of one name, as an autumn's night has them.
+        """
+        if self.record_type.by_name[self.record_type.dated_by].kind is not Kind.TIMESTAMP:
+            return date.fromisoformat(written[:10])
+        local = datetime.fromisoformat(written).replace(tzinfo=ZoneInfo(self._contract.time_zone), fold=fold)
+        return local.astimezone(UTC).date()
 
     def _plain_columns(self, chunk: Chunk) -> Columns | None:
         """Return the chunk's columns when every record is a row that passes everything, else None."""
@@ -157,7 +168,7 @@ class CsvReader:
                 line=line,
                 fault=fault,
                 shown=self._without_persons(row),
-                original=record,
+                original=record.encode(self._contract.encoding),
                 cards=cards,
             )
         )

@@ -21,6 +21,7 @@ MAX_RECORD_BYTES = 1024 * 1024
 """A record longer than this is a quote that was opened and never closed."""
 
 _BOM = b"\xef\xbb\xbf"
+_CONVERT = "Fetch it again without opening it in an editor, or convert it: `iconv -f {} -t {}`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +42,11 @@ class Chunk:
         return self.first_line + index + sum(record.count("\n") for record in self.records[:index])
 
 
-def read_chunks(stream: BinaryIO, *, name: str, delimiter: str) -> Iterator[Chunk]:
-    """Yield the records of `stream`. Raises `InvalidInput` with file and line where its structure is lost."""
+def read_chunks(stream: BinaryIO, *, name: str, delimiter: str, encoding: str = "utf-8") -> Iterator[Chunk]:
+    """Yield the records of `stream`. Raises `InvalidInput` with file and line where its structure is lost.
+
+    `encoding` is one in which a line break is the byte that it is in ASCII.
+    """
     if csv.field_size_limit() < MAX_RECORD_BYTES:
         csv.field_size_limit(MAX_RECORD_BYTES)
     line, carry, first = 1, b"", True
@@ -50,10 +54,10 @@ def read_chunks(stream: BinaryIO, *, name: str, delimiter: str) -> Iterator[Chun
         block = stream.read(BLOCK_BYTES)
         data = carry + block
         if first:
-            data, first = data.removeprefix(_BOM), False
+            data, first = data.removeprefix(_BOM) if encoding == "utf-8" else data, False
         cut = len(data) if not block else data.rfind(b"\n") + 1
-        records, rest = _split(_decode(data[:cut], name=name, line=line))
-        carry = rest.encode() + data[cut:]
+        records, rest = _split(_decode(data[:cut], encoding, name=name, line=line))
+        carry = rest.encode(encoding) + data[cut:]
         if records:
             abrupt = not block and not data.endswith(b"\n")
             rows = _parse(records, delimiter)
@@ -67,21 +71,21 @@ def read_chunks(stream: BinaryIO, *, name: str, delimiter: str) -> Iterator[Chun
         raise _unclosed(name, line, "does not end before the file does: the file is cut, or a quote is missing")
 
 
-def _decode(data: bytes, *, name: str, line: int) -> str:
+def _decode(data: bytes, encoding: str, *, name: str, line: int) -> str:
     if b"\0" in data:
         place = line + data.count(b"\n", 0, data.index(b"\0"))
         raise InvalidInput(
             "a zero byte in the text: the file is damaged.", file=name, line=place, remedy="Fetch it again."
         )
     try:
-        return data.decode()
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
         place = line + data.count(b"\n", 0, error.start)
         raise InvalidInput(
-            f"byte 0x{data[error.start]:02x} is not UTF-8; the file was saved in another encoding.",
+            f"byte 0x{data[error.start]:02x} is not {encoding.upper()}; the file was saved in another encoding.",
             file=name,
             line=place,
-            remedy="Fetch it again without opening it in an editor, or convert it: `iconv -f WINDOWS-1252 -t UTF-8`.",
+            remedy=_CONVERT.format("WINDOWS-1252" if encoding == "utf-8" else "UTF-8", encoding.upper()),
         ) from error
 
 

@@ -6,7 +6,7 @@ becomes one row of `statements`, an entry one row of `lines`, or one for each of
 
 from __future__ import annotations
 
-from ingest.contract.vocabulary import Column, Contract, Kind, RecordType, Scale, Sign, SourceKind
+from ingest.contract.vocabulary import Case, Column, Contract, Kind, RecordType, Scale, Sign, SourceKind
 
 VERSIONS = ("02", "04", "08")
 NAMESPACES = {f"urn:iso:std:iso:20022:tech:xsd:camt.053.001.{version}": version for version in VERSIONS}
@@ -27,10 +27,10 @@ STATEMENTS = RecordType(
         Column(name="created_at"),
         Column(name="page"),
         Column(name="is_last_page"),
-        Column(name="opening_amount", kind=Kind.AMOUNT, currency="currency"),
+        Column(name="opening_amount", kind=Kind.AMOUNT, currency="currency", indicator="opening_indicator"),
         Column(name="opening_indicator"),
         Column(name="opening_on", kind=Kind.DATE),
-        Column(name="closing_amount", kind=Kind.AMOUNT, currency="currency"),
+        Column(name="closing_amount", kind=Kind.AMOUNT, currency="currency", indicator="closing_indicator"),
         Column(name="closing_indicator"),
         Column(name="closing_on", kind=Kind.DATE),
     ),
@@ -43,7 +43,9 @@ LINES = RecordType(
     dated_by="booked_on",
     columns=(
         Column(name="entry_reference", kind=Kind.ID),
-        Column(name="amount", kind=Kind.AMOUNT, mandatory=True, required=True, currency="currency"),
+        Column(
+            name="amount", kind=Kind.AMOUNT, mandatory=True, required=True, currency="currency", indicator="indicator"
+        ),
         Column(name="currency", kind=Kind.CURRENCY, mandatory=True, required=True),
         # CRDT or DBIT; the sign is here already when the entry is a reversal.
         Column(name="indicator", mandatory=True, required=True),
@@ -75,6 +77,8 @@ CONTRACT = Contract(
     scale=Scale.MAJOR_DECIMAL,
     sign=Sign.DR_CR,
     time_zone="UTC",
-    currency_case="upper",
+    currency_case=Case.UPPER,
+    credit_word="CRDT",
+    debit_word="DBIT",
     record_types=(STATEMENTS, LINES),
 )

@@ -163,7 +163,9 @@ class StatementReader:
         self.cards.update(cards)
         shown = orjson.dumps([{name: value for name, value in values.items() if value} for values, _ in rows]).decode()
         self.quarantined.append(
-            put_aside(ordinal=self.read, line=entry.line, fault=fault, shown=shown, original=shown, cards=cards)
+            put_aside(
+                ordinal=self.read, line=entry.line, fault=fault, shown=shown, original=shown.encode(), cards=cards
+            )
         )
         refuse_too_many(self.quarantined, cards=self.cards, name=self._name)
 

@@ -9,12 +9,13 @@ from datetime import date
 from ingest.contract.rows import ControlTotal, Fault
 from ingest.contract.totals import balance_total, counted_total, details_agree, summed_total
 from ingest.contract.vocabulary import MAX_FIELD_CHARS
+from ingest.sources.camt053.contract import CONTRACT
 from ingest.sources.camt053.elements import Detail, Entry, Summary, Values
 from ledger_core.errors import InvalidAmount, InvalidInput
 from ledger_core.journal.money import MAX_AMOUNT_MINOR, is_currency, minor_from_decimal
 
 STATUSES = frozenset({"BOOK", "PDNG", "INFO", "FUTR"})
-SIDES = {"CRDT": 1, "DBIT": -1}
+SIDES = {CONTRACT.credit_word: 1, CONTRACT.debit_word: -1}
 
 _ELEMENTS = {"statement_id": "Stmt/Id", "account_iban": "Stmt/Acct/Id", "currency": "Stmt/Acct/Ccy"}
 

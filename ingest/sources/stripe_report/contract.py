@@ -8,6 +8,7 @@ come in both cases. Also how Stripe's payouts look on a bank statement.
 from __future__ import annotations
 
 from ingest.contract.vocabulary import (
+    Case,
     Claim,
     Column,
     Contract,
@@ -178,7 +179,7 @@ CONTRACT = Contract(
     scale=Scale.MAJOR_DECIMAL,
     sign=Sign.SIGNED,
     time_zone="UTC",
-    currency_case="any",
+    currency_case=Case.ANY,
     record_types=(PAYOUT_RECONCILIATION, PAYOUTS),
     events=EVENTS,
     claims=CLAIMS,

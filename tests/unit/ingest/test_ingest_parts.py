@@ -136,18 +136,18 @@ def test_copy_text_escapes_what_would_end_a_field_or_a_row():
 )
 def test_a_stranger_is_called_by_its_name(head, said):
     with pytest.raises(InvalidInput, match=f"(?s){said}"):
-        refuse_strangers(head, name="f.csv", wanted="csv", source="stripe_report")
+        refuse_strangers(head, name="f.csv", contract=STRIPE_REPORT, known=contracts().values())
 
 
 def test_a_report_given_as_a_statement_is_sent_to_its_source():
     with pytest.raises(InvalidInput, match="ingest stripe_report"):
-        refuse_strangers(b"payout_id,currency\n", name="f", wanted="xml", source="camt053")
+        refuse_strangers(b"payout_id,currency\n", name="f", contract=CAMT053, known=contracts().values())
 
 
 @pytest.mark.parametrize("head", [b"\x89\x04\x11abc", b"\xd0\xcf\x11\xe0" + bytes(400)])
 def test_rubbish_is_not_called_a_report(head):
     with pytest.raises(InvalidInput, match="looks like binary data"):
-        refuse_strangers(head, name="f", wanted="xml", source="camt053")
+        refuse_strangers(head, name="f", contract=CAMT053, known=contracts().values())
 
 
 def test_an_empty_folder_is_no_landing(tmp_path):
@@ -172,9 +172,10 @@ class _NoDatabase:
         return None
 
 
-@pytest.mark.parametrize("contract", [STRIPE_REPORT, CAMT053], ids=lambda contract: contract.source)
+@pytest.mark.parametrize("contract", contracts().values(), ids=lambda contract: contract.source)
 def test_the_frozen_tables_are_those_of_the_contract(contract):
-    frozen = (Path(ingest.__file__).parent / "migrations" / "sql" / "0001_raw.sql").read_text()
+    scripts = sorted((Path(ingest.__file__).parent / "migrations" / "sql").glob("*.sql"))
+    frozen = "\n".join(script.read_text() for script in scripts)
     assert create_tables(contract) in frozen, "the contract changed: write a migration that adds the column"
 
 

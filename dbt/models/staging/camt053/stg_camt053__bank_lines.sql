@@ -7,7 +7,7 @@ with files as (
 ),
 
 units as (
-{{ declared_units('camt053', 'lines') }}
+{{ declared_units('camt053', 'lines', sign='dr_cr') }}
 
 ),
 
@@ -33,9 +33,8 @@ final as (
         coalesce(rows.additional_info, '') as additional_info,
 
         ---------- amounts
-        upper(rows.currency) as currency,
-        {{ minor_units('rows.amount', 'units.scale') }}
-            * case rows.indicator when 'CRDT' then 1 when 'DBIT' then -1 end as amount_minor,
+        {{ declared_currency('rows.currency') }} as currency,
+        {{ minor_by_indicator('rows.amount', 'rows.indicator', 'camt053', 'lines') }} as amount_minor,
 
         ---------- dates
         left(coalesce(nullif(rows.booked_on, ''), nullif(rows.value_on, '')), 10)::date as booked_on
@@ -43,7 +42,7 @@ final as (
     inner join files
         on rows.file_id = files.file_id
     left join units
-        on upper(rows.currency) = units.code
+        on {{ declared_currency('rows.currency') }} = units.code
     where rows.status = 'BOOK'
         and left(coalesce(nullif(rows.booked_on, ''), nullif(rows.value_on, '')), 10)::date <= {{ pinned('as_of') }}
 

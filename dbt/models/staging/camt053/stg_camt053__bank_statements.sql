@@ -7,7 +7,7 @@ with files as (
 ),
 
 units as (
-{{ declared_units('camt053', 'statements') }}
+{{ declared_units('camt053', 'statements', sign='dr_cr') }}
 
 ),
 
@@ -30,11 +30,10 @@ final as (
         coalesce(nullif(rows.is_last_page, ''), 'true') in ('true', '1') as is_last_page,
 
         ---------- amounts
-        upper(rows.currency) as currency,
-        {{ minor_units("nullif(rows.opening_amount, '')", 'units.scale') }}
-            * case rows.opening_indicator when 'DBIT' then -1 else 1 end as opening_minor,
-        {{ minor_units("nullif(rows.closing_amount, '')", 'units.scale') }}
-            * case rows.closing_indicator when 'DBIT' then -1 else 1 end as closing_minor,
+        {{ declared_currency('rows.currency') }} as currency,
+        -- A balance without its side is a credit.
+        {{ minor_by_indicator('rows.opening_amount', "coalesce(rows.opening_indicator, 'CRDT')", 'camt053', 'statements') }} as opening_minor,
+        {{ minor_by_indicator('rows.closing_amount', "coalesce(rows.closing_indicator, 'CRDT')", 'camt053', 'statements') }} as closing_minor,
 
         ---------- dates
         left(nullif(rows.opening_on, ''), 10)::date as opening_on,
@@ -43,7 +42,7 @@ final as (
     inner join files
         on rows.file_id = files.file_id
     left join units
-        on upper(rows.currency) = units.code
+        on {{ declared_currency('rows.currency') }} = units.code
     where left(coalesce(nullif(rows.closing_on, ''), nullif(rows.opening_on, ''), nullif(rows.to_at, ''), rows.created_at), 10)::date
         <= {{ pinned('as_of') }}
 

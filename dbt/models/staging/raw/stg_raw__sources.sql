@@ -7,5 +7,7 @@ select
     sources.scale,
     sources.sign_rule,
     sources.time_zone,
-    sources.currency_case
+    sources.currency_case,
+    sources.credit_word,
+    sources.debit_word
 from {{ source('raw', 'sources') }} as sources

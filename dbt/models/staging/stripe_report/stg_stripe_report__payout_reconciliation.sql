@@ -7,7 +7,7 @@ with files as (
 ),
 
 units as (
-{{ declared_units('stripe_report', 'payout_reconciliation') }}
+{{ declared_units('stripe_report', 'payout_reconciliation', sign='signed') }}
 
 ),
 
@@ -50,10 +50,10 @@ final as (
         nullif(rows.payment_method_type, '') as payment_method,
 
         ---------- amounts
-        upper(rows.currency) as currency,
-        {{ minor_units('rows.gross', 'units.scale') }} as gross_minor,
-        {{ minor_units('rows.fee', 'units.scale') }} as fee_minor,
-        {{ minor_units('rows.net', 'units.scale') }} as net_minor,
+        {{ declared_currency('rows.currency') }} as currency,
+        {{ minor_signed('rows.gross') }} as gross_minor,
+        {{ minor_signed('rows.fee') }} as fee_minor,
+        {{ minor_signed('rows.net') }} as net_minor,
 
         ---------- dates
         {{ declared_day('rows.created_utc', 'stripe_report', 'payout_reconciliation') }} as booked_on
@@ -61,7 +61,7 @@ final as (
     inner join files
         on rows.file_id = files.file_id
     left join units
-        on upper(rows.currency) = units.code
+        on {{ declared_currency('rows.currency') }} = units.code
     left join events
         on rows.reporting_category = events.type
     where {{ declared_instant('rows.created_utc', 'stripe_report', 'payout_reconciliation') }} < {{ pinned_until() }}

@@ -8,7 +8,7 @@ with files as (
 ),
 
 units as (
-{{ declared_units('stripe_report', 'payouts') }}
+{{ declared_units('stripe_report', 'payouts', sign='signed') }}
 
 ),
 
@@ -40,8 +40,8 @@ typed as (
         nullif(rows.payout_type, '') as payout_type,
 
         ---------- amounts
-        upper(rows.currency) as currency,
-        {{ minor_units('rows.net', 'units.scale') }} as net_minor,
+        {{ declared_currency('rows.currency') }} as currency,
+        {{ minor_signed('rows.net') }} as net_minor,
 
         ---------- dates
         {{ declared_day('rows.effective_at_utc', 'stripe_report', 'payouts') }} as booked_on,
@@ -50,7 +50,7 @@ typed as (
     inner join files
         on rows.file_id = files.file_id
     left join units
-        on upper(rows.currency) = units.code
+        on {{ declared_currency('rows.currency') }} = units.code
     left join events
         on rows.reporting_category = events.type
     where {{ declared_instant('rows.effective_at_utc', 'stripe_report', 'payouts') }} < {{ pinned_until() }}
