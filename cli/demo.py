@@ -21,9 +21,9 @@ from ledger_core.actor import Actor
 from ledger_core.files.chart import apply_chart_file
 from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
+from sample.writer import SOURCES
 
 NIGHTS = 3
-LANDING_FOLDERS = {"stripe": "stripe_report", "bank": "camt053"}
 Progress = Callable[[Any], None]
 
 
@@ -148,7 +148,7 @@ def _deliver(folder: Path, landing: Path, *, after: date, until: date, everythin
         making = entries.with_suffix(".making")
         making.write_text("".join(due))
         making.rename(entries)
-    for name, source in LANDING_FOLDERS.items():
+    for name, source in SOURCES.items():
         (landing / source).mkdir(parents=True, exist_ok=True)
         for path in sorted((folder / name).iterdir()):
             target = landing / source / path.name

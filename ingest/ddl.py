@@ -1,11 +1,13 @@
 """The raw table of a record type, as SQL.
 
 Not run by a migration: a migration must make the same table for ever, so what this returned is frozen in
-`migrations/sql/`, and a test says when contract and tables part ways. `python -m ingest.ddl` prints the tables of
-today.
+`migrations/sql/`, and a test says when contract and tables part ways. `python -m ingest.ddl SOURCE` prints the script
+of a new source's migration.
 """
 
 from __future__ import annotations
+
+import sys
 
 from ingest.contract.vocabulary import Contract, RecordType, SourceKind
 from ingest.sources import contracts
@@ -19,6 +21,8 @@ LINE_PLACE = (
     "detail_ordinal integer not null",
 )
 """Where a bank line stands in its statement; `detail_ordinal` 0 is the entry itself."""
+
+READERS = tuple(f"counterfoil_{role}" for role in ("writer", "reader", "dbt", "dagster", "auditor"))
 
 BANK_LINES = (SourceKind.BANK, "lines")
 """The record type of every bank source whose rows have that place."""
@@ -45,5 +49,21 @@ def create_tables(contract: Contract) -> str:
     )
 
 
+def script(contract: Contract) -> str:
+    """Return what the migration of a new source runs: its tables, written once, and who may read and fill them."""
+    tables = [record_type.table for record_type in contract.record_types]
+    triggers = "".join(
+        f"create trigger written_once before update or delete or truncate on {table}\n"
+        "    for each statement execute function raw.refuse_change();\n"
+        for table in tables
+    )
+    return (
+        f"-- What `{contract.source}` brings, as it came; printed by `python -m ingest.ddl {contract.source}`.\n\n"
+        f"{create_tables(contract)}\n{triggers}\n"
+        f"grant select on {', '.join(tables)}\n    to {', '.join(READERS)};\n"
+        f"grant insert on {', '.join(tables)} to counterfoil_writer;\n"
+    )
+
+
 if __name__ == "__main__":
-    print("\n".join(create_tables(contract) for contract in contracts().values()))
+    print(script(contracts()[sys.argv[1]]), end="")

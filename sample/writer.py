@@ -21,6 +21,9 @@ from sample.render import Chunk, Rendering
 DEFAULT_START = date(2026, 10, 1)
 """Fixed, so that a sample does not depend on the day it was made; a Thursday."""
 
+SOURCES = {"stripe": "stripe_report", "bank": "camt053"}
+"""The folders of a sample that hold files of others, and the source that reads each."""
+
 MAX_DAYS = 3660
 MAX_PER_DAY = 1_000_000
 FIRST_YEAR, LAST_YEAR = 1971, 2180

@@ -1,7 +1,7 @@
 """Which sources there are: every package of this folder with a `land` module.
 
-A new package is found by this module, the command line, the landing folders and the asset graph. It does not yet count
-for anything: what else must name it stands in `docs/formats/contracts.md`.
+A new package is found by this module, the command line, the landing folders and the asset graph. What else makes a
+source stands in `docs/recipes.md`: its migration, its suite, its staging models and one line in dbt's list.
 """
 
 from __future__ import annotations

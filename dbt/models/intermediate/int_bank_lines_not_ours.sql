@@ -8,7 +8,7 @@ with statements as (
 
 lines as (
 
-{{ union_of('bank_lines') }}
+    select * from {{ ref('int_bank_lines_landed') }}
 
 ),
 
