@@ -21,7 +21,7 @@ from ledger_core.actor import Actor
 from ledger_core.files.chart import apply_chart_file
 from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
-from sample.writer import SOURCES
+from sample import SOURCES
 
 NIGHTS = 3
 Progress = Callable[[Any], None]

@@ -5,6 +5,6 @@ function of the arguments alone, and the truth lists every difference in them. T
 """
 
 from sample.model import SampleSummary
-from sample.writer import make_sample
+from sample.writer import SOURCES, make_sample
 
-__all__ = ["SampleSummary", "make_sample"]
+__all__ = ["SOURCES", "SampleSummary", "make_sample"]
