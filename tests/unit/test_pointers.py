@@ -40,6 +40,7 @@ def _tree() -> list[str]:
 
 
 TREE = _tree()
+SOURCES = [path for path in TREE if path.endswith(".py")]
 NAMES = {"/".join(parts[start:]) for path in TREE for parts in [path.split("/")] for start in range(len(parts))}
 """Every path of the tree, and each of them from any of its folders on."""
 MODULES = {
@@ -63,7 +64,9 @@ def _is_lost(name: str) -> bool:
     module = name
     while "." in module:
         module, _, member = module.rpartition(".")
-        holders = [path for path in TREE if f".{_module_of(path)}".endswith(f".{module}") or path.startswith(SETTINGS)]
+        holders = [
+            path for path in SOURCES if f".{_module_of(path)}".endswith(f".{module}") or path.startswith(SETTINGS)
+        ]
         defined = re.compile(rf"^\s*(?:(?:async )?def|class)\s+{member}\b|^\s*{member}\s*[:=]", re.MULTILINE)
         if any(defined.search((ROOT / path).read_text("utf-8")) for path in holders):
             return False
