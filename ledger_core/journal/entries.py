@@ -23,8 +23,6 @@ from ledger_core.journal.text import check_metadata, check_text, escape_pointer,
 MAX_POSTINGS = 500
 MAX_EXTERNAL_ID_LENGTH = 255
 MAX_DESCRIPTION_LENGTH = 4_000
-MAX_CANONICAL_BYTES = 65_535
-"""The largest record: C2SP tlog-tiles bundles carry a 16-bit length per entry."""
 
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 
