@@ -6,7 +6,6 @@ The first days are closed as one range, as a back-fill would be; the last three 
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import time
 from collections import Counter
@@ -21,7 +20,6 @@ from ledger_core.actor import Actor
 from ledger_core.files.chart import apply_chart_file
 from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
-from sample import SOURCES
 
 NIGHTS = 3
 Progress = Callable[[Any], None]
@@ -125,7 +123,7 @@ def _close_all(runtime: Runtime, folder: Path, as_of: date, result: DemoResult, 
     ranges = [(first, nights[0] - timedelta(days=1)), *((night, night) for night in nights)]
     delivered_until = date.min
     for begin, end in ranges:
-        _deliver(folder, runtime.home / "landing", after=delivered_until, until=end, everything=end == as_of)
+        _deliver(folder, runtime.home / "landing", after=delivered_until, until=end)
         delivered_until = end
         progress(f"closing {begin}" + (f"..{end}" if end != begin else ""))
         closed = close(runtime, first=begin, last=end, progress=progress)
@@ -138,35 +136,25 @@ def _entry_days(folder: Path) -> set[str]:
         return {json.loads(line)["effective_at"][:10] for line in lines}
 
 
-def _deliver(folder: Path, landing: Path, *, after: date, until: date, everything: bool) -> None:
+def _deliver(folder: Path, landing: Path, *, after: date, until: date) -> None:
     """Put into the landing folders what has come by the evening of `until`: what is already there stays as it is."""
     entries = landing / "entries" / f"entries-{until}.jsonl"
     entries.parent.mkdir(parents=True, exist_ok=True)
     if not entries.exists():
         with (folder / "entries.jsonl").open() as lines:
-            due = [line for line in lines if _is_due(json.loads(line)["effective_at"][:10], after, until, everything)]
+            due = [line for line in lines if after < _effective_on(line) <= until]
         making = entries.with_suffix(".making")
         making.write_text("".join(due))
         making.rename(entries)
-    for name, source in SOURCES.items():
-        (landing / source).mkdir(parents=True, exist_ok=True)
-        for path in sorted((folder / name).iterdir()):
-            target = landing / source / path.name
-            if not target.exists() and (everything or _last_day_in(path.name) <= until):
-                shutil.copy2(path, target)
+    for each in json.loads((folder / "deliveries.json").read_text()):
+        target = landing / each["source"] / each["account"] / Path(each["file"]).name
+        if date.fromisoformat(each["on"]) <= until and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(folder / each["file"], target)
 
 
-def _is_due(day: str, after: date, until: date, everything: bool) -> bool:
-    on = date.fromisoformat(day)
-    return after < on and (everything or on <= until)
-
-
-def _last_day_in(name: str) -> date:
-    """Return the last day that a file's name speaks of: a date, or an ISO week's Sunday. A month's file comes first."""
-    if week := re.search(r"(\d{4})-W(\d{2})", name):
-        return date.fromisocalendar(int(week[1]), int(week[2]), 7)
-    days = re.findall(r"\d{4}-\d{2}-\d{2}", name)
-    return date.fromisoformat(days[-1]) if days else date.min
+def _effective_on(line: str) -> date:
+    return date.fromisoformat(json.loads(line)["effective_at"][:10])
 
 
 def _head(runtime: Runtime) -> int:

@@ -22,7 +22,21 @@ def contracts() -> dict[str, Contract]:
 
 def landing_files(home: Path, source: str) -> list[Path]:
     """Return the files that wait in `landing/<source>`, by name, but for those that are still being written."""
+    return _files_in(home / "landing" / source)
+
+
+def waiting_files(home: Path, source: str) -> dict[str | None, list[Path]]:
+    """Return the files that wait for a source, by account: `landing/<source>/*`, `landing/<source>/<account>/*`.
+
+    The account of a file that lies in no account's folder is None: the one that the settings name.
+    """
     folder = home / "landing" / source
+    accounts = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = {path.name: _files_in(path) for path in accounts if path.is_dir() and not path.name.startswith(".")}
+    return {account: files for account, files in {None: _files_in(folder), **found}.items() if files}
+
+
+def _files_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.is_file() and not _is_draft(path))

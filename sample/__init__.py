@@ -4,7 +4,7 @@ For demonstrations, tests and benchmarks; nothing that matches ever reads `truth
 function of the arguments alone, and the truth lists every difference in them. The formats: docs/formats/sample.md.
 """
 
-from sample.model import SampleSummary
-from sample.writer import SOURCES, make_sample
+from sample.model import DIRT, REPORTS, SampleSummary
+from sample.writer import make_sample
 
-__all__ = ["SOURCES", "SampleSummary", "make_sample"]
+__all__ = ["DIRT", "REPORTS", "SampleSummary", "make_sample"]

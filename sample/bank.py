@@ -15,7 +15,7 @@ from sample.business_days import add_business_days, is_business_day, midnight, o
 from sample.currencies import BANKS, CURRENCIES, CurrencyProfile
 from sample.dice import Dice, Mint
 from sample.model import BankLine, BankTransaction, Entry, Fact, Payout, PlantedBreak, Statement
-from sample.payouts import Payouts
+from sample.payouts import Amounts
 
 _PROVIDER_NAMES = {
     "USD": "STRIPE PAYMENTS COMPANY",
@@ -37,11 +37,11 @@ class Banks:
     """One account in each currency; `book` makes a day's statements."""
 
     def __init__(
-        self, *, dice: Dice, mint: Mint, payouts: Payouts, start: date, stray_credits: frozenset[tuple[date, str]]
+        self, *, dice: Dice, mint: Mint, amounts: Amounts, start: date, stray_credits: frozenset[tuple[date, str]]
     ) -> None:
         self._dice = dice
         self._mint = mint
-        self._payouts = payouts
+        self._amounts = amounts
         self._stray_credits = stray_credits
         self._due: dict[tuple[date, str], list[Payout]] = defaultdict(list)
         self._announced: dict[tuple[date, str], list[Payout]] = defaultdict(list)
@@ -79,10 +79,12 @@ class Banks:
         self._sequence += 1
         for profile in CURRENCIES:
             day_book = _DayBook(profile, day, self._dice, self._mint)
-            day_book.add_payouts(self._due.pop((day, profile.code), []))
+            due = self._due.pop((day, profile.code), [])
+            for account in dict.fromkeys(payout.account for payout in due):
+                day_book.add_payouts([payout for payout in due if payout.account == account])
             day_book.announce(self._announced.pop((day, profile.code), []))
             if (day, profile.code) in self._stray_credits:
-                day_book.add_stray_credit(self._payouts.claim_amount(profile))
+                day_book.add_stray_credit(self._amounts.claim(profile))
             day_book.add_own_business()
             statement = Statement(
                 currency=profile.code,
@@ -109,14 +111,15 @@ class _DayBook:
         self._count = 0
 
     def add_payouts(self, payouts: list[Payout]) -> None:
-        """Book the payouts that arrived: several as one batch, a single one with or without its reference."""
+        """Book the payouts that arrived from one account: several as one batch, one with its reference or not."""
         parts = [self._payout_part(payout, in_batch=len(payouts) > 1) for payout in payouts]
         if len(parts) > 1:
             self._add("CRDT", *parts, code="ACCT")
         elif parts:
             self._add("CRDT", *parts)
         for payout, part in zip(payouts, parts, strict=True):
-            self._book(part, "bank", "in_transit", f"payout {payout.payout_id} arrived", payout.payout_id)
+            text = f"payout {payout.payout_id} arrived"
+            self._book(part, "bank", "in_transit", text, payout.payout_id, account=payout.account)
 
     def announce(self, payouts: list[Payout]) -> None:
         """State that payouts are on their way: entries that are not booked, so the company books nothing either."""
@@ -137,6 +140,7 @@ class _DayBook:
             counterparty=_PROVIDER_NAMES[payout.currency],
             narrative=narrative,
             end_to_end_id=reference,
+            is_payout=True,
         )
 
     def add_stray_credit(self, amount_minor: int) -> None:
@@ -210,7 +214,9 @@ class _DayBook:
             BankLine(indicator=indicator, transactions=parts, servicer_reference=reference, code=code, booked=booked)
         )
 
-    def _book(self, part: BankTransaction, debit: str, credit: str, text: str, reference: str) -> None:
+    def _book(
+        self, part: BankTransaction, debit: str, credit: str, text: str, reference: str, *, account: str = ""
+    ) -> None:
         self.facts.append(
             postings.transfer(
                 at=midnight(self._day) + _BOOKED_SECONDS,
@@ -220,6 +226,7 @@ class _DayBook:
                 debit=debit,
                 credit=credit,
                 text=text,
+                account=account,
             )
         )
 

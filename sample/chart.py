@@ -1,6 +1,7 @@
 """The sample company's chart of accounts: one account of each kind in each currency.
 
-What takes part in the reconciliation is said by metadata alone: `source` names the provider, `role` the part. Network
+What takes part in the reconciliation is said by metadata alone: `source` names the provider, `role` the part, and
+`account` the account at the provider where the company has several: it keeps its books of each apart. Network
 costs are a plain expense; the company books a fee that names no payment there or on its processing fees, as people do.
 """
 
@@ -8,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import product
 
 from sample.currencies import CURRENCIES
-
-BOOK = "main"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +24,15 @@ class AccountKind:
     metadata: Mapping[str, str] = field(default_factory=dict)
     normal_balance: str | None = None
 
-    def code(self, currency: str) -> str:
-        return f"{self.prefix}:{currency.lower()}"
+    @property
+    def is_at_provider(self) -> bool:
+        """Tell whether there is one for each account at the provider."""
+        return "source" in self.metadata
+
+    def code(self, currency: str, account: str = "") -> str:
+        """Return the code of the one in `currency`, and at `account` where there is one for each."""
+        parts = (self.prefix, account if self.is_at_provider else "", currency.lower())
+        return ":".join(part for part in parts if part)
 
 
 KINDS = {
@@ -49,21 +57,26 @@ KINDS = {
     "bank_charges": AccountKind(prefix="expenses:bank-charges", type="expense"),
 }
 
-CODES = {(name, profile.code): kind.code(profile.code) for name, kind in KINDS.items() for profile in CURRENCIES}
+
+@lru_cache(maxsize=1024)
+def code_of(kind: str, currency: str, account: str) -> str:
+    """Return the code of the account of that kind, currency and, where it matters, account at the provider."""
+    return KINDS[kind].code(currency, account)
 
 
-def render_chart() -> str:
+def render_chart(*, book: str, accounts: tuple[str, ...]) -> str:
     """Write the chart as `counterfoil accounts apply` reads it."""
-    lines = ["# The sample company's chart of accounts.", f"book: {BOOK}", "accounts:"]
+    lines = ["# The sample company's chart of accounts.", f"book: {book}", "accounts:"]
     for kind in KINDS.values():
-        for profile in CURRENCIES:
-            lines.append(f"  - code: {kind.code(profile.code)}")
+        for account, profile in product(accounts if kind.is_at_provider else ("",), CURRENCIES):
+            lines.append(f"  - code: {kind.code(profile.code, account)}")
             lines.append(f"    type: {kind.type}")
             lines.append(f"    currency: {profile.code}")
             if kind.normal_balance:
                 lines.append(f"    normal_balance: {kind.normal_balance}")
             lines.append("    overdraft: allowed")
             if kind.metadata:
-                pairs = ", ".join(f"{key}: {value}" for key, value in kind.metadata.items())
+                said = {**kind.metadata, "account": account} if account else kind.metadata
+                pairs = ", ".join(f"{key}: {value}" for key, value in said.items())
                 lines.append(f"    metadata: {{{pairs}}}")
     return "\n".join(lines) + "\n"

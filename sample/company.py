@@ -1,177 +1,54 @@
-"""A company's days: what it sells, refunds and disputes, and what goes wrong where the plan says so.
+"""A company's days: each shop trades through its account at the provider, then the banks close theirs.
 
-Pure: arguments in, a stream of facts out, day by day, memory bounded however long it runs. Invariant: apart from
-planted breaks, whatever the provider reports the company booked, within seconds, under one of the ids that find it
-again.
-
-An entry without any id of the provider's (an order booked by the shop itself) carries an amount that no other item of
-its currency has: the only thing by which it can be matched.
+Pure: arguments in, a stream of facts out, day by day. What a shop does is in shop.py, what the banks do in bank.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 from sample.bank import Banks
-from sample.business_days import DAY_SECONDS, PAYOUT_CUTOFF_SECONDS, is_business_day, midnight
-from sample.currencies import CURRENCIES, PROFILES, CurrencyProfile
-from sample.deals import Deal
+from sample.business_days import is_business_day
 from sample.dice import Dice, Mint
-from sample.faults import go_wrong
-from sample.model import Fact, PlantedBreak, Request
-from sample.payouts import Payouts
-from sample.plan import OPENING_SALES, Plan, Slot, make_plan
-from sample.postings import Naming
+from sample.model import Fact, Request
+from sample.payouts import Amounts, Payouts
+from sample.plan import make_plan
+from sample.shop import Shop
 from sample.trade import Trade
-
-_REFUND_SHARE = 0.045
-_DISPUTE_SHARE = 0.007
-_REVERSAL_SHARE = 0.004
-_KEYLESS_SHARE = 0.008
-_LATE_BOOKING_SHARE = 0.2
-_MIDNIGHT_SECONDS = 5
-"""How close to midnight the two sales are which both sides date differently."""
-_QUIET_SECONDS = 30
-"""Nothing else is sold this close to the end of a day."""
 
 
 def generate(request: Request) -> Iterator[Fact]:
     """Yield everything that happens to the company, day by day."""
     dice, mint = Dice(request.seed), Mint(request.seed)
-    yield from _Company(request, make_plan(request, dice), dice, mint).run()
-
-
-class _Company:
-    def __init__(self, request: Request, plan: Plan, dice: Dice, mint: Mint) -> None:
-        self._clean = request.clean
-        self._plan = plan
-        self._dice = dice
-        self._mint = mint
-        self._trade = Trade(dice, mint)
-        self._payouts = Payouts(dice=dice, mint=mint, reported_until=None if request.clean else plan.last_day)
-        self._banks = Banks(
-            dice=dice, mint=mint, payouts=self._payouts, start=request.start, stray_credits=plan.stray_credits
+    share = replace(request, per_day=max(1, request.per_day // request.accounts))
+    plans = [make_plan(share, dice) for _ in request.account_names]
+    first, amounts = plans[0], Amounts(dice)
+    banks = Banks(dice=dice, mint=mint, amounts=amounts, start=request.start, stray_credits=first.stray_credits)
+    reported_until = None if request.clean else first.last_day
+    shops = [
+        Shop(
+            plan=plan,
+            clean=request.clean,
+            dice=dice,
+            mint=mint,
+            trade=Trade(dice, mint, account=account),
+            payouts=Payouts(dice=dice, mint=mint, reported_until=reported_until, account=account, amounts=amounts),
+            banks=banks,
         )
-
-    def run(self) -> Iterator[Fact]:
-        yield from self._banks.opening_entries(self._plan.days[0])
-        for day, sales in zip(self._plan.days, self._plan.sales, strict=True):
-            yield from self._trading_day(day, sales)
-            if is_business_day(day):
-                yield from self._banks.book(day)
-        day = self._plan.last_day
-        while self._clean and (self._payouts.filling or self._banks.expecting):
-            day += timedelta(days=1)
-            if is_business_day(day):
-                yield from self._close_payouts(day)
-                yield from self._banks.book(day)
-
-    def _trading_day(self, day: date, sales: int) -> Iterator[Fact]:
-        start = midnight(day)
-        open_until_noon = is_business_day(day)
-        for ordinal in range(sales):
-            second = int((ordinal + self._dice.unit()) * DAY_SECONDS / sales)
-            if open_until_noon and second >= PAYOUT_CUTOFF_SECONDS:
-                yield from self._close_payouts(day)
-                open_until_noon = False
-            at = start + min(second, DAY_SECONDS - _QUIET_SECONDS)
-            if ordinal < OPENING_SALES:
-                yield from self._sell(CURRENCIES[ordinal], at)
-            elif slot := self._plan.slots.get((day, ordinal)):
-                yield from self._go_wrong(slot, at)
-            else:
-                yield from self._something(at)
-        if open_until_noon:
-            yield from self._close_payouts(day)
-        # On the last day of a sample that ends there, the other side's midnight is past the end of the files.
-        if self._clean or day != self._plan.last_day:
-            yield from self._sell_around_midnight(start + DAY_SECONDS)
-
-    def _something(self, at: int) -> Iterator[Fact]:
-        """Let a customer, or a customer's bank, do something."""
-        profile = self._trade.currency()
-        draw = self._dice.unit()
-        limit = self._payouts.room(profile)
-        if draw < _REFUND_SHARE:
-            refunded = self._trade.refund(profile, at, limit_minor=limit)
-            if refunded:
-                deal, sole = refunded
-                yield from self._both_sides(deal, deal.any_name(self._dice, by_charge=sole))
-                return
-        elif draw < _REFUND_SHARE + _DISPUTE_SHARE:
-            dispute = self._trade.dispute(profile, at, limit_minor=limit)
-            if dispute:
-                yield from self._both_sides(dispute, dispute.any_name(self._dice))
-                return
-        elif draw < _REFUND_SHARE + _DISPUTE_SHARE + _REVERSAL_SHARE:
-            reversal = self._trade.dispute_reversal(profile, at)
-            if reversal:
-                yield from self._both_sides(reversal, reversal.any_name(self._dice))
-                return
-        elif draw > 1 - _KEYLESS_SHARE:
-            deal = self._trade.keyless_sale(profile, at)
-            yield from self._both_sides(deal, Naming(external_id=f"shop:{deal.order}", reference=None))
-            return
-        yield from self._sell(profile, at)
-
-    def _sell(self, profile: CurrencyProfile, at: int) -> Iterator[Fact]:
-        deal = self._trade.sale(profile, at)
-        name = deal.any_name(self._dice)
-        self._trade.remember(deal, disputable=name.key not in (deal.payment_intent_id, deal.order))
-        yield from self._both_sides(deal, name)
-
-    def _sell_around_midnight(self, midnight_at: int) -> Iterator[Fact]:
-        """Sell once just before and once just after midnight, each booked on the other side of it."""
-        for sign in (-1, 1):
-            profile = self._trade.currency()
-            deal = self._trade.sale(profile, midnight_at + self._moment(sign))
-            booked_at = midnight_at + self._moment(-sign)
-            yield from self._both_sides(deal, deal.any_name(self._dice), booked_at=booked_at)
-
-    def _moment(self, sign: int) -> int:
-        """Return a few seconds after (+1) or before (-1) midnight."""
-        seconds = self._dice.below(_MIDNIGHT_SECONDS)
-        return seconds if sign > 0 else -1 - seconds
-
-    def _both_sides(self, deal: Deal, name: Naming, *, booked_at: int | None = None) -> Iterator[Fact]:
-        yield from self._report(deal)
-        yield deal.booked(at=self._booked_at(deal) if booked_at is None else booked_at, name=name)
-
-    def _go_wrong(self, slot: Slot, at: int) -> Iterator[Fact]:
-        profile = PROFILES[slot.currency]
-        deal = None
-        if slot.on_refund:
-            deal = self._trade.sole_refund(profile, at, limit_minor=self._payouts.room(profile))
-        if deal is None:
-            deal = self._trade.sale(profile, at)
-        outcome = go_wrong(deal, slot, self._booked_at(deal), self._dice, self._mint)
-        if outcome.reported:
-            yield from self._report(deal)
-        yield from outcome.entries
-        yield outcome.planted
-
-    def _report(self, deal: Deal) -> Iterator[Fact]:
-        window = self._payouts.take(deal.currency, deal.created, deal.net_minor)
-        if self._payouts.is_reported(window.arrives_on):
-            yield deal.psp_item(window, self._dice.below(1 << 16))
-
-    def _booked_at(self, deal: Deal) -> int:
-        """Return when the company books a deal: at once, or some seconds later on the same day."""
-        if not self._dice.chance(_LATE_BOOKING_SHARE):
-            return deal.created
-        return deal.created + self._dice.below(_QUIET_SECONDS)
-
-    def _close_payouts(self, day: date) -> Iterator[Fact]:
-        for facts, payout in self._payouts.close(day):
-            yield from facts
-            if (day, payout.currency) not in self._plan.lost_payouts:
-                self._banks.expect(payout)
-                continue
-            yield PlantedBreak(
-                break_class="payout_missing_at_bank",
-                leg="B",
-                key=payout.payout_id,
-                currency=payout.currency,
-                amount_minor=payout.net_minor,
-            )
+        for account, plan in zip(request.account_names, plans, strict=True)
+    ]
+    yield from banks.opening_entries(first.days[0])
+    for ordinal, day in enumerate(first.days):
+        for shop in shops:
+            yield from shop.trading_day(ordinal)
+        if is_business_day(day):
+            yield from banks.book(day)
+    day = first.last_day
+    while request.clean and (banks.expecting or any(shop.is_settling for shop in shops)):
+        day += timedelta(days=1)
+        if is_business_day(day):
+            for shop in shops:
+                yield from shop.close_payouts(day)
+            yield from banks.book(day)

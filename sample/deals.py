@@ -30,6 +30,8 @@ class Deal:
     payment_intent_id: str
     charge_created: int
     order: str
+    account: str = ""
+    """The account at the provider, of `Request.account_names`."""
     reason: str = ""
 
     @property
@@ -47,6 +49,7 @@ class Deal:
             fee_minor=self.fee_minor,
             payout_id=window.payout_id,
             arrives_on=window.arrives_on,
+            account=self.account,
             source_id=self.source_id,
             charge_id=self.charge_id,
             payment_intent_id=self.payment_intent_id,
@@ -71,19 +74,14 @@ class Deal:
         fee = self.fee_minor if fee_minor is None else fee_minor
         code = currency or self.currency
         text = f"{self.category.replace('_', ' ')} {self.source_id}"
+        told = {"at": at, "name": name, "currency": code, "text": text, "order": self.order, "account": self.account}
         if self.category == "charge":
-            return postings.charge(
-                at=at, name=name, currency=code, gross_minor=gross, fee_minor=fee, text=text, order=self.order
-            )
+            return postings.charge(**told, gross_minor=gross, fee_minor=fee)
         if self.category == "refund":
-            return postings.refund(at=at, name=name, currency=code, amount_minor=-gross, text=text, order=self.order)
+            return postings.refund(**told, amount_minor=-gross)
         if self.category == "dispute":
-            return postings.dispute(
-                at=at, name=name, currency=code, amount_minor=-gross, fee_minor=fee, text=text, order=self.order
-            )
-        return postings.dispute_reversal(
-            at=at, name=name, currency=code, amount_minor=gross, fee_minor=-fee, text=text, order=self.order
-        )
+            return postings.dispute(**told, amount_minor=-gross, fee_minor=fee)
+        return postings.dispute_reversal(**told, amount_minor=gross, fee_minor=-fee)
 
     def named(self, reference: str) -> Naming:
         """Name the entry by `reference`, one of the deal's ids; its `external_id` stays the deal's alone."""

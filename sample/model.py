@@ -11,6 +11,20 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+REPORTS = ("weekly", "daily")
+
+DIRT = {
+    "late": "a file comes some days after it was due",
+    "overlapping": "a report repeats the last days of the one before it",
+    "waiting": "a report also lists what still waits for its payout, without naming one",
+    "resent": "a report comes again under another name, a statement again under another id",
+    "corrected": "a statement comes wrong first and right afterwards",
+    "renamed": "names of files say nothing, not even the day",
+    "unnumbered": "one bank numbers its statements over all accounts, the other not at all, under one id for ever",
+    "texts": "payer and reference stand in odd places, cut, wrapped and respelt",
+}
+"""Each can be asked for alone. What it does to the files, in a sentence."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -21,6 +35,19 @@ class Request:
     seed: int
     clean: bool
     start: date
+    accounts: int = 1
+    """At the provider; the company's bank accounts are the same whichever of them pays."""
+    reports: str = "weekly"
+    """How often the provider reports: one of `REPORTS`."""
+    dirt: frozenset[str] = frozenset()
+    """How untidily the files come: of `DIRT`. It changes no truth."""
+    book: str = "main"
+    """The legal entity's ledger; another one's bank accounts are others as well."""
+
+    @property
+    def account_names(self) -> tuple[str, ...]:
+        """Name the accounts at the provider; the only one of a company has no name."""
+        return ("",) if self.accounts == 1 else tuple(f"acct_{number}" for number in range(1, self.accounts + 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +73,8 @@ class PspItem:
     fee_minor: int
     payout_id: str
     arrives_on: date
+    account: str = ""
+    """The account at the provider, of `Request.account_names`."""
     source_id: str = ""
     charge_id: str = ""
     payment_intent_id: str = ""
@@ -71,6 +100,7 @@ class Payout:
     net_minor: int
     created: int
     arrives_on: date
+    account: str = ""
     variant: int = 0
 
 
@@ -83,6 +113,8 @@ class BankTransaction:
     counterparty: str
     narrative: str
     end_to_end_id: str = ""
+    is_payout: bool = False
+    """Whether the provider's payout arrived by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,18 +37,40 @@ class Window:
     net_minor: int = 0
 
 
+class Amounts:
+    """What payouts and stray credits came to so far, in every account at the provider: no two are alike."""
+
+    def __init__(self, dice: Dice) -> None:
+        self._dice = dice
+        self._taken: dict[str, set[int]] = {profile.code: set() for profile in CURRENCIES}
+
+    def of(self, currency: str) -> set[int]:
+        """Return the amounts of a currency that are taken."""
+        return self._taken[currency]
+
+    def claim(self, profile: CurrencyProfile) -> int:
+        """Return an amount for a stray credit that no payout of the currency has or will have."""
+        taken = self._taken[profile.code]
+        while True:
+            amount = self._dice.between(profile.low, 12 * profile.high)
+            if amount not in taken:
+                taken.add(amount)
+                return amount
+
+
 class Payouts:
-    """Fill windows with items and close them at noon.
+    """Fill windows with the items of one account at the provider and close them at noon.
 
     `reported_until` is the last arrival that a report lists, None for all.
     """
 
-    def __init__(self, *, dice: Dice, mint: Mint, reported_until: date | None) -> None:
+    def __init__(self, *, dice: Dice, mint: Mint, reported_until: date | None, account: str, amounts: Amounts) -> None:
         self._dice = dice
         self._mint = mint
         self._reported_until = reported_until
+        self._account = account
         self._windows: dict[str, Window] = {}
-        self._amounts: dict[str, set[int]] = {profile.code: set() for profile in CURRENCIES}
+        self._amounts = amounts
 
     @property
     def filling(self) -> bool:
@@ -78,15 +100,6 @@ class Payouts:
         """Tell whether the reports reach as far as a payout that arrives then."""
         return self._reported_until is None or arrives_on <= self._reported_until
 
-    def claim_amount(self, profile: CurrencyProfile) -> int:
-        """Return an amount for a stray credit that no payout of the currency has or will have."""
-        taken = self._amounts[profile.code]
-        while True:
-            amount = self._dice.between(profile.low, 12 * profile.high)
-            if amount not in taken:
-                taken.add(amount)
-                return amount
-
     def close(self, day: date) -> Iterator[tuple[list[Fact], Payout]]:
         """Make the payouts of `day`: what is posted and reported for each, and the payout itself."""
         for profile in CURRENCIES:
@@ -95,7 +108,7 @@ class Payouts:
                 continue
             facts = list(self._network_costs(profile, window))
             del self._windows[profile.code]
-            self._amounts[profile.code].add(window.net_minor)
+            self._amounts.of(profile.code).add(window.net_minor)
             payout = Payout(
                 payout_id=window.payout_id,
                 txn_id=self._mint.id("txn"),
@@ -103,6 +116,7 @@ class Payouts:
                 net_minor=window.net_minor,
                 created=midnight(day) + PAYOUT_CUTOFF_SECONDS + self._dice.below(600),
                 arrives_on=window.arrives_on,
+                account=self._account,
                 variant=self._dice.below(1 << 16),
             )
             reference = payout.payout_id if self._dice.chance(0.7) else payout.txn_id
@@ -113,6 +127,7 @@ class Payouts:
                     currency=profile.code,
                     amount_minor=payout.net_minor,
                     text=f"payout {payout.payout_id}",
+                    account=self._account,
                 )
             )
             if self.is_reported(payout.arrives_on):
@@ -121,7 +136,7 @@ class Payouts:
 
     def _network_costs(self, profile: CurrencyProfile, window: Window) -> Iterator[Fact]:
         """Charge fees that name no payment: now and then, and as often as it takes to make the payout's sum unique."""
-        taken = self._amounts[profile.code]
+        taken = self._amounts.of(profile.code)
         while self._dice.chance(_FEE_SHARE) or window.net_minor in taken:
             cost = self._dice.between(1, max(1, min(profile.low // 5, window.net_minor // 50)))
             created = midnight(window.made_on) + PAYOUT_CUTOFF_SECONDS - self._dice.between(30, 600)
@@ -143,6 +158,7 @@ class Payouts:
                 fee_minor=0,
                 payout_id=window.payout_id,
                 arrives_on=window.arrives_on,
+                account=self._account,
                 description=text,
                 variant=self._dice.below(1 << 16),
             )
@@ -152,5 +168,6 @@ class Payouts:
             currency=profile.code,
             amount_minor=cost,
             text=text,
-            account=self._dice.pick(("network", "fees")),
+            kind=self._dice.pick(("network", "fees")),
+            account=self._account,
         )

@@ -17,17 +17,10 @@ from sample.business_days import day_of, iso
 from sample.chart import render_chart
 from sample.company import generate
 from sample.currencies import BANKS, PROFILES
+from sample.deliveries import ITEMS, PAYOUTS, Deliveries
 from sample.model import BankLine, Entry, Payout, PlantedBreak, PspItem, Request, Statement
-from sample.statements import render_statements, statements_name
-from sample.stripe_reports import (
-    ITEM_COLUMNS,
-    PAYOUT_COLUMNS,
-    csv_line,
-    item_line,
-    items_name,
-    payout_line,
-    payouts_name,
-)
+from sample.statements import Making, render_statements
+from sample.stripe_reports import ITEM_COLUMNS, PAYOUT_COLUMNS, csv_line, item_line, payout_line
 
 Chunk = tuple[str, bytes]
 
@@ -41,7 +34,10 @@ class Rendering:
         self.counts: Counter[str] = Counter()
         """Facts by kind: `entries`, `psp_items`, `payouts`, `statements`, `bank_lines`."""
         self.breaks: list[PlantedBreak] = []
+        self._deliveries = Deliveries(request)
         self._begun: set[str] = set()
+        self._listed: set[tuple[str, str]] = set()
+        """Kinds of report and accounts at the provider in which anything was listed."""
 
     @property
     def breaks_by_class(self) -> Counter[str]:
@@ -50,7 +46,8 @@ class Rendering:
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield (file name, bytes to append to it) for every file."""
-        yield "accounts.yaml", render_chart().encode()
+        chart = render_chart(book=self.request.book, accounts=self.request.account_names)
+        yield "accounts.yaml", chart.encode()
         day_statements: list[Statement] = []
         for fact in generate(self.request):
             if isinstance(fact, Entry):
@@ -59,23 +56,28 @@ class Rendering:
                 yield "entries.jsonl", entry_line(fact)
             elif isinstance(fact, PspItem):
                 self.counts["psp_items"] += 1
-                name = items_name(fact.arrives_on)
-                yield from self._append(name, ITEM_COLUMNS, item_line(fact))
+                self._listed.add((ITEMS, fact.account))
+                for name, is_paid in self._deliveries.of_item(fact):
+                    yield from self._append(name, ITEM_COLUMNS, item_line(fact, is_paid=is_paid))
             elif isinstance(fact, Payout):
                 self.counts["payouts"] += 1
+                self._listed.add((PAYOUTS, fact.account))
                 self._saw(fact.arrives_on)
-                yield from self._append(payouts_name(fact.arrives_on), PAYOUT_COLUMNS, payout_line(fact))
+                for name in self._deliveries.of_payout(fact):
+                    yield from self._append(name, PAYOUT_COLUMNS, payout_line(fact))
             elif isinstance(fact, Statement):
                 self.counts["statements"] += 1
                 self.counts["bank_lines"] += sum(map(_transactions, fact.lines))
                 self._saw(fact.on)
                 day_statements.append(fact)
                 if len(day_statements) == len(PROFILES):
-                    yield from _bank_files(day_statements)
+                    yield from self._bank_files(day_statements)
                     day_statements = []
             else:
                 self.breaks.append(fact)
         yield from self._empty_reports()
+        deliveries = self._deliveries.as_json(until=self.as_of)
+        yield "deliveries.json", (json.dumps(deliveries, indent=1) + "\n").encode()
         yield "truth.json", self._truth()
 
     def _saw(self, day: date) -> None:
@@ -89,10 +91,21 @@ class Rendering:
 
     def _empty_reports(self) -> Iterator[Chunk]:
         """Write the header alone of a report in which nothing is listed, as the provider does."""
-        if not self.counts["psp_items"]:
-            yield items_name(self.as_of), csv_line(ITEM_COLUMNS).encode()
-        if not self.counts["payouts"]:
-            yield payouts_name(self.as_of), csv_line(PAYOUT_COLUMNS).encode()
+        for account in self.request.account_names:
+            for kind, columns in ((ITEMS, ITEM_COLUMNS), (PAYOUTS, PAYOUT_COLUMNS)):
+                if (kind, account) not in self._listed:
+                    for name in self._deliveries.of_nothing(kind, account, self.as_of):
+                        yield name, csv_line(columns).encode()
+
+    def _bank_files(self, statements: list[Statement]) -> Iterator[Chunk]:
+        for bank in BANKS:
+            own = [statement for statement in statements if PROFILES[statement.currency].bank == bank]
+            files = list(self._deliveries.of_statements(bank, own[0].on))
+            was_wrong = any(version == "wrong" for _, version in files)
+            for name, version in files:
+                told = "corrected" if was_wrong and version == "right" else version
+                making = Making(request=self.request, version=told)
+                yield name, render_statements(bank, own, making).encode()
 
     def _truth(self) -> bytes:
         breaks = sorted(
@@ -120,9 +133,3 @@ def entry_line(entry: Entry) -> bytes:
 
 def _transactions(line: BankLine) -> int:
     return len(line.transactions)
-
-
-def _bank_files(statements: list[Statement]) -> Iterator[Chunk]:
-    for bank in BANKS:
-        own = [statement for statement in statements if PROFILES[statement.currency].bank == bank]
-        yield statements_name(bank, own[0].on), render_statements(bank, own).encode()

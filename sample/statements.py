@@ -1,59 +1,101 @@
 """Write what the banks state: ISO 20022 camt.053, one file a bank and business day, one statement an account.
 
 The two banks write different versions of the message (.001.02 and .001.08), which differ in where a status, a party's
-name, a bank's code and a transaction's amount stand. Source: the message definitions of those versions.
+name, a bank's code and a transaction's amount stand. Source: the message definitions of those versions. Where a bank
+puts payer and reference of a payout is texts.py's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
-from html import escape
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
-from sample.currencies import BANKS, PROFILES, Bank, CurrencyProfile, major
-from sample.model import BankLine, BankTransaction, Statement
+from sample.currencies import BANKS, CURRENCIES, PROFILES, Bank, CurrencyProfile, iban_of, major
+from sample.model import BankLine, BankTransaction, Request, Statement
+from sample.texts import Told, odd_text, plain_text
 
 _COMPANY = "Counterfoil Sample Company"
 
-
-def statements_name(bank: str, on: date) -> str:
-    """Return the file of a bank's statements of a day."""
-    return f"bank/{bank}_{on}.xml"
+_MADE_AFTER_HOURS = {"wrong": 20, "right": 20, "corrected": 30, "again": 68}
+"""Hours from the day's midnight to the document's own time."""
 
 
-def render_statements(bank_code: str, statements: Sequence[Statement]) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """How a file of statements is made: for whom, how untidily, and whether it is the first of its kind."""
+
+    request: Request
+    version: str = "right"
+    """`wrong`, `right`, `corrected` (right after a wrong one), or `again`."""
+
+    @property
+    def is_unnumbered(self) -> bool:
+        return "unnumbered" in self.request.dirt
+
+    def made_at(self, on: date) -> str:
+        days, hour = divmod(_MADE_AFTER_HOURS[self.version], 24)
+        return f"{on + timedelta(days=days)}T{hour:02}:00:00Z"
+
+
+def render_statements(bank_code: str, statements: Sequence[Statement], making: Making) -> str:
     """Write one bank's statements of one day."""
     bank, on = BANKS[bank_code], statements[0].on
+    message = f"{bank.bic[:4]}-{on:%Y%m%d}" + ("" if making.version in ("right", "wrong") else f"-{making.version}")
     parts = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         f'<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.{bank.version}">',
         "<BkToCstmrStmt>",
-        f"<GrpHdr><MsgId>{bank.bic[:4]}-{on:%Y%m%d}</MsgId><CreDtTm>{on}T20:00:00Z</CreDtTm>"
+        f"<GrpHdr><MsgId>{message}</MsgId><CreDtTm>{making.made_at(on)}</CreDtTm>"
         "<MsgPgntn><PgNb>1</PgNb><LastPgInd>true</LastPgInd></MsgPgntn></GrpHdr>",
     ]
-    for statement in statements:
-        parts.extend(_statement(bank, statement))
+    for statement in _spoilt(statements) if making.version == "wrong" else statements:
+        parts.extend(_statement(bank, statement, making))
     parts.append("</BkToCstmrStmt>")
     parts.append("</Document>")
     return "\n".join(parts) + "\n"
 
 
-def _statement(bank: Bank, statement: Statement) -> Iterator[str]:
+def _spoilt(statements: Sequence[Statement]) -> Iterator[Statement]:
+    """Leave out a line, and count without it: each statement still adds up."""
+    for statement in statements:
+        yield replace(statement, lines=statement.lines[:-1])
+
+
+def _statement(bank: Bank, statement: Statement, making: Making) -> Iterator[str]:
     profile, on = PROFILES[statement.currency], statement.on
+    number, name = _numbered(bank, statement, making)
+    again = making.version == "again"
     yield "<Stmt>"
-    yield f"<Id>{bank.bic[:4]}-{statement.currency}-{on.year}-{statement.sequence:05}</Id>"
-    yield f"<ElctrncSeqNb>{statement.sequence}</ElctrncSeqNb><LglSeqNb>{statement.sequence}</LglSeqNb>"
-    yield f"<CreDtTm>{on}T20:00:00Z</CreDtTm>"
+    yield f"<Id>{name}{'-D' if again else ''}</Id>"
+    if number:
+        yield f"<ElctrncSeqNb>{number}</ElctrncSeqNb><LglSeqNb>{number}</LglSeqNb>"
+    yield f"<CreDtTm>{making.made_at(on)}</CreDtTm>"
     yield f"<FrToDt><FrDtTm>{on}T00:00:00Z</FrDtTm><ToDtTm>{on}T23:59:59Z</ToDtTm></FrToDt>"
+    if again:
+        yield "<CpyDplctInd>DUPL</CpyDplctInd>"
     yield (
-        f"<Acct><Id><IBAN>{profile.iban}</IBAN></Id><Ccy>{profile.code}</Ccy><Ownr><Nm>{_COMPANY}</Nm></Ownr>"
+        f"<Acct><Id><IBAN>{iban_of(profile, making.request.book)}</IBAN></Id><Ccy>{profile.code}</Ccy>"
+        f"<Ownr><Nm>{_COMPANY}</Nm></Ownr>"
         f"<Svcr><FinInstnId>{_bic(bank)}<Nm>{bank.name}</Nm></FinInstnId></Svcr></Acct>"
     )
     yield _balance(profile, "OPBD", statement.opening_minor, on)
     yield _balance(profile, "CLBD", statement.closing_minor, on)
-    for number, line in enumerate(statement.lines, start=1):
-        yield from _entry(bank, profile, on, number, line)
+    for ordinal, line in enumerate(statement.lines, start=1):
+        yield from _entry(bank, profile, on, ordinal, line, making)
     yield "</Stmt>"
+
+
+def _numbered(bank: Bank, statement: Statement, making: Making) -> tuple[int | None, str]:
+    """Return a statement's number and its id."""
+    if not making.is_unnumbered:
+        own = f"{bank.bic[:4]}-{statement.currency}-{statement.on.year}-{statement.sequence:05}"
+        return statement.sequence, own
+    held = [profile.code for profile in CURRENCIES if BANKS[profile.bank] == bank]
+    if bank.version == "02":
+        number = statement.sequence * len(held) + held.index(statement.currency)
+        return number, f"{bank.bic[:4]}-{number:05}"
+    return None, "STATEMENT"
 
 
 def _balance(profile: CurrencyProfile, kind: str, amount_minor: int, on: date) -> str:
@@ -64,7 +106,9 @@ def _balance(profile: CurrencyProfile, kind: str, amount_minor: int, on: date) -
     )
 
 
-def _entry(bank: Bank, profile: CurrencyProfile, on: date, number: int, line: BankLine) -> Iterator[str]:
+def _entry(
+    bank: Bank, profile: CurrencyProfile, on: date, number: int, line: BankLine, making: Making
+) -> Iterator[str]:
     status = "BOOK" if line.booked else "PDNG"
     if bank.version != "02":
         status = f"<Cd>{status}</Cd>"
@@ -77,32 +121,40 @@ def _entry(bank: Bank, profile: CurrencyProfile, on: date, number: int, line: Ba
     yield (
         f"<BkTxCd><Domn><Cd>PMNT</Cd><Fmly><Cd>{family}</Cd><SubFmlyCd>{line.code}</SubFmlyCd></Fmly></Domn></BkTxCd>"
     )
-    yield "<NtryDtls>"
-    if len(line.transactions) > 1:
-        yield (
-            f"<Btch><MsgId>{line.servicer_reference}</MsgId><NbOfTxs>{len(line.transactions)}</NbOfTxs>"
-            f'<TtlAmt Ccy="{profile.code}">{major(line.amount_minor, profile.exponent)}</TtlAmt>'
-            f"<CdtDbtInd>{line.indicator}</CdtDbtInd></Btch>"
-        )
-    for part in line.transactions:
-        yield _transaction(bank, profile, line.indicator, part)
-    yield "</NtryDtls></Ntry>"
+    is_alone = len(line.transactions) == 1
+    told = [_told(bank, part, odd="texts" in making.request.dirt and is_alone) for part in line.transactions]
+    if any(each.has_details for each in told):
+        yield "<NtryDtls>"
+        if not is_alone:
+            yield (
+                f"<Btch><MsgId>{line.servicer_reference}</MsgId><NbOfTxs>{len(line.transactions)}</NbOfTxs>"
+                f'<TtlAmt Ccy="{profile.code}">{major(line.amount_minor, profile.exponent)}</TtlAmt>'
+                f"<CdtDbtInd>{line.indicator}</CdtDbtInd></Btch>"
+            )
+        for part, each in zip(line.transactions, told, strict=True):
+            yield _transaction(bank, profile, line.indicator, part, each)
+        yield "</NtryDtls>"
+    yield from (f"<AddtlNtryInf>{each.on_entry}</AddtlNtryInf>" for each in told if each.on_entry)
+    yield "</Ntry>"
 
 
-def _transaction(bank: Bank, profile: CurrencyProfile, indicator: str, part: BankTransaction) -> str:
-    name = f"<Nm>{escape(part.counterparty)}</Nm>"
-    amount = _amount(profile, part.amount_minor)
+def _told(bank: Bank, part: BankTransaction, *, odd: bool) -> Told:
+    names_agents = bank.version != "02"
+    return odd_text(part, names_agents=names_agents) if odd and part.is_payout else plain_text(part)
+
+
+def _transaction(bank: Bank, profile: CurrencyProfile, indicator: str, part: BankTransaction, told: Told) -> str:
+    amount, name = _amount(profile, part.amount_minor), told.party
     if bank.version == "02":
         amount = f"<AmtDtls><TxAmt>{amount}</TxAmt></AmtDtls>"
     else:
         amount = f"{amount}<CdtDbtInd>{indicator}</CdtDbtInd>"
-        name = f"<Pty>{name}</Pty>"
+        name = name if told.is_agent else f"<Pty>{name}</Pty>"
     party = "Dbtr" if indicator == "CRDT" else "Cdtr"
     return (
         f"<TxDtls><Refs><AcctSvcrRef>{part.servicer_reference}</AcctSvcrRef>"
-        f"<EndToEndId>{escape(part.end_to_end_id) or 'NOTPROVIDED'}</EndToEndId></Refs>{amount}"
-        f"<RltdPties><{party}>{name}</{party}></RltdPties>"
-        f"<RmtInf><Ustrd>{escape(part.narrative)}</Ustrd></RmtInf></TxDtls>"
+        f"<EndToEndId>{told.end_to_end}</EndToEndId></Refs>{amount}"
+        f"<RltdPties><{party}>{name}</{party}></RltdPties>{told.remittance}</TxDtls>"
     )
 
 

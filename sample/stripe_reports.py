@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import date
 
 from sample.business_days import REPORT_ZONE_SECONDS, midnight, stamp
 from sample.currencies import PROFILES, major
@@ -96,17 +95,6 @@ _COUNTRIES = ("US", "DE", "JP", "KW", "FR", "GB")
 _CHANNELS = ("web", "app", "store")
 
 
-def items_name(arrives_on: date) -> str:
-    """Return the file of the items whose payouts arrive in that week."""
-    year, week, _ = arrives_on.isocalendar()
-    return f"stripe/payout_reconciliation_{year}-W{week:02}.csv"
-
-
-def payouts_name(arrives_on: date) -> str:
-    """Return the file of the payouts that arrive in that month."""
-    return f"stripe/payouts_{arrives_on:%Y-%m}.csv"
-
-
 def csv_line(cells: list[str] | tuple[str, ...]) -> str:
     """Write one line of CSV, quoted where RFC 4180 asks for it."""
     buffer = io.StringIO()
@@ -114,8 +102,8 @@ def csv_line(cells: list[str] | tuple[str, ...]) -> str:
     return buffer.getvalue()
 
 
-def item_line(item: PspItem) -> str:
-    """Write a balance transaction as a line of the itemised report."""
+def item_line(item: PspItem, *, is_paid: bool = True) -> str:
+    """Write a balance transaction as a line of the itemised report; one that is not paid out yet names no payout."""
     profile, variant = PROFILES[item.currency], item.variant
     cells = [""] * len(ITEM_COLUMNS)
 
@@ -125,10 +113,9 @@ def item_line(item: PspItem) -> str:
 
     arrives = midnight(item.arrives_on)
     gross = major(item.gross_minor, profile.exponent)
+    paid = (item.payout_id, stamp(arrives), stamp(arrives + REPORT_ZONE_SECONDS)) if is_paid else ("", "", "")
     cells[:14] = (
-        item.payout_id,
-        stamp(arrives),
-        stamp(arrives + REPORT_ZONE_SECONDS),
+        *paid,
         item.txn_id,
         stamp(item.created),
         stamp(item.created + REPORT_ZONE_SECONDS),

@@ -37,9 +37,10 @@ class Sold:
 class Trade:
     """Make deals; what the company and the provider do with them is not decided here."""
 
-    def __init__(self, dice: Dice, mint: Mint) -> None:
+    def __init__(self, dice: Dice, mint: Mint, *, account: str) -> None:
         self._dice = dice
         self._mint = mint
+        self._account = account
         self._orders = 0
         self._sold: dict[str, list[Sold]] = {profile.code: [] for profile in CURRENCIES}
         self._disputes: dict[str, list[Deal]] = {profile.code: [] for profile in CURRENCIES}
@@ -150,7 +151,8 @@ class Trade:
             charge_id=charge_id,
             payment_intent_id=self._mint.id("pi"),
             charge_created=at,
-            order=f"o-{self._orders}",
+            order=f"o-{self._account.removeprefix('acct_')}-{self._orders}" if self._account else f"o-{self._orders}",
+            account=self._account,
         )
 
     def _later(
@@ -168,5 +170,6 @@ class Trade:
             payment_intent_id=sale.payment_intent_id,
             charge_created=sale.charge_created,
             order=sale.order,
+            account=self._account,
             reason=reason,
         )

@@ -10,38 +10,61 @@ from __future__ import annotations
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from pathlib import Path
 
 from ledger_core.errors import InvalidInput
-from sample.model import Request, SampleSummary
+from ledger_core.journal.accounts import check_book_name
+from ledger_core.journal.text import shown
+from sample.model import DIRT, REPORTS, Request, SampleSummary
 from sample.render import Chunk, Rendering
 
 DEFAULT_START = date(2026, 10, 1)
 """Fixed, so that a sample does not depend on the day it was made; a Thursday."""
 
-SOURCES = {"stripe": "stripe_report", "bank": "camt053"}
-"""The folders of a sample that hold files of others, and the source that reads each."""
-
 MAX_DAYS = 3660
 MAX_PER_DAY = 1_000_000
+MAX_ACCOUNTS = 20
 FIRST_YEAR, LAST_YEAR = 1971, 2180
 
 _FLUSH_BYTES = 1 << 18
-_OWN_NAMES = re.compile(r"accounts\.yaml|entries\.jsonl|truth\.json|stripe/[\w.-]+\.csv|bank/[\w.-]+\.xml")
+_OWN_NAMES = re.compile(
+    r"accounts\.yaml|entries\.jsonl|(truth|deliveries)\.json|stripe/([\w.-]+/)?[\w.-]+\.csv|bank/[\w.-]+\.xml"
+)
 
 
 def make_sample(
-    folder: Path, *, days: int, per_day: int, seed: int, clean: bool = False, start: date | None = None
+    folder: Path,
+    *,
+    days: int,
+    per_day: int,
+    seed: int,
+    clean: bool = False,
+    start: date | None = None,
+    accounts: int = 1,
+    reports: str = REPORTS[0],
+    dirt: Iterable[str] = (),
+    book: str = "main",
 ) -> SampleSummary:
     """Write the files of a sample company into `folder`, made if missing; equal arguments give equal bytes.
 
     `per_day` is about how many journal entries the company posts a day; `clean` plants no break and goes on after the
-    last of `days` until everything has settled. Raises `InvalidInput` for arguments out of range and for a folder that
-    holds something else.
+    last of `days` until everything has settled. `accounts` at the provider share the trade, each with books and reports
+    of its own (its folder is `stripe/<account>/`); `reports` is one of `REPORTS`, `dirt` of `DIRT`; `book` is the legal
+    entity's ledger. Raises `InvalidInput` for arguments out of range and for a folder that holds something else.
     """
-    request = _request(days, per_day, seed, clean, start or DEFAULT_START)
+    request = Request(
+        days=_in_range("days", days, MAX_DAYS),
+        per_day=_in_range("per-day", per_day, MAX_PER_DAY),
+        seed=seed,
+        clean=clean,
+        start=_checked_start(start or DEFAULT_START),
+        accounts=_in_range("accounts", accounts, MAX_ACCOUNTS),
+        reports=_one_of("reports", reports, REPORTS),
+        dirt=frozenset(_one_of("dirt", kind, DIRT) for kind in dirt),
+        book=check_book_name(book, pointer="--book"),
+    )
     target = folder.expanduser().resolve()
     _refuse_foreign(target)
     partial = target.with_name(f".{target.name}.partial")
@@ -62,13 +85,22 @@ def make_sample(
     )
 
 
-def _request(days: int, per_day: int, seed: int, clean: bool, start: date) -> Request:
-    for name, value, limit in (("days", days, MAX_DAYS), ("per-day", per_day, MAX_PER_DAY)):
-        if not 1 <= value <= limit:
-            raise InvalidInput(f"{value} is out of range.", pointer=f"--{name}", remedy=f"Use 1 to {limit}.")
+def _in_range(name: str, value: int, limit: int) -> int:
+    if not 1 <= value <= limit:
+        raise InvalidInput(f"{value} is out of range.", pointer=f"--{name}", remedy=f"Use 1 to {limit}.")
+    return value
+
+
+def _one_of(name: str, value: str, known: Collection[str]) -> str:
+    if value not in known:
+        raise InvalidInput(f"{shown(value)} is unknown.", pointer=f"--{name}", remedy=f"Use of: {', '.join(known)}.")
+    return value
+
+
+def _checked_start(start: date) -> date:
     if not FIRST_YEAR <= start.year <= LAST_YEAR:
         raise InvalidInput(f"a sample cannot start on {start}.", remedy=f"Use a year from {FIRST_YEAR} to {LAST_YEAR}.")
-    return Request(days=days, per_day=per_day, seed=seed, clean=clean, start=start)
+    return start
 
 
 def _refuse_foreign(target: Path) -> None:
@@ -95,7 +127,7 @@ def _write(folder: Path, chunks: Iterable[Chunk]) -> tuple[set[str], int]:
         path = folder / name
         if name not in names:
             names.add(name)
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as file:
             file.write(b"".join(waiting.pop(name)))
         del waiting_bytes[name]

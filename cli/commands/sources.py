@@ -27,13 +27,34 @@ def sample_make(
     per_day: Annotated[int, typer.Option("--per-day", min=1, max=1_000_000)] = 640,
     seed: Annotated[int, typer.Option("--seed")] = 1,
     clean: Annotated[bool, typer.Option("--clean", help="Plant no breaks and let everything settle.")] = False,
+    accounts: Annotated[int, typer.Option("--accounts", min=1, help="How many it has at the provider.")] = 1,
+    reports: Annotated[
+        str, typer.Option("--reports", help="How often the provider reports: weekly or daily.")
+    ] = "weekly",
+    dirt: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dirt", help="How untidily files come; may be repeated. One of the kinds that `all` stands for."
+        ),
+    ] = None,
     json: JsonFlag = False,
+    book: BookOption = None,
 ) -> None:
     """Write provider files, bank statements, the company's postings and the truth about planted breaks."""
-    from sample import make_sample
+    from sample import DIRT, make_sample
 
     with progress("making the sample", quiet=json):
-        summary = make_sample(folder, days=days, per_day=per_day, seed=seed, clean=clean)
+        summary = make_sample(
+            folder,
+            days=days,
+            per_day=per_day,
+            seed=seed,
+            clean=clean,
+            accounts=accounts,
+            reports=reports,
+            dirt=DIRT if "all" in (dirt or ()) else dirt or (),
+            book=book or "main",
+        )
     if json:
         print_json(summary)
     else:

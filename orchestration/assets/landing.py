@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from orchestration.assets.step import RESOURCES, step
-from orchestration.sources import contracts, landing_files, unknown_folders
+from orchestration.sources import contracts, unknown_folders, waiting_files
 
 if TYPE_CHECKING:
     from ingest.contract.vocabulary import Contract
@@ -142,8 +142,10 @@ def land_waiting(runtime: "Runtime", source: str) -> list["LandedFile"]:
     """Land what waits for `source` in the home; files that were landed before are named again and change nothing."""
     from ingest.landing.land import land
 
-    paths = landing_files(runtime.home, source)
-    return land(runtime, source=source, paths=paths, book=runtime.settings.book) if paths else []
+    landed: list[LandedFile] = []
+    for account, paths in waiting_files(runtime.home, source).items():
+        landed += land(runtime, source=source, paths=paths, account=account, book=runtime.settings.book)
+    return landed
 
 
 def landing_metadata(files: list["LandedFile"], seconds: float) -> dict[str, Any]:

@@ -60,9 +60,10 @@ def load(runtime: Runtime, folder: Path) -> None:
     book = runtime.settings.book
     apply_chart_file(runtime, folder / "accounts.yaml", book=book, actor=ACTOR)
     post_file(runtime.ledger(book), runtime.engine, folder / "entries.jsonl", actor=ACTOR)
-    for source, name in (("stripe_report", "stripe"), ("camt053", "bank")):
-        landed = land(runtime, source=source, paths=[folder / name], book=book)
-        assert {file.status for file in landed} == {"landed"}, [file for file in landed if file.error]
+    for each in json.loads((folder / "deliveries.json").read_text()):
+        path, account = folder / each["file"], each["account"] or None
+        landed = land(runtime, source=each["source"], paths=[path], account=account, book=book)
+        assert {file.status for file in landed} <= {"landed", "already_landed"}, [file for file in landed if file.error]
 
 
 def planted(folder: Path) -> Counter[Signature]:
