@@ -45,13 +45,14 @@ def failure(total: ControlTotal) -> str:
     )
 
 
-def details_agree(*, entry_minor: int, details_minor: Sequence[int], charges_minor: int) -> bool:
+def details_agree(*, entry_minor: int, details_minor: Sequence[int], charges_minor: Sequence[int]) -> bool:
     """Tell whether an entry is the sum of its details, charges taken off or not; all signed, charges negative.
 
-    Banks do either: some details are gross and the charge explains the difference, some are net already.
+    `charges_minor` are those of the entry and those of its details. Banks do either: some details are gross and a
+    charge explains the difference, some are net already; and a charge may be named in one place, the other, or both.
     """
-    total = sum(details_minor)
-    return entry_minor in (total, total + charges_minor)
+    total, charged = sum(details_minor), [*charges_minor, sum(charges_minor)]
+    return entry_minor in (total, *(total + each for each in charged))
 
 
 def counted_total(*, name: str, subject: str, expected: int, actual: int) -> ControlTotal:

@@ -59,7 +59,10 @@ def refuse_strangers(head: bytes, *, name: str, contract: Contract, known: Itera
                 remedy=f"Unpack it first (`{command}`), then ingest what was inside.",
             )
     encoding = _wide_encoding(head)
-    if encoding:
+    if encoding and encoding.startswith("UTF-16") and wanted == "xml":
+        # XML says itself how it is written, and its reader listens.
+        head = head.decode("utf-16" if encoding == "UTF-16" else encoding, "replace").encode()
+    elif encoding:
         raise InvalidInput(
             f"the file is encoded as {encoding}; {source} files are {ours}.",
             file=name,

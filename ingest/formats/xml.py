@@ -13,11 +13,14 @@ from typing import Any, BinaryIO
 
 from lxml import etree
 
+from ingest.formats.xml_encoding import BOM, Recoded, as_utf8, codec_of
 from ledger_core.errors import InvalidInput
 
 BLOCK_BYTES = 256 * 1024
 HEAD_BYTES = 64 * 1024
 """The root element starts within it."""
+_MARK_BYTES = 1024
+"""A byte order mark or an XML declaration is shorter."""
 MAX_ELEMENT_BYTES = 16 * 1024 * 1024
 """Between the ends of two elements that are read and let go: a single entry of a bank is a few kilobytes."""
 
@@ -27,9 +30,7 @@ MAX_NAME_CHARS = 50_000
 """These three are what libxml2 holds to unless told `huge_tree`; named here for the messages."""
 
 Element = Any
-_BOM = b"\xef\xbb\xbf"
 _SKIPPED = ((b"<?", b"?>"), (b"<!--", b"-->"))
-_ENCODING = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _PLACE = re.compile(r",? line \d+, column \d+.*")
 _OPTIONS: dict[str, Any] = {
     "resolve_entities": False,
@@ -45,13 +46,15 @@ _OPTIONS: dict[str, Any] = {
 def root_tag(stream: BinaryIO, *, name: str) -> str:
     """Return the tag of the root as `{namespace}name` and rewind.
 
-    Raises `InvalidInput` for a document type declaration, another encoding than UTF-8, or what is no XML.
+    Raises `InvalidInput` for a document type declaration, an encoding that is not read, or what is no XML.
     """
     stream.seek(0)
-    head = stream.read(HEAD_BYTES)
+    raw = stream.read(HEAD_BYTES)
     stream.seek(0)
+    codec = codec_of(raw, name=name)
+    head = as_utf8(raw, codec)
     _refuse_document_type(head, name)
-    parser = etree.XMLPullParser(events=("start",), **_OPTIONS)
+    parser = etree.XMLPullParser(events=("start",), **_options(codec))
     try:
         parser.feed(head)
         event = next(iter(parser.read_events()), None)
@@ -60,7 +63,7 @@ def root_tag(stream: BinaryIO, *, name: str) -> str:
     if event is None:
         problem = (
             "is cut before its first element"
-            if len(head) < HEAD_BYTES
+            if len(raw) < HEAD_BYTES
             else f"has no element in its first {HEAD_BYTES} bytes"
         )
         raise InvalidInput(f"the file {problem}.", file=name, line=1, remedy="Fetch it again.")
@@ -68,15 +71,6 @@ def root_tag(stream: BinaryIO, *, name: str) -> str:
     document = root.getroottree().docinfo
     if document.doctype or document.internalDTD is not None:
         raise _document_type(name, line=1)
-    declared = _ENCODING.match(head)
-    encoding = declared[1].decode().upper() if declared else "UTF-8"
-    if encoding not in ("UTF-8", "UTF8", "US-ASCII", "ASCII"):
-        raise InvalidInput(
-            f"the file is encoded as {encoding}; ISO 20022 asks for UTF-8.",
-            file=name,
-            line=1,
-            remedy="Fetch it again without opening it in an editor, or have the bank send UTF-8.",
-        )
     return str(root.tag)
 
 
@@ -85,10 +79,14 @@ def finished_elements(stream: BinaryIO, names: tuple[str, ...], *, name: str) ->
 
     Let go of each with `forget`. Raises `InvalidInput` with the line where the file stops being XML.
     """
-    parser = etree.XMLPullParser(events=("end",), tag=[f"{{*}}{each}" for each in names], **_OPTIONS)
+    start = stream.tell()
+    codec = codec_of(stream.read(_MARK_BYTES), name=name)
+    stream.seek(start)
+    source = stream if codec is None else Recoded(stream, codec, name=name)
+    parser = etree.XMLPullParser(events=("end",), tag=[f"{{*}}{each}" for each in names], **_options(codec))
     since, last_line = 0, 1
     try:
-        while block := stream.read(BLOCK_BYTES):
+        while block := source.read(BLOCK_BYTES):
             parser.feed(block)
             since += len(block)
             for _, element in parser.read_events():
@@ -122,9 +120,14 @@ def forget(element: Element, *, keep: tuple[str, ...] = ()) -> None:
         older = before
 
 
+def _options(codec: str | None) -> dict[str, Any]:
+    """Return how to parse; what was recoded is UTF-8, whatever its first line still says."""
+    return _OPTIONS if codec is None else {**_OPTIONS, "encoding": "utf-8"}
+
+
 def _refuse_document_type(head: bytes, name: str) -> None:
     """Look for the declaration before the parser does: it would stop at the entities inside with words of its own."""
-    place = len(_BOM) if head.startswith(_BOM) else 0
+    place = len(BOM) if head.startswith(BOM) else 0
     while place < len(head):
         if head[place : place + 1].isspace():
             place += 1

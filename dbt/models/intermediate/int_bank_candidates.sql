@@ -2,6 +2,7 @@
 with lines as (
 
     select * from {{ ref('int_bank_lines') }}
+    where not is_cancelled
 
 ),
 
@@ -21,7 +22,9 @@ words as (
 
     select distinct lines.bank_line_id, word
     from lines
-    cross join lateral regexp_split_to_table(lines.searchable, '[^a-z0-9_]+') as word
+    inner join {{ ref('int_bank_line_texts') }} as texts
+        on lines.bank_line_id = texts.bank_line_id
+    cross join lateral regexp_split_to_table(lower(texts.value), '[^a-z0-9_]+') as word
     where length(word) >= 6
 
 ),

@@ -7,6 +7,7 @@ with lines as (
         lines.*,
         {{ business_day_number('lines.booked_on') }} as business_day
     from {{ ref('int_bank_lines') }} as lines
+    where not lines.is_cancelled
 
 ),
 

@@ -1,38 +1,25 @@
--- One row per (bank account, currency, statement, page), from the newest landing: one IBAN may hold several currencies.
-with landed as (
-
-{{ union_of('bank_statements') }}
-
-),
-
-final as (
-
-    select distinct on (landed.account_iban, landed.currency, landed.statement_id, landed.page)
-        landed.source,
-        landed.file_no,
-        landed.statement_ordinal,
-        landed.bank_account,
-        landed.account_iban,
-        landed.statement_id,
-        landed.electronic_sequence,
-        landed.page,
-        landed.is_last_page,
-        landed.currency,
-        landed.opening_minor,
-        landed.closing_minor,
-        landed.opening_on,
-        landed.closing_on
-    from landed
-    order by
-        landed.account_iban,
-        landed.currency,
-        landed.statement_id,
-        landed.page,
-        landed.received_at desc,
-        landed.row_sha256 desc,
-        landed.file_no desc,
-        landed.statement_ordinal desc
-
-)
-
-select * from final
+-- One row per page of a statement that counts and ends inside the cut; what replaced the others stands in `int_bank_deliveries`.
+select
+    deliveries.source,
+    deliveries.file_no,
+    deliveries.statement_ordinal,
+    deliveries.bank_account,
+    deliveries.servicer,
+    deliveries.account_iban,
+    deliveries.currency,
+    deliveries.statement_no,
+    deliveries.statement_id,
+    deliveries.electronic_sequence,
+    deliveries.legal_sequence,
+    deliveries.made_at,
+    deliveries.page,
+    deliveries.is_last_page,
+    deliveries.opening_minor,
+    deliveries.closing_minor,
+    deliveries.starts_on,
+    deliveries.opening_on,
+    deliveries.closing_on,
+    deliveries.stated_on
+from {{ ref('int_bank_deliveries') }} as deliveries
+where deliveries.is_current
+    and deliveries.is_ended

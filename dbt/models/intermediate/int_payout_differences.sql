@@ -14,6 +14,7 @@ payouts as (
 lines as (
 
     select * from {{ ref('int_bank_lines') }}
+    where not is_cancelled
 
 ),
 

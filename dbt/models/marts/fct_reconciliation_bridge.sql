@@ -23,6 +23,7 @@ payouts as (
 lines as (
 
     select * from {{ ref('int_bank_lines') }}
+    where not is_cancelled
 
 ),
 

@@ -49,65 +49,11 @@ failed_totals as (
         totals.file_name || ': ' || totals.name || ' ' || totals.subject as subject,
         'expected ' || coalesce(totals.expected, 'nothing') || ', found ' || coalesce(totals.actual, 'nothing') as detail
     from totals
+    -- Of a bank's files only the statements that count are asked (`int_bank_findings`).
     where not totals.passed
-
-),
-
-numbered as (
-
-    select distinct
-        statements.source,
-        statements.bank_account,
-        statements.account_iban,
-        statements.currency,
-        statements.electronic_sequence,
-        min(statements.opening_minor) over whole as opening_minor,
-        min(statements.closing_minor) over whole as closing_minor,
-        min(statements.closing_on) over whole as closing_on
-    from statements
-    where statements.electronic_sequence is not null
-    window whole as (partition by statements.account_iban, statements.currency, statements.statement_id)
-
-),
-
-sequenced as (
-
-    select
-        numbered.*,
-        lag(numbered.electronic_sequence) over earlier as previous_sequence,
-        lag(numbered.closing_minor) over earlier as previous_closing_minor
-    from numbered
-    window earlier as (
-        partition by numbered.account_iban, numbered.currency order by numbered.closing_on, numbered.electronic_sequence
-    )
-
-),
-
-sequence_gaps as (
-
-    select
-        'statement_sequence' as kind,
-        sequenced.source,
-        sequenced.bank_account as account,
-        sequenced.account_iban || ' ' || sequenced.currency || ' ' || sequenced.closing_on as subject,
-        'statement ' || sequenced.electronic_sequence || ' follows ' || sequenced.previous_sequence as detail
-    from sequenced
-    where sequenced.electronic_sequence <> sequenced.previous_sequence + 1
-        -- A bank may begin again at 1 with the year.
-        and sequenced.electronic_sequence <> 1
-
-),
-
-balance_gaps as (
-
-    select
-        'statement_balance' as kind,
-        sequenced.source,
-        sequenced.bank_account as account,
-        sequenced.account_iban || ' ' || sequenced.currency || ' ' || sequenced.closing_on as subject,
-        'opens with ' || sequenced.opening_minor || ' after a closing balance of ' || sequenced.previous_closing_minor as detail
-    from sequenced
-    where sequenced.opening_minor <> sequenced.previous_closing_minor
+        and totals.source not in (
+            select sources.source from {{ ref('stg_raw__sources') }} as sources where sources.kind = 'bank'
+        )
 
 ),
 
@@ -224,9 +170,7 @@ final as (
 
     select * from failed_totals
     union all
-    select * from sequence_gaps
-    union all
-    select * from balance_gaps
+    select * from {{ ref('int_bank_findings') }}
     union all
     select * from report_gaps
     union all

@@ -1,14 +1,16 @@
 """Bank statements as ISO 20022 camt.053 writes them; which of their lines are whose is said by the providers.
 
-Source: the message definitions camt.053.001.02, .04 and .08. One file is one or several statements; a statement
-becomes one row of `statements`, an entry one row of `lines`, or one for each of its details when these carry amounts.
+Source: the message definitions camt.053.001.02 to .13 (iso20022.org, bank-to-customer cash management). One file is
+one or several statements; a statement becomes one row of `statements`, an entry one row of `lines`, or one for each of
+its details when these carry amounts that add up to it. Who and what an entry and its details name stands whole in
+`extra` of its line: `parties`, `references`, `texts`.
 """
 
 from __future__ import annotations
 
 from ingest.contract.vocabulary import Case, Column, Contract, Kind, RecordType, Scale, Sign, SourceKind
 
-VERSIONS = ("02", "04", "08")
+VERSIONS = tuple(f"{version:02d}" for version in range(2, 14))
 NAMESPACES = {f"urn:iso:std:iso:20022:tech:xsd:camt.053.001.{version}": version for version in VERSIONS}
 
 STATEMENTS = RecordType(
@@ -71,7 +73,7 @@ CONTRACT = Contract(
     source="camt053",
     kind=SourceKind.BANK,
     provider=None,
-    parser_version=1,
+    parser_version=2,
     format="xml",
     encoding="utf-8",
     scale=Scale.MAJOR_DECIMAL,

@@ -1,14 +1,15 @@
 """Bank statements, bytes in and rows out: one pass, an entry at a time.
 
-One line for each of an entry's details when all of them carry amounts of their own, else one for the entry. An entry
-that cannot be read is put aside whole; a statement without account or currency refuses the file.
+One line for each of an entry's details when all of them carry amounts of their own and these add up to the entry, else
+one for the entry, which then keeps what every detail names. An entry that cannot be read is put aside whole; a
+statement without account or currency refuses the file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -23,12 +24,13 @@ from ingest.sources.camt053.elements import (
     Values,
     detail_values,
     entry_values,
-    header_pagination,
-    is_credit,
+    header_values,
+    statement_extra,
     statement_summary,
     statement_values,
 )
 from ingest.sources.camt053.statement import Statement, line_fault
+from ingest.sources.camt053.texts import merged
 from ledger_core.errors import InvalidInput
 
 BATCH_LINES = 2_000
@@ -45,6 +47,9 @@ _LINE_COLUMNS = (
 )
 _STATEMENT_COLUMNS = (*(column.name for column in STATEMENTS.stored), "extra")
 _FREE_TEXT = tuple(column.name for column in LINES.columns if column.free_text)
+
+Extra = Mapping[str, Any]
+"""What a line says beside its columns."""
 
 
 def parse(stream: BinaryIO, *, name: str) -> StatementReader:
@@ -66,7 +71,7 @@ class StatementReader:
     def __init__(self, stream: BinaryIO, *, name: str) -> None:
         self._stream = stream
         self._name = name
-        self._pagination: Values = {}
+        self._header: Values = {}
         self._statement: Statement | None = None
         self._details: list[Detail] = []
         self._ordinals: list[int] = []
@@ -93,7 +98,7 @@ class StatementReader:
         for element in finished_elements(self._stream, ("GrpHdr", "TxDtls", "Ntry", "Stmt"), name=self._name):
             match element.tag.rpartition("}")[2]:
                 case "GrpHdr":
-                    self._pagination = header_pagination(element)
+                    self._header = header_values(element)
                 case "TxDtls":
                     self._take_detail(element)
                 case "Ntry":
@@ -122,7 +127,7 @@ class StatementReader:
                 line=element.sourceline,
                 remedy="Have the bank send the batch as several entries, or as a camt.054 of its own.",
             )
-        self._details.append(detail_values(element, credit=is_credit(element.getparent().getparent())))
+        self._details.append(detail_values(element, element.getparent().getparent()))
         forget(element, keep=("Btch",))
 
     def _take_entry(self, element: Element) -> None:
@@ -130,10 +135,10 @@ class StatementReader:
         entry, details = entry_values(element), self._details
         self._details = []
         statement.entries += 1
-        rows = _lines_of(entry, details, currency=statement.currency)
-        faults = [line_fault(values, currency=statement.currency) for values, _ in rows]
+        rows = _lines_of(entry, details, is_split=statement.adds_up(entry, details))
+        faults = [line_fault(values, extra, currency=statement.currency) for values, extra in rows]
         fault = next((each for each in faults if each), None)
-        cards = [card for values, _ in rows for each in _FREE_TEXT for card in find_cards(values[each] or "")]
+        cards = [card for values, extra in rows for each in _free_texts(values, extra) for card in find_cards(each)]
         if fault or cards:
             self._put_aside(entry, rows, fault=fault, cards=cards)
         else:
@@ -142,11 +147,13 @@ class StatementReader:
                 self._accept(statement, place, values, extra)
         forget(element)
 
-    def _accept(self, statement: Statement, place: int, values: Values, extra: Mapping[str, str]) -> None:
+    def _accept(self, statement: Statement, place: int, values: Values, extra: Extra) -> None:
         self.read += 1
         self.accepted += 1
-        if values["booked_on"]:
-            self._days.add(values["booked_on"])
+        # What is announced has not happened, and its day has not come.
+        day = (values["booked_on"] or values["value_on"]) if values["status"] == "BOOK" else None
+        if day:
+            self._days.add(day)
         self._ordinals.append(self.read)
         self._lines.append(
             [
@@ -157,11 +164,12 @@ class StatementReader:
         )
 
     def _put_aside(
-        self, entry: Entry, rows: list[tuple[Values, Mapping[str, str]]], *, fault: Fault | None, cards: list[str]
+        self, entry: Entry, rows: list[tuple[Values, Extra]], *, fault: Fault | None, cards: list[str]
     ) -> None:
         self.read += 1
         self.cards.update(cards)
-        shown = orjson.dumps([{name: value for name, value in values.items() if value} for values, _ in rows]).decode()
+        said = [{name: value for name, value in values.items() if value} | dict(extra) for values, extra in rows]
+        shown = orjson.dumps(said).decode()
         self.quarantined.append(
             put_aside(
                 ordinal=self.read, line=entry.line, fault=fault, shown=shown, original=shown.encode(), cards=cards
@@ -180,7 +188,8 @@ class StatementReader:
                 )
             self._statement = Statement(
                 ordinal=len(self._statements) + 1,
-                values=statement_values(element, self._pagination),
+                values=statement_values(element, self._header),
+                extra=statement_extra(element, self._header),
                 summary=statement_summary(element),
                 file=self._name,
                 line=element.sourceline or 1,
@@ -191,7 +200,9 @@ class StatementReader:
         statement = self._begin_statement(element)
         self.control_totals += statement.totals()
         self.warnings += statement.warnings
-        self._statements.append([*(statement.values[column.name] for column in STATEMENTS.stored), "{}"])
+        self._statements.append(
+            [*(statement.values[column.name] for column in STATEMENTS.stored), orjson.dumps(statement.extra).decode()]
+        )
         closing_on = statement.values["closing_on"]
         if closing_on:
             self._days.add(closing_on)
@@ -199,10 +210,10 @@ class StatementReader:
         forget(element)
 
 
-def _lines_of(entry: Entry, details: list[Detail], *, currency: str) -> list[tuple[Values, Mapping[str, str]]]:
-    """Return the lines of an entry: its details when each has an amount in the account's currency, else itself."""
+def _lines_of(entry: Entry, details: list[Detail], *, is_split: bool) -> list[tuple[Values, Extra]]:
+    """Return the lines of an entry: its details when it `is_split` by their amounts, else itself."""
     empty: Values = {column.name: None for column in LINES.columns}
-    if details and len(details) > 1 and all(each.amount and each.currency == currency for each in details):
+    if is_split and len(details) > 1:
         return [
             (
                 {
@@ -213,14 +224,32 @@ def _lines_of(entry: Entry, details: list[Detail], *, currency: str) -> list[tup
                     "currency": detail.currency,
                     "indicator": detail.indicator or entry.values["indicator"],
                 },
-                {**entry.extra, **detail.extra},
+                {**entry.extra, **detail.extra, **merged([entry.texts, detail.texts]).extra()},
             )
             for detail in details
         ]
+    texts = merged([entry.texts, *(each.texts for each in details)]).extra()
     if len(details) == 1:
-        return [({**empty, **entry.values, **_given(details[0].values)}, {**entry.extra, **details[0].extra})]
+        return [({**empty, **entry.values, **_given(details[0].values)}, {**entry.extra, **details[0].extra, **texts})]
     narrative = " / ".join(dict.fromkeys(filter(None, (each.values["remittance"] for each in details))))
-    return [({**empty, **entry.values, "remittance": narrative or None}, entry.extra)]
+    return [
+        (
+            {**empty, **entry.values, **_agreed(details), "remittance": narrative or None},
+            {**entry.extra, **texts},
+        )
+    ]
+
+
+def _agreed(details: list[Detail]) -> Values:
+    """Return who is on the other side of an entry that stays whole, when all of its `details` say the same."""
+    names = ("counterparty_name", "counterparty_iban")
+    said = {name: {each.values[name] for each in details} for name in names}
+    return {name: next(iter(values)) for name, values in said.items() if len(values) == 1}
+
+
+def _free_texts(values: Values, extra: Extra) -> list[str]:
+    """Return where people write, the narrative that has no column included."""
+    return [text for text in (*(values[name] for name in _FREE_TEXT), *extra.get("texts", ())) if text]
 
 
 def _given(values: Values) -> Values:
@@ -230,7 +259,7 @@ def _given(values: Values) -> Values:
 def _another_message(namespace: str, local: str, name: str) -> InvalidInput:
     message = namespace.rpartition(":")[2]
     if message.startswith("camt.053"):
-        problem = f"the statement is {message}; read are {', '.join(STATEMENTS.reports)}."
+        problem = f"the statement is {message}; read are {STATEMENTS.reports[0]} to {STATEMENTS.reports[-1]}."
         remedy = "Have the bank send one of these versions."
     elif message.startswith("camt.052"):
         problem, remedy = (

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from typing import Any
 
 from ingest.contract.rows import ControlTotal, Fault
 from ingest.contract.totals import balance_total, counted_total, details_agree, summed_total
 from ingest.contract.vocabulary import MAX_FIELD_CHARS
 from ingest.sources.camt053.contract import CONTRACT
-from ingest.sources.camt053.elements import Detail, Entry, Summary, Values
+from ingest.sources.camt053.elements import BOOLEANS, Charges, Detail, Entry, Summary, Values, is_day
 from ledger_core.errors import InvalidAmount, InvalidInput
 from ledger_core.journal.money import MAX_AMOUNT_MINOR, is_currency, minor_from_decimal
 
@@ -18,6 +18,27 @@ STATUSES = frozenset({"BOOK", "PDNG", "INFO", "FUTR"})
 SIDES = {CONTRACT.credit_word: 1, CONTRACT.debit_word: -1}
 
 _ELEMENTS = {"statement_id": "Stmt/Id", "account_iban": "Stmt/Acct/Id", "currency": "Stmt/Acct/Ccy"}
+_DAYS = ("closing_on", "opening_on", "from_at", "to_at", "created_at")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Moved:
+    """How many entries there are and what they move."""
+
+    entries: int = 0
+    credits_minor: int = 0
+    debits_minor: int = 0
+
+    @property
+    def net_minor(self) -> int:
+        return self.credits_minor - self.debits_minor
+
+    def add(self, amount_minor: int) -> None:
+        self.entries += 1
+        if amount_minor > 0:
+            self.credits_minor += amount_minor
+        else:
+            self.debits_minor -= amount_minor
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,14 +47,15 @@ class Statement:
 
     ordinal: int
     values: Values
+    extra: dict[str, str]
     summary: Summary
     file: str
     line: int
     entries: int = 0
+    """Of every status, those that are put aside included."""
     warnings: list[str] = field(default_factory=list)
-    _booked_minor: int = 0
-    _credits_minor: int = 0
-    _debits_minor: int = 0
+    _all: _Moved = field(default_factory=_Moved)
+    _booked: _Moved = field(default_factory=_Moved)
     _with_details: int = 0
     _agreeing: int = 0
 
@@ -41,6 +63,8 @@ class Statement:
         for column, element in _ELEMENTS.items():
             if not self.values[column]:
                 raise self._refused(f"statement {self.ordinal} lacks {element}.")
+        if not any(self.values[column] for column in _DAYS):
+            raise self._refused(f"statement {self.ordinal} has no day: neither balances nor a period nor CreDtTm.")
         if not is_currency(self.currency):
             raise self._refused(
                 f"statement {self.ordinal}: {self.currency!r} in Stmt/Acct/Ccy is no ISO 4217 currency."
@@ -58,31 +82,41 @@ class Statement:
     def subject(self) -> str:
         return f"{self.ordinal}:{self.values['statement_id']}"
 
+    def adds_up(self, entry: Entry, details: list[Detail]) -> bool:
+        """Tell whether all `details` carry amounts in the account's currency that make the amount of `entry`."""
+        if not self._carry_amounts(details):
+            return False
+        try:
+            amount = SIDES[entry.values["indicator"] or ""] * self._minor(entry.values["amount"])
+            minor = [
+                SIDES[each.indicator or entry.values["indicator"] or ""] * self._minor(each.amount) for each in details
+            ]
+            charged = [self._charged(entry.charges), sum(self._charged(each.charges) for each in details)]
+        except (InvalidAmount, KeyError):
+            return False
+        return details_agree(entry_minor=amount, details_minor=minor, charges_minor=charged)
+
     def book(self, entry: Entry, details: list[Detail], *, line: int) -> None:
         """Add a readable entry to the sums; only booked ones move the balance."""
-        side = SIDES[entry.values["indicator"] or ""]
-        amount = side * minor_from_decimal(entry.values["amount"] or "", self.currency)
+        amount = SIDES[entry.values["indicator"] or ""] * self._minor(entry.values["amount"])
+        self._all.add(amount)
         if entry.values["status"] == "BOOK":
-            self._booked_minor += amount
-        if amount > 0:
-            self._credits_minor += amount
-        else:
-            self._debits_minor -= amount
-        own = [each for each in details if each.amount and each.currency == self.currency]
-        if not details or len(own) != len(details):
+            self._booked.add(amount)
+        if not self._carry_amounts(details):
             return
         self._with_details += 1
-        try:
-            minor = [
-                SIDES[each.indicator or entry.values["indicator"] or ""] * self._minor(each.amount) for each in own
-            ]
-            charges = sum(SIDES[given or "DBIT"] * self._minor(charge) for charge, given in entry.charges)
-        except (InvalidAmount, KeyError):
-            minor, charges = [], 0
-        if details_agree(entry_minor=amount, details_minor=minor, charges_minor=charges):
+        if self.adds_up(entry, details):
             self._agreeing += 1
         else:
             self.warnings.append(f"line {line}: the entry is not the sum of its {len(details)} details.")
+
+    def _carry_amounts(self, details: list[Detail]) -> bool:
+        return bool(details) and all(each.amount and each.currency == self.currency for each in details)
+
+    def _charged(self, charges: Charges) -> int:
+        """Return the sum of charges in the account's currency; one without a side was taken."""
+        own = [(amount, side) for amount, currency, side in charges if currency == self.currency]
+        return sum(SIDES[side or "DBIT"] * self._minor(amount) for amount, side in own)
 
     def totals(self) -> list[ControlTotal]:
         """Return the statement's control totals."""
@@ -91,7 +125,7 @@ class Statement:
                 subject=self.subject,
                 currency=self.currency,
                 opening_minor=self._balance("opening"),
-                movements_minor=self._booked_minor,
+                movements_minor=self._booked.net_minor,
                 closing_minor=self._balance("closing"),
             )
         ]
@@ -101,31 +135,32 @@ class Statement:
                     name="entry_details", subject=self.subject, expected=self._with_details, actual=self._agreeing
                 )
             )
-        if self.summary.entries and self.summary.entries.isdecimal():
-            totals.append(
-                counted_total(
-                    name="summary_entries",
-                    subject=self.subject,
-                    expected=int(self.summary.entries),
-                    actual=self.entries,
-                )
-            )
-        for name, stated, actual in (
-            ("summary_credits", self.summary.credits, self._credits_minor),
-            ("summary_debits", self.summary.debits, self._debits_minor),
+        return [*totals, *self._summary_totals()]
+
+    def _summary_totals(self) -> Iterator[ControlTotal]:
+        """Yield what `TxsSummry` counts, each against all entries or, where those differ, against the booked ones.
+
+        Banks do either. A sum beside the word for its side may carry that side's sign as well.
+        """
+        stated = self.summary.entries
+        if stated and stated.isascii() and stated.isdecimal():
+            booked = self._booked.entries + self.entries - self._all.entries
+            actual = booked if int(stated) == booked else self.entries
+            yield counted_total(name="summary_entries", subject=self.subject, expected=int(stated), actual=actual)
+        for name, text, every, booked_minor in (
+            ("summary_credits", self.summary.credits, self._all.credits_minor, self._booked.credits_minor),
+            ("summary_debits", self.summary.debits, self._all.debits_minor, self._booked.debits_minor),
         ):
-            expected = self._minor_or_none(stated)
-            if expected is not None:
-                totals.append(
-                    summed_total(
-                        name=name,
-                        subject=self.subject,
-                        currency=self.currency,
-                        expected_minor=expected,
-                        actual_minor=actual,
-                    )
+            signed = self._minor_or_none(text)
+            if signed is not None:
+                expected = abs(signed)
+                yield summed_total(
+                    name=name,
+                    subject=self.subject,
+                    currency=self.currency,
+                    expected_minor=expected,
+                    actual_minor=booked_minor if expected == booked_minor else every,
                 )
-        return totals
 
     def _balance(self, which: str) -> int | None:
         side = SIDES.get(self.values[f"{which}_indicator"] or "")
@@ -133,7 +168,7 @@ class Statement:
         return None if side is None or minor is None else side * minor
 
     def _minor(self, amount: str | None) -> int:
-        return minor_from_decimal(amount or "", self.currency)
+        return _minor(amount or "", self.currency)
 
     def _minor_or_none(self, amount: str | None) -> int | None:
         try:
@@ -150,9 +185,10 @@ class Statement:
         )
 
 
-def line_fault(values: Values, *, currency: str) -> Fault | None:
+def line_fault(values: Values, extra: Mapping[str, Any], *, currency: str) -> Fault | None:
     """Return what makes a line of an account in `currency` unreadable, or None."""
-    for name, value in values.items():
+    lists = [(name, each) for name, value in extra.items() for each in (value if isinstance(value, list) else [value])]
+    for name, value in [*values.items(), *lists]:
         if value and len(value) > MAX_FIELD_CHARS:
             limit = f"{MAX_FIELD_CHARS} (MAX_FIELD_CHARS)"
             return Fault(code="too_long", reason=f"{name} has {len(value)} characters; the limit is {limit}.")
@@ -162,7 +198,7 @@ def line_fault(values: Values, *, currency: str) -> Fault | None:
             reason=f"Ntry/Amt is in {_shown(values['currency'])}, the account in {currency}.",
         )
     try:
-        amount = minor_from_decimal(values["amount"] or "", currency)
+        amount = _minor(values["amount"] or "", currency)
     except InvalidAmount as error:
         return Fault(code="bad_amount", reason=f"Ntry/Amt: {error.message}")
     if not 0 <= amount <= MAX_AMOUNT_MINOR:
@@ -172,6 +208,8 @@ def line_fault(values: Values, *, currency: str) -> Fault | None:
         )
     if values["indicator"] not in SIDES:
         return Fault(code="bad_side", reason=f"CdtDbtInd is {_shown(values['indicator'])}, neither CRDT nor DBIT.")
+    if values["is_reversal"] and values["is_reversal"] not in BOOLEANS:
+        return Fault(code="bad_boolean", reason=f"RvslInd is {_shown(values['is_reversal'])}, neither true nor false.")
     if values["status"] not in STATUSES:
         return Fault(
             code="bad_status", reason=f"Sts is {_shown(values['status'])}, none of {', '.join(sorted(STATUSES))}."
@@ -182,18 +220,17 @@ def line_fault(values: Values, *, currency: str) -> Fault | None:
 def _date_fault(values: Values) -> Fault | None:
     for column, element in (("booked_on", "BookgDt"), ("value_on", "ValDt")):
         day = values[column]
-        if day and not _is_day(day):
+        if day and not is_day(day):
             return Fault(code="bad_date", reason=f"{element}: {_shown(day)} is not a date (YYYY-MM-DD).")
-    if values["status"] == "BOOK" and not values["booked_on"]:
-        return Fault(code="empty", reason="a booked entry has no BookgDt.")
+    if values["status"] == "BOOK" and not (values["booked_on"] or values["value_on"]):
+        return Fault(code="empty", reason="a booked entry has no day, neither BookgDt nor ValDt.")
     return None
 
 
-def _is_day(text: str) -> bool:
-    try:
-        return len(text) == 10 and date.fromisoformat(text).year >= 1970
-    except ValueError:
-        return False
+def _minor(text: str, currency: str) -> int:
+    """Return the minor units of an `xs:decimal`, which needs no digit before its point: `.50` is fifty cents."""
+    sign, digits = (text[:1], text[1:]) if text[:1] in ("+", "-") else ("", text)
+    return minor_from_decimal(f"{sign}0{digits}" if digits[:1] == "." and digits[1:] else text, currency)
 
 
 def _shown(value: str | None) -> str:
@@ -202,13 +239,13 @@ def _shown(value: str | None) -> str:
 
 def _is_amount(text: str, currency: str) -> bool:
     try:
-        return 0 <= minor_from_decimal(text, currency) <= MAX_AMOUNT_MINOR
+        return 0 <= _minor(text, currency) <= MAX_AMOUNT_MINOR
     except InvalidAmount:
         return False
 
 
 def _starts_with_day(text: str, _: str) -> bool:
-    return _is_day(text[:10])
+    return is_day(text[:10])
 
 
 def _is_number(text: str, _: str) -> bool:
@@ -220,7 +257,7 @@ def _is_page(text: str, _: str) -> bool:
 
 
 def _is_boolean(text: str, _: str) -> bool:
-    return text in ("true", "false", "1", "0")
+    return text in BOOLEANS
 
 
 def _is_side(text: str, _: str) -> bool:

@@ -1,4 +1,4 @@
--- One row per statement (or page of one) inside the pin and the cut.
+-- One row per statement (or page of one) inside the pin that begins inside the cut.
 with files as (
 
     select * from {{ ref('stg_raw__files') }}
@@ -11,21 +11,25 @@ units as (
 
 ),
 
-final as (
+stated as (
 
     select
         ---------- place
         files.source,
         files.file_no,
         rows.ordinal as statement_ordinal,
-        files.received_at,
-        rows.row_sha256,
 
         ---------- ids
         files.account as bank_account,
-        rows.account_iban,
+        coalesce(rows.extra ->> 'servicer', '') as servicer,
+        -- One account, however its number is grouped.
+        upper(regexp_replace(rows.account_iban, '\s', '', 'g')) as account_iban,
         rows.statement_id,
         nullif(rows.electronic_sequence, '')::bigint as electronic_sequence,
+        nullif(rows.legal_sequence, '')::bigint as legal_sequence,
+        {{ instant_of('rows.created_at') }} as created_at,
+        {{ instant_of("(rows.extra ->> 'message_created_at')") }} as message_created_at,
+        rows.extra ->> 'copy_duplicate' is not null as is_copy,
         coalesce(nullif(rows.page, ''), '1')::integer as page,
         coalesce(nullif(rows.is_last_page, ''), 'true') in ('true', '1') as is_last_page,
 
@@ -36,6 +40,8 @@ final as (
         {{ minor_by_indicator('rows.closing_amount', "coalesce(rows.closing_indicator, 'CRDT')", 'camt053', 'statements') }} as closing_minor,
 
         ---------- dates
+        left(nullif(rows.from_at, ''), 10)::date as from_on,
+        {{ last_day_until('rows.to_at') }} as to_on,
         left(nullif(rows.opening_on, ''), 10)::date as opening_on,
         left(nullif(rows.closing_on, ''), 10)::date as closing_on
     from {{ source('raw', 'camt053_statements') }} as rows
@@ -43,8 +49,50 @@ final as (
         on rows.file_id = files.file_id
     left join units
         on {{ declared_currency('rows.currency') }} = units.code
-    where left(coalesce(nullif(rows.closing_on, ''), nullif(rows.opening_on, ''), nullif(rows.to_at, ''), rows.created_at), 10)::date
-        <= {{ pinned('as_of') }}
+
+),
+
+dated as (
+
+    select
+        stated.*,
+        coalesce(stated.from_on, stated.opening_on, stated.closing_on, stated.to_on, (stated.created_at at time zone 'UTC')::date) as starts_on,
+        -- An interim balance says nothing about the end of the statement whose page it closes.
+        case
+            when stated.is_last_page
+                then coalesce(stated.closing_on, stated.to_on, stated.opening_on, stated.from_on, (stated.created_at at time zone 'UTC')::date)
+            else coalesce(stated.to_on, stated.closing_on, stated.opening_on, stated.from_on, (stated.created_at at time zone 'UTC')::date)
+        end as stated_on
+    from stated
+
+),
+
+final as (
+
+    select
+        dated.source,
+        dated.file_no,
+        dated.statement_ordinal,
+        dated.bank_account,
+        dated.servicer,
+        dated.account_iban,
+        dated.statement_id,
+        dated.electronic_sequence,
+        dated.legal_sequence,
+        dated.created_at,
+        dated.message_created_at,
+        dated.is_copy,
+        dated.page,
+        dated.is_last_page,
+        dated.currency,
+        dated.opening_minor,
+        dated.closing_minor,
+        dated.starts_on,
+        dated.opening_on,
+        dated.closing_on,
+        dated.stated_on
+    from dated
+    where least(dated.starts_on, dated.stated_on) <= {{ pinned('as_of') }}
 
 )
 
