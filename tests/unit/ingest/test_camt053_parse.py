@@ -227,10 +227,52 @@ def test_an_entity_from_nowhere_is_refused(read_statement, statement, entry):
         read_statement(statement(entry(more="<AddtlNtryInf>&secret;</AddtlNtryInf>")))
 
 
-def test_another_encoding_is_refused(read_statement, statement):
-    text = statement("").replace('encoding="UTF-8"', 'encoding="ISO-8859-1"')
-    with pytest.raises(InvalidInput, match="encoded as ISO-8859-1"):
-        read_statement(text.encode("latin-1"))
+@pytest.mark.parametrize(
+    ("encoding", "codec", "said"),
+    [
+        ("UTF-8", "utf-8-sig", "Zażółć"),
+        ("US-ASCII", "ascii", "Zazolc"),
+        ("ISO-8859-1", "iso8859-1", "Crédit à Zürich"),
+        ("iso-8859-2", "iso8859-2", "Zażółć"),
+        ("ISO-8859-15", "iso8859-15", "5 €"),
+        ("windows-1252", "cp1252", "Crédit “5 €”"),
+        ("windows-1251", "cp1251", "Страйп"),
+        ("UTF-16", "utf-16", "Crédit 水"),
+        ("UTF-16", "utf-16-le", "Crédit 水"),
+        ("UTF-16BE", "utf-16-be", "Crédit 水"),
+        ("Shift_JIS", "shift_jis", "ストライプ表"),
+        ("EUC-JP", "euc_jp", "ストライプ"),
+    ],
+)
+def test_a_declared_encoding_is_read(read_statement, statement, entry, encoding, codec, said, monkeypatch):
+    monkeypatch.setattr(xml_stream, "BLOCK_BYTES", 61)
+    text = statement(entry(more=f"<AddtlNtryInf>{said}</AddtlNtryInf>")).replace('"UTF-8"', f'"{encoding}"')
+    [line] = read_statement(text.encode(codec)).rows
+    assert line["additional_info"] == said
+
+
+@pytest.mark.parametrize("encoding", ["UTF-32", "UTF-7", "EBCDIC-CP-US", "x-unknown"])
+def test_an_encoding_that_is_not_read_is_refused_by_name(read_statement, statement, encoding):
+    text = statement("").replace('encoding="UTF-8"', f'encoding="{encoding}"')
+    data = text.encode("utf-32") if encoding == "UTF-32" else text.encode()
+    with pytest.raises(InvalidInput, match=f"encoded as {encoding.upper()}; read are UTF-8"):
+        read_statement(data)
+
+
+def test_a_declaration_that_the_bytes_contradict_is_refused(read_statement, statement, entry):
+    with pytest.raises(InvalidInput, match="says that it is encoded as UTF-16, and its bytes are not"):
+        read_statement(statement("").replace('"UTF-8"', '"UTF-16"'))
+    text = statement(entry(more="<AddtlNtryInf>Zażółć</AddtlNtryInf>")).replace('"UTF-8"', '"Shift_JIS"')
+    with pytest.raises(InvalidInput, match=r"bank.xml:\d: a byte is no character in shift_jis"):
+        read_statement(text.encode("iso8859-2"))
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-be"])
+def test_a_document_type_is_refused_in_every_encoding(read_statement, statement, codec):
+    bomb = '<!DOCTYPE Document [<!ENTITY a "aaaaaaaaaa">]>'
+    text = statement("").replace("<Document", f"{bomb}<Document", 1).replace('"UTF-8"', '"UTF-16"')
+    with pytest.raises(InvalidInput, match="declares a document type"):
+        read_statement(text.encode(codec))
 
 
 def test_latin_1_under_a_false_declaration_is_refused(read_statement, statement, entry):
