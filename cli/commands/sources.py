@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,12 @@ import typer
 from cli.errors import COULD_NOT_RUN, NO
 from cli.output import BookOption, JsonFlag, note, print_json, progress, say, table
 from cli.runtime import opened
+
+_SIGNS = {
+    "paid": "its payouts are written as they reach the bank: above zero when paid out.",
+    "balance": "its payouts are written as they move the balance: below zero when paid out.",
+}
+"""By what the file's own payouts say; what their items say outweighs it in a run."""
 
 sample_app = typer.Typer(help="Make the files of a sample company.", no_args_is_help=True)
 
@@ -65,6 +72,14 @@ def ingest(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Whose files these are, say stripe_report.")],
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, or folders of files.")],
     account: Annotated[str | None, typer.Option("--account", help="The account at that provider.")] = None,
+    from_on: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], metavar="DAY", help="First day that the report was asked for."),
+    ] = None,
+    to_on: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="Last day, included."),
+    ] = None,
     json: JsonFlag = False,
     book: BookOption = None,
 ) -> None:
@@ -73,7 +88,15 @@ def ingest(
     from ingest.landing.land import land
 
     with opened(book, quiet=json) as runtime, progress("landing", quiet=json) as update:
-        landed = land(runtime, source=source, paths=paths, account=account, book=runtime.settings.book, progress=update)
+        landed = land(
+            runtime,
+            source=source,
+            paths=paths,
+            account=account,
+            interval=(from_on.date() if from_on else None, to_on.date() if to_on else None),
+            book=runtime.settings.book,
+            progress=update,
+        )
     quarantined = sum(file.quarantined for file in landed)
     failed = [total for file in landed for total in file.control_totals if not total.passed]
     if json:
@@ -81,11 +104,17 @@ def ingest(
     else:
         table(
             [_row(file) for file in landed],
-            ["file", "record_type", "status", "read", "accepted", "quarantined"],
+            ["file", "record_type", "status", "covers", "read", "accepted", "quarantined"],
         )
         for file in landed:
             if file.error:
                 note(str(file.error))
+            if file.supersedes:
+                note(f"{file.name}: newer than {len(file.supersedes)} files, of which it replaces the days of both.")
+            if file.superseded_by:
+                note(f"{file.name}: a newer file that landed before it replaces the days of both.")
+            if file.payouts_sign:
+                note(f"{file.name}: {_SIGNS[file.payouts_sign]}")
             for warning in file.warnings:
                 note(f"{file.name}: {warning}")
             for line, reason in file.quarantined_rows:
@@ -105,4 +134,9 @@ def ingest(
 
 def _row(file: object) -> dict[str, object]:
     names = ("record_type", "status", "read", "accepted", "quarantined")
-    return {"file": getattr(file, "name", ""), **{name: getattr(file, name) for name in names}}
+    days = [str(day) for day in (getattr(file, "covers_from", None), getattr(file, "covers_to", None)) if day]
+    return {
+        "file": getattr(file, "name", ""),
+        "covers": " to ".join(dict.fromkeys(days)),
+        **{name: getattr(file, name) for name in names},
+    }

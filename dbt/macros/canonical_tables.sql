@@ -6,7 +6,7 @@
             'kind': 'psp',
             'columns': {
                 'raw_row_id': 'bigint',
-                'received_at': 'timestamp with time zone',
+                'document_at': 'timestamp with time zone',
                 'row_sha256': 'bytea',
                 'provider': 'text',
                 'account': 'text',
@@ -30,7 +30,7 @@
             'kind': 'psp',
             'columns': {
                 'raw_row_id': 'bigint',
-                'received_at': 'timestamp with time zone',
+                'document_at': 'timestamp with time zone',
                 'row_sha256': 'bytea',
                 'provider': 'text',
                 'account': 'text',
@@ -40,6 +40,7 @@
                 'payout_type': 'text',
                 'currency': 'text',
                 'net_minor': 'numeric',
+                'bank_minor': 'numeric',
                 'booked_on': 'date',
                 'expected_on': 'date',
                 'is_expected_at_bank': 'boolean',

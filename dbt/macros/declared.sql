@@ -60,3 +60,8 @@
 {% macro declared_day(written, source, record_type) -%}
     ({{ declared_instant(written, source, record_type) }} at time zone 'UTC')::date
 {%- endmacro %}
+
+{# A timestamp in the zone that the contract declares or, where the file lacks that column, the one in the zone of the report. #}
+{% macro instant_or_local(written, local, source, record_type) -%}
+    coalesce({{ declared_instant(written, source, record_type) }}, {{ local }}::timestamp at time zone files.time_zone)
+{%- endmacro %}

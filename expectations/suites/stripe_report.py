@@ -23,7 +23,7 @@ _NEWEST = """
     inner join raw.current_files as file using (file_id)
     where file.book = :book and file.is_current
       and left(item.created_utc, 10)::date between :first::date - {days} and :last::date
-    order by item.balance_transaction_id, file.received_at desc, item.ordinal
+    order by item.balance_transaction_id, file.document_at desc nulls last, item.row_sha256 desc
 """
 
 # Which categories are known is the contract's to say. Its mirror in the database is asked, as the models ask it: a list

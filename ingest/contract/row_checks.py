@@ -212,6 +212,12 @@ def checks_for(contract: Contract, record_type: RecordType, places: Mapping[str,
     present = [column for column in record_type.columns if column.name in places]
     unsided = [column for column in present if column.required and column.opposite is None]
     checks: list[Check] = [Required(places[column.name], column.name) for column in unsided]
+    stand_ins = {
+        record_type.stand_ins[column.name]
+        for column in record_type.columns
+        if column.required and column.name not in places and column.name in record_type.stand_ins
+    }
+    checks += [Required(places[name], name) for name in sorted(stand_ins & set(places))]
     credits = {column.opposite for column in present} - {None}
     for column in present:
         if column.kind is Kind.AMOUNT and column.currency in places:

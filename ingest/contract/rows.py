@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import BinaryIO, Protocol
 
 from ingest.contract.vocabulary import Contract, RecordType
@@ -61,6 +61,21 @@ class ControlTotal:
     passed: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a file says of itself as a whole, read from all of its rows; final once they are read."""
+
+    document_at: datetime | None = None
+    """The document's own time: the last instant that it speaks of. Which of two documents is newer is asked of it."""
+    selected_from: date | None = None
+    """First day, in UTC, on the axis by which its provider selects rows for such a report."""
+    selected_to: date | None = None
+    time_zone: str | None = None
+    """The zone of its times."""
+    time_zone_said_by: str | None = None
+    """`columns` (it has its times in UTC), `setting` or `contract`."""
+
+
 class Reader(Protocol):
     """One file being parsed. Counts and totals are final once `batches` is exhausted."""
 
@@ -72,6 +87,8 @@ class Reader(Protocol):
     control_totals: list[ControlTotal]
     cards: set[str]
     """Card numbers as they stand in the file, to be masked in the stored bytes."""
+    zone: str | None
+    """The zone of a file that has its times in no zone of its own; None for the contract's."""
     read: int
     accepted: int
 
@@ -82,6 +99,10 @@ class Reader(Protocol):
     @property
     def last_on(self) -> date | None:
         """The last day with a row."""
+
+    @property
+    def facts(self) -> Facts:
+        """What the file says of itself."""
 
     def batches(self) -> Iterator[Batch]:
         """Yield the file's rows in order. Raises `InvalidInput` when the file is not what it should be."""

@@ -100,6 +100,8 @@ class Column:
     """People write here, so card numbers are looked for here."""
     personal: bool = False
     """Names a person: stays in the encrypted bytes alone."""
+    stands_for: str | None = None
+    """The column in the contract's zone that this one, in the zone of the report, may stand in for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,27 @@ class Difference:
     total: str
     minuend: str
     subtrahend: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutRows:
+    """Which rows of a report are payouts, so that items and payouts can tell the sign in which it writes them."""
+
+    payout_id: str
+    type: str
+    value: str
+    gross: str
+    fee: str
+    net: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettledRows:
+    """Which payout settles an item, and what the item moves, signed as the balance moves."""
+
+    payout_id: str
+    type: str
+    net: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +146,15 @@ class RecordType:
     dated_by: str
     """The column whose first and last value say which days the file covers, in UTC as all our days."""
     identity: Difference | None = None
+    selected_by: tuple[str, ...] = ()
+    """The columns of the day by which the provider selects rows for a report, the first that is filled; `dated_by` for
+    a row that fills none."""
+    identified_by: str | None = None
+    """The column of the provider's id of a row: a report that repeats ids of another may be a newer version of it."""
+    sliced_by: tuple[str, ...] = ()
+    """The columns by which reports are filtered: a report says nothing of the rows of a kind that it does not hold."""
+    payout_rows: PayoutRows | None = None
+    settled_rows: SettledRows | None = None
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:
@@ -136,6 +168,11 @@ class RecordType:
     @cached_property
     def mandatory(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.mandatory)
+
+    @cached_property
+    def stand_ins(self) -> Mapping[str, str]:
+        """The column that may stand in for another, by the name of the other."""
+        return {column.stands_for: column.name for column in self.columns if column.stands_for}
 
 
 class Purpose(StrEnum):

@@ -1,18 +1,19 @@
 """Landing: a provider's file becomes raw rows, encrypted bytes and one row of `raw.files`, or nothing at all.
 
-Content-addressed: the same bytes again are a no-op that says so; the same name over the same days with other bytes is
-a new version that supersedes the older one. One database transaction a file, and the bytes are stored before it
-commits, so a process killed anywhere leaves at most an object that nothing points to and no key opens.
+Content-addressed: the same bytes again are a no-op that says so. Which file counts for which day is no matter of names
+or of the order of landing: relations.py says what a file is to those that landed. One database transaction a file, and
+the bytes are stored before it commits, so a process killed anywhere leaves at most an object that nothing points to and
+no key opens.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from uuid import UUID, uuid5
@@ -22,8 +23,10 @@ import psycopg
 from sqlalchemy import Engine
 
 from ingest.contract.rows import Batch, ControlTotal, Reader, Source
-from ingest.formats.sniffing import HEAD_BYTES, refuse_strangers
-from ingest.landing import raw_tables, stored_bytes
+from ingest.formats.sniffing import refuse_strangers
+from ingest.landing import raw_tables, relations, stored_bytes
+from ingest.landing.answers import MAX_ROWS_LISTED, LandedFile, Rejection, already_landed
+from ingest.landing.paths import expand, masked_name, opened
 from ingest.sources import contracts, find_source
 from ledger_core.base.encryption import KEY_BYTES
 from ledger_core.base.objects.port import ObjectStore
@@ -32,9 +35,6 @@ from ledger_core.journal.text import shown
 from ledger_core.settings import Settings
 
 _FILE_IDS = UUID("6f0c3a52-3c19-4f0e-9d6a-6a1a2f5f0c53")
-
-MAX_ROWS_LISTED = 20
-"""Of the rows of a file that were put aside; the others stand in `raw.quarantine`."""
 _ACCOUNT = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 Progress = Callable[[str, int, int], None]
@@ -50,60 +50,29 @@ class LandingRuntime(Protocol):
     clock: Callable[[], datetime]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection:
-    """Why a file was refused whole, in plain values: it is printed as JSON and kept in `ops.rejected_files`."""
-
-    code: str
-    message: str
-    remedy: str | None
-    file: str
-    line: int | None
-
-    def __str__(self) -> str:
-        return str(InvalidInput(self.message, remedy=self.remedy, file=self.file, line=self.line))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LandedFile:
-    """What became of one file: `landed`, `already_landed` (same bytes), or `rejected` with the `error`."""
-
-    name: str
-    status: str
-    file_id: UUID | None = None
-    record_type: str | None = None
-    read: int = 0
-    accepted: int = 0
-    quarantined: int = 0
-    quarantined_rows: tuple[tuple[int, str], ...] = ()
-    """Line and reason of the first `MAX_ROWS_LISTED`."""
-    supersedes: UUID | None = None
-    warnings: tuple[str, ...] = ()
-    control_totals: tuple[ControlTotal, ...] = ()
-    error: Rejection | None = None
-
-
 def land(
     runtime: LandingRuntime,
     *,
     source: str,
     paths: Sequence[Path],
     account: str | None = None,
-    interval: tuple[date, date] | None = None,
+    interval: tuple[date | None, date | None] | None = None,
     book: str = "main",
     progress: Progress | None = None,
 ) -> list[LandedFile]:
     """Land the files at `paths` (a folder stands for the files in it), each by itself, and say what became of each.
 
     A file that cannot be read is `rejected` and the others land. Raises `InvalidInput` for an unknown source, an
-    ill-formed account, a missing path or nothing to land before anything lands.
+    ill-formed account, an interval that ends before it begins or has not ended, a missing path or nothing to land
+    before anything lands. `interval` is what the provider was asked for, both days included, where the file does not
+    say it.
     """
     landing = _Landing(
         runtime=runtime,
         source=find_source(source),
         book=book,
         account=_checked_account(runtime.settings.ingest.provider_account if account is None else account),
-        interval=interval or (None, None),
+        interval=_checked_interval(interval, clock=runtime.clock) if interval else (None, None),
         progress=progress or (lambda *_: None),
         at=runtime.clock(),
     )
@@ -130,42 +99,21 @@ def _checked_account(account: str) -> str:
     return account
 
 
-def expand(paths: Iterable[Path]) -> list[Path]:
-    """Return the files that `paths` name; a folder stands for its files in order, hidden ones aside.
-
-    Raises `InvalidInput` for what is neither.
-    """
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            files += sorted(each for each in path.iterdir() if _is_delivered(each))
-        elif path.is_file():
-            files.append(path)
-        else:
-            problem = "is no regular file" if path.exists() else "does not exist"
-            raise InvalidInput(f"the file {problem}.", file=str(path), remedy="Check the path.")
-    return files
-
-
-def _is_delivered(path: Path) -> bool:
-    """Tell whether a folder's member is meant to land: a file, or a link to one that is gone, which is then named."""
-    return not path.name.startswith(".") and (path.is_file() or (path.is_symlink() and not path.exists()))
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, bytes]]:
-    """Yield the file at `path` and its first bytes. Raises `InvalidInput` when it cannot be read."""
-    with ExitStack() as stack:
-        try:
-            stream = stack.enter_context(path.open("rb"))
-            head = stream.read(HEAD_BYTES)
-        except OSError as error:
-            raise InvalidInput(
-                f"the file cannot be read: {error.strerror}.",
-                file=path.name,
-                remedy="Check that it is there and that the user who runs this may read it.",
-            ) from error
-        yield stream, head
+def _checked_interval(
+    interval: tuple[date | None, date | None], *, clock: Callable[[], datetime]
+) -> tuple[date | None, date | None]:
+    first_on, last_on = interval
+    if first_on is not None and last_on is not None and first_on > last_on:
+        raise InvalidInput(
+            f"the interval ends on {last_on}, before it begins on {first_on} (`--from`, `--to`).",
+            remedy="Name the first and the last day of the report, both included.",
+        )
+    if (late := max((day for day in interval if day), default=None)) and late > clock().astimezone(UTC).date():
+        raise InvalidInput(
+            f"{late} has not come, and no report speaks of it (`--from`, `--to`).",
+            remedy="Name the first and the last day that the provider was asked for.",
+        )
+    return interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,31 +130,36 @@ class _Landing:
     entropy: Callable[[int], bytes] = field(repr=False, default=os.urandom)
 
     def land(self, path: Path) -> LandedFile:
-        contract, digest = self.source.contract, None
+        contract, digest, name = self.source.contract, None, masked_name(path.name)
+        reader: list[Reader] = []
         try:
-            with _opened(path) as (stream, head):
-                refuse_strangers(head, name=path.name, contract=contract, known=contracts().values())
-                digest = stored_bytes.digest(stream, name=path.name)
-                return self._land_stream(stream, path.name, digest)
+            with opened(path, name) as (stream, head):
+                refuse_strangers(head, name=name, contract=contract, known=contracts().values())
+                digest = stored_bytes.digest(stream, name=name)
+                return self._land_stream(stream, name, digest, seen=reader)
         except InvalidInput as error:
             rejection = Rejection(
-                code=error.code, message=error.message, remedy=error.remedy, file=path.name, line=error.line
+                code=error.code, message=error.message, remedy=error.remedy, file=name, line=error.line
             )
+            known = reader[0] if reader else None
             with self.transaction() as cursor:
                 raw_tables.insert_rejected(
                     cursor,
                     book=self.book,
                     source=contract.source,
                     account=self.account,
-                    name=path.name,
-                    sha256=digest.sha256 if digest else None,
+                    name=name,
+                    sha256=raw_tables.content_hmac(cursor, digest.sha256) if digest else None,
+                    record_type=known.record_type.name if known else None,
+                    first_on=self.interval[0] or (known.first_on if known else None),
+                    last_on=self.interval[1] or (known.last_on if known else None),
                     size_bytes=digest.size_bytes if digest else None,
                     code=rejection.code,
                     line=rejection.line,
                     reason=str(rejection),
                     at=self.at,
                 )
-            return LandedFile(name=path.name, status="rejected", error=rejection)
+            return LandedFile(name=name, status="rejected", error=rejection)
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Cursor]:
@@ -223,20 +176,32 @@ class _Landing:
                 remedy="Run the same command again; what had landed stays, and nothing landed by half.",
             ) from error
 
-    def _land_stream(self, stream: BinaryIO, name: str, digest: stored_bytes.Digest) -> LandedFile:
+    def _land_stream(
+        self, stream: BinaryIO, name: str, digest: stored_bytes.Digest, *, seen: list[Reader]
+    ) -> LandedFile:
+        """Land the file; `seen` takes its reader, for what is known of a file that is refused on the way."""
         contract = self.source.contract
-        file_id = uuid5(_FILE_IDS, "\n".join((self.book, contract.source, self.account, digest.sha256)))
         with self.transaction() as cursor:
-            raw_tables.lock_names(cursor, book=self.book, source=contract.source, account=self.account)
-            earlier = raw_tables.find_landed(cursor, file_id, quarantined=MAX_ROWS_LISTED)
-            if earlier:
-                return _already_landed(name, earlier)
+            raw_tables.lock_account(cursor, book=self.book, source=contract.source, account=self.account)
+            hmac = raw_tables.content_hmac(cursor, digest.sha256)
+            # Files that landed long ago were named by their bare hash.
+            for identity in (hmac, digest.sha256):
+                if earlier := raw_tables.find_landed(cursor, self._file_id(identity), quarantined=MAX_ROWS_LISTED):
+                    return already_landed(name, earlier)
             stream.seek(0)
             reader = self.source.parse(stream, name=name)
+            reader.zone = self.runtime.settings.ingest.time_zones.get(contract.source)
+            seen.append(reader)
+            file_id = self._file_id(hmac)
             batches = self._reported(reader, stream, name, digest.size_bytes)
             taken = raw_tables.copy_batches(cursor, batches, file_id=file_id)
             _assert_identity(reader, taken, name)
-            supersedes = self._insert(cursor, stream, name, digest, file_id, reader)
+            self._hold_against_interval(reader, name)
+            columns = self._insert(cursor, stream, name, digest, file_id, reader, hmac)
+            supersedes = relations.note_relations(cursor, contract, reader.record_type, file_id=file_id)
+            stored = raw_tables.find_landed(cursor, file_id, quarantined=0)
+        assert stored is not None
+        sign = columns["payouts_sign_by_fee"] or columns["payouts_sign_by_sum"]
         return LandedFile(
             name=name,
             status="landed",
@@ -246,10 +211,35 @@ class _Landing:
             accepted=reader.accepted,
             quarantined=len(reader.quarantined),
             quarantined_rows=tuple((row.line, row.reason) for row in reader.quarantined[:MAX_ROWS_LISTED]),
-            supersedes=supersedes,
+            supersedes=tuple(supersedes),
+            superseded_by=stored.superseded_by,
+            document_at=stored.document_at,
+            covers_from=stored.covers_from,
+            covers_to=stored.covers_to,
+            time_zone=reader.facts.time_zone,
+            payouts_sign=None if sign is None else "paid" if sign == 1 else "balance",
             warnings=tuple(reader.warnings),
             control_totals=tuple(reader.control_totals),
         )
+
+    def _file_id(self, identity: str) -> UUID:
+        return uuid5(_FILE_IDS, "\n".join((self.book, self.source.contract.source, self.account, identity)))
+
+    def _hold_against_interval(self, reader: Reader, name: str) -> None:
+        """Say it when rows lie outside the interval that was given. Raises `InvalidInput` when all of them do."""
+        first_on, last_on = self.interval
+        facts = reader.facts
+        if facts.selected_from is None or facts.selected_to is None or self.interval == (None, None):
+            return
+        spoken, given = f"{facts.selected_from} to {facts.selected_to}", f"{first_on or '...'} to {last_on or '...'}"
+        if (last_on and facts.selected_from > last_on) or (first_on and facts.selected_to < first_on):
+            raise InvalidInput(
+                f"the file speaks of {spoken}, the interval is {given} (`--from`, `--to`): no row lies in it.",
+                file=name,
+                remedy="Name the days that the provider was asked for, or leave them out.",
+            )
+        if (last_on and facts.selected_to > last_on) or (first_on and facts.selected_from < first_on):
+            reader.warnings.append(f"rows of {spoken} in a file that covers {given} (`--from`, `--to`).")
 
     def _insert(
         self,
@@ -259,8 +249,9 @@ class _Landing:
         digest: stored_bytes.Digest,
         file_id: UUID,
         reader: Reader,
-    ) -> UUID | None:
-        """Store the bytes and insert everything about the file; return the file it supersedes."""
+        hmac: str,
+    ) -> dict[str, int | None]:
+        """Store the bytes and insert everything about the file; return what it says of the sign of its payouts."""
         contract, key = self.source.contract, self.entropy(KEY_BYTES)
         # A landing that was killed may have left an object of this file under a key that is gone.
         object_name = f"{self.book}/{contract.source}/{file_id}.{self.entropy(4).hex()}"
@@ -275,21 +266,25 @@ class _Landing:
             cards=reader.cards,
             name=name,
         )
-        days = (self.interval[0] or reader.first_on, self.interval[1] or reader.last_on)
-        place = {
-            "book": self.book,
-            "source": contract.source,
-            "account": self.account,
-            "name": name,
-            "record_type": reader.record_type.name,
-        }
-        supersedes = raw_tables.find_older_version(cursor, **place, first_on=days[0], last_on=days[1])
+        facts = reader.facts
+        document_at = facts.document_at
+        if self.interval[1] is not None:
+            # The end of the interval, its last day included: the provider answered after it.
+            document_at = datetime.combine(self.interval[1] + timedelta(days=1), datetime.min.time(), UTC)
+        by_fee, by_sum = relations.payouts_signs(cursor, reader.record_type, file_id=file_id)
+        signs = {"payouts_sign_by_fee": by_fee, "payouts_sign_by_sum": by_sum}
         raw_tables.insert_file(
             cursor,
-            **place,
+            book=self.book,
+            source=contract.source,
+            account=self.account,
+            name=name,
+            record_type=reader.record_type.name,
             file_id=file_id,
             provider=contract.provider,
-            sha256=digest.sha256,
+            # A bare hash beside masked bytes would give the masked number away.
+            sha256=hmac if reader.cards else digest.sha256,
+            content_hmac=hmac,
             stored_sha256=stored_sha256,
             bytes=digest.size_bytes,
             object_name=object_name,
@@ -298,9 +293,14 @@ class _Landing:
             interval_to=self.interval[1],
             first_on=reader.first_on,
             last_on=reader.last_on,
+            document_at=document_at,
+            selected_from=facts.selected_from,
+            selected_to=facts.selected_to,
+            time_zone=facts.time_zone,
+            time_zone_said_by=facts.time_zone_said_by,
+            **signs,
             parser_version=contract.parser_version,
             status="landed",
-            supersedes=supersedes,
             rows_read=reader.read,
             rows_accepted=reader.accepted,
             rows_quarantined=len(reader.quarantined),
@@ -309,7 +309,7 @@ class _Landing:
         raw_tables.insert_control_totals(cursor, reader.control_totals, file_id=file_id)
         raw_tables.insert_quarantine(cursor, reader.quarantined, file_id=file_id, key=key, at=self.at)
         raw_tables.insert_key(cursor, file_id=file_id, key=key, at=self.at)
-        return supersedes
+        return signs
 
     def _reported(self, reader: Reader, stream: BinaryIO, name: str, size_bytes: int) -> Iterator[Batch]:
         for batch in reader.batches():
@@ -318,24 +318,6 @@ class _Landing:
             if done > size_bytes:
                 raise stored_bytes.changed(name)
             self.progress(name, done, size_bytes)
-
-
-def _already_landed(name: str, earlier: raw_tables.Landed) -> LandedFile:
-    warnings = [f"the same bytes landed before, as {earlier.name} at {earlier.received_at:%Y-%m-%d %H:%M} UTC."]
-    if earlier.superseded_by:
-        warnings.append("A newer version of that file has landed since and stays the one that counts.")
-    return LandedFile(
-        name=name,
-        status="already_landed",
-        file_id=earlier.file_id,
-        record_type=earlier.record_type,
-        read=earlier.rows_read,
-        accepted=earlier.rows_accepted,
-        quarantined=earlier.rows_quarantined,
-        quarantined_rows=earlier.quarantined_rows,
-        warnings=tuple(warnings),
-        control_totals=earlier.control_totals,
-    )
 
 
 def _assert_identity(reader: Reader, taken: dict[str, int], name: str) -> None:

@@ -34,7 +34,11 @@ class Landed:
     rows_read: int
     rows_accepted: int
     rows_quarantined: int
-    superseded_by: str | None
+    superseded_by: UUID | None
+    superseded_by_name: str | None
+    document_at: datetime | None
+    covers_from: date | None
+    covers_to: date | None
     control_totals: tuple[ControlTotal, ...]
     quarantined_rows: tuple[tuple[int, str], ...]
     """Line and reason of the first of them."""
@@ -46,7 +50,8 @@ def find_landed(cursor: psycopg.Cursor, file_id: UUID, *, quarantined: int) -> L
         """
         select
             file.file_id, file.name, file.record_type, file.received_at,
-            file.rows_read, file.rows_accepted, file.rows_quarantined, file.superseded_by_name
+            file.rows_read, file.rows_accepted, file.rows_quarantined, file.superseded_by, file.superseded_by_name,
+            file.document_at, file.covers_from, file.covers_to
         from raw.current_files as file where file.file_id = %s
         """,
         (file_id,),
@@ -67,7 +72,7 @@ def find_landed(cursor: psycopg.Cursor, file_id: UUID, *, quarantined: int) -> L
     return Landed(**dict(zip(Landed.__slots__, (*row, totals, aside), strict=True)))
 
 
-def lock_names(cursor: psycopg.Cursor, *, book: str, source: str, account: str) -> None:
+def lock_account(cursor: psycopg.Cursor, *, book: str, source: str, account: str) -> None:
     """Let one landing of an account's files go at a time, until the transaction ends.
 
     Two landings of the same bytes, or of two versions of a file, must see each other.
@@ -75,34 +80,12 @@ def lock_names(cursor: psycopg.Cursor, *, book: str, source: str, account: str) 
     cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"land {book} {source} {account}",))
 
 
-def find_older_version(
-    cursor: psycopg.Cursor,
-    *,
-    book: str,
-    source: str,
-    account: str,
-    name: str,
-    record_type: str,
-    first_on: date | None,
-    last_on: date | None,
-) -> UUID | None:
-    """Return the file that the one described replaces: the newest of its name and kind that nothing replaced yet.
-
-    A file of the same name over other days is no version of it: hand-made names such as `report.csv` come again daily.
-    """
-    cursor.execute(
-        """
-        select older.file_id from raw.current_files as older
-        where older.is_current and older.book = %s and older.source = %s and older.account = %s
-            and older.name = %s and older.record_type = %s
-            and coalesce(older.interval_from, older.first_on, '-infinity') <= coalesce(%s::date, 'infinity')
-            and coalesce(older.interval_to, older.last_on, 'infinity') >= coalesce(%s::date, '-infinity')
-        order by older.received_at desc, older.file_id limit 1
-        """,
-        (book, source, account, name, record_type, last_on, first_on),
-    )
-    found = cursor.fetchone()
-    return found[0] if found else None
+def content_hmac(cursor: psycopg.Cursor, sha256: str) -> str:
+    """Return the keyed hash under which some bytes are known: the same in this installation, and nothing to others."""
+    cursor.execute("select key from ops.hash_key")
+    row = cursor.fetchone()
+    assert row is not None
+    return hmac.digest(row[0], bytes.fromhex(sha256), "sha256").hex()
 
 
 def copy_batches(cursor: psycopg.Cursor, batches: Iterable[Batch], *, file_id: UUID) -> dict[str, int]:
@@ -173,9 +156,9 @@ def mirror_contract(cursor: psycopg.Cursor, contract: Contract) -> None:
     provider = contract.provider
     shared = [contract.kind, provider, contract.scale, contract.sign, contract.time_zone, contract.currency_case]
     shared += [contract.credit_word, contract.debit_word]
-    records = [[record_type.name, *shared] for record_type in contract.record_types]
+    records = [[each.name, *shared, each.identified_by, each.dated_by] for each in contract.record_types]
     columns = ("record_type", "kind", "provider", "scale", "sign_rule", "time_zone", "currency_case")
-    columns += ("credit_word", "debit_word")
+    columns += ("credit_word", "debit_word", "identified_by", "dated_by")
     _mirror(cursor, "raw.sources", columns, contract.source, records)
     claims = [[provider, claim.field, claim.pattern, claim.purpose] for claim in contract.claims]
     _mirror(cursor, "raw.bank_claims", ("provider", "field", "pattern", "purpose"), contract.source, claims)
@@ -191,6 +174,9 @@ def insert_rejected(
     account: str,
     name: str,
     sha256: str | None,
+    record_type: str | None,
+    first_on: date | None,
+    last_on: date | None,
     size_bytes: int | None,
     code: str,
     line: int | None,
@@ -200,10 +186,12 @@ def insert_rejected(
     """Note that a file was refused whole, and why."""
     cursor.execute(
         """
-        insert into ops.rejected_files (book, source, account, name, sha256, bytes, code, line, reason, rejected_at)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        insert into ops.rejected_files
+            (book, source, account, name, sha256, bytes, code, line, reason, rejected_at, record_type, first_on,
+            last_on)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
-        (book, source, account, name, sha256, size_bytes, code, line, reason, at),
+        (book, source, account, name, sha256, size_bytes, code, line, reason, at, record_type, first_on, last_on),
     )
 
 

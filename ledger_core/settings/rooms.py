@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class Room(BaseModel):
@@ -39,6 +40,19 @@ class IngestSettings(Room):
 
     provider_account: str = "default"
     """The account at a provider that a landing belongs to when `--account` does not say."""
+    time_zones: dict[str, str] = Field(default_factory=dict)
+    """By source: the zone of reports that have their times in no column of UTC, as chosen at the provider. Default: the
+    source's own."""
+
+    @field_validator("time_zones")
+    @classmethod
+    def _check_zones(cls, zones: dict[str, str]) -> dict[str, str]:
+        for source, zone in zones.items():
+            try:
+                ZoneInfo(zone)
+            except (ValueError, ZoneInfoNotFoundError, OSError) as error:
+                raise ValueError(f"{source}: no time zone {zone!r}; use a name such as America/New_York") from error
+        return zones
 
 
 class ReconciliationSettings(Room):

@@ -223,10 +223,10 @@ cross join entries
 cross join accounts
 """
 
-# A file that a newer version replaced is history: its rows are not read.
+# All of them: which days of a file a newer one replaces is for the run to tell, and that one may be replaced as well.
 _FILES = """
 select file.file_id, file.source, file.account, file.sha256, file.last_on
 from raw.current_files as file
-where file.book = :book and file.is_current
+where file.book = :book
 order by file.source, file.account, file.sha256
 """

@@ -42,7 +42,7 @@ later as (
 current_files as (
     select files.file_id
     from raw.current_files as files
-    where files.book = :book and files.is_current
+    where files.book = :book
 ),
 
 seen_files as (

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 FACES = (
     "ledger.heads", "ledger.posted_entries", "ledger.posted_postings", "ledger.posted_account_versions",
     "ledger.posted_balances", "raw.current_files", "raw.canonical_events", "raw.bank_claims", "raw.control_totals",
-    "raw.quarantine", "recon.runs", "recon.breaks",
+    "raw.quarantine", "raw.file_replacements", "raw.payout_signs", "raw.refused_files", "recon.runs", "recon.breaks",
 )  # fmt: skip
 
 

@@ -35,7 +35,17 @@ OWNERS = {
 }
 FACES = {
     "ledger": {"heads", "posted_entries", "posted_postings", "posted_account_versions", "posted_balances"},
-    "raw": {"current_files", "sources", "canonical_events", "bank_claims", "control_totals", "quarantine"},
+    "raw": {
+        "current_files",
+        "sources",
+        "canonical_events",
+        "bank_claims",
+        "control_totals",
+        "quarantine",
+        "file_replacements",
+        "payout_signs",
+        "refused_files",
+    },
     "recon": {"runs", "breaks"},
 }
 PINS = {"recon.pins", "recon.pin_files"}

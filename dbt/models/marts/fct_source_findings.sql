@@ -172,6 +172,8 @@ final as (
     union all
     select * from {{ ref('int_bank_findings') }}
     union all
+    select * from {{ ref('int_landing_findings') }}
+    union all
     select * from report_gaps
     union all
     select * from unreported

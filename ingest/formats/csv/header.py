@@ -79,7 +79,7 @@ def _refuse_shapes(names: Sequence[str], contract: Contract, *, name: str) -> No
             f"the header names {', '.join(twice)} twice.",
             file=name,
             line=1,
-            remedy="Fetch the report again with each column once.",
+            remedy="Have the provider make the report with each column once; nobody can tell which of the two counts.",
         )
     if len(names) == 1 and contract.delimiter not in names[0]:
         for delimiter, called in ((",", "commas"), (";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
@@ -101,12 +101,19 @@ def _refuse_amounts_without_side(record_type: RecordType, places: Mapping[str, i
                 f"the header lacks {beside}, without which nobody can tell the side of {there}.",
                 file=name,
                 line=1,
-                remedy="Run the report again with both columns.",
+                remedy=f"Have the provider make the report with {there} and {beside}.",
             )
 
 
 def _record_type(names: Sequence[str], contract: Contract, *, name: str) -> RecordType:
     present = set(names)
+    # A report without its times in UTC is the same report: its own times stand in.
+    present |= {
+        column.stands_for
+        for each in contract.record_types
+        for column in each.columns
+        if column.stands_for and column.name in present
+    }
     ranked = sorted(
         contract.record_types, key=lambda each: (-len(present & set(each.mandatory)), -len(present & set(each.by_name)))
     )
@@ -126,7 +133,17 @@ def _record_type(names: Sequence[str], contract: Contract, *, name: str) -> Reco
         f"the header lacks {', '.join(missing)}, which {best.reports[0]} must have.",
         file=name,
         line=1,
-        remedy="Run the report again with these columns.",
+        remedy=_remedy(best, missing),
+    )
+
+
+def _remedy(record_type: RecordType, missing: Sequence[str]) -> str:
+    """Say which columns to choose; a time may come without its zone."""
+    others = [record_type.stand_ins[column] for column in missing if column in record_type.stand_ins]
+    instead = f" ({', '.join(others)} will do for a time in UTC)" if others else ""
+    return (
+        f"It looks like {record_type.reports[0]}, made with a choice of columns: have the provider make it with "
+        f"{', '.join(missing)} among them{instead}. If it is another file, land it under its own source."
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,7 @@ import orjson
 
 from ingest.contract.cards import find_cards, may_hold_cards
 from ingest.contract.row_checks import Columns, all_pass, checks_for, first_fault
-from ingest.contract.rows import Batch, ControlTotal, Fault, QuarantinedRow
+from ingest.contract.rows import Batch, ControlTotal, Facts, Fault, QuarantinedRow
 from ingest.contract.vocabulary import MAX_FIELD_CHARS, Contract, Kind, RecordType
 from ingest.formats.csv.header import Header, read_header
 from ingest.formats.csv.records import Chunk, read_chunks
@@ -24,6 +24,9 @@ from ingest.landing.quarantine import put_aside, refuse_too_many
 from ledger_core.errors import InvalidInput
 
 WITHHELD = "[withheld]"
+
+_DATED, _UNSELECTED = "dated", "unselected"
+"""Whose first and last time is noted: of every row, and of the rows that no other axis selects."""
 
 
 class CsvReader:
@@ -40,7 +43,7 @@ class CsvReader:
                 "the file has no header.", file=name, line=1, remedy="Fetch it again: even a quiet day has one."
             )
         self._header: Header = read_header(first.rows[0], contract, name=name)
-        self._first = Chunk(
+        self._opening = Chunk(
             first_line=first.line_of(1),
             records=first.records[1:],
             rows=first.rows[1:],
@@ -52,8 +55,11 @@ class CsvReader:
         self._stored_places = [self._header.places[column.name] for column in self._header.stored]
         self._extra_places = [self._header.names.index(column) for column in self._header.extra]
         self._columns = (*(column.name for column in self._header.stored), "extra")
-        self._dated = self._stored_places.index(self._header.places[self.record_type.dated_by])
-        self._moments: list[str] = []
+        self._dated = self._present(self.record_type.dated_by)
+        self._selected = [name for name in self.record_type.selected_by if name in self._header.places][:1]
+        self._first: dict[str, str] = {}
+        self._last: dict[str, str] = {}
+        self.zone: str | None = None
         self.warnings: list[str] = list(self._header.warnings)
         self.quarantined: list[QuarantinedRow] = []
         self.control_totals: list[ControlTotal] = []
@@ -63,19 +69,37 @@ class CsvReader:
 
     @property
     def first_on(self) -> date | None:
-        return self._day(min(self._moments), fold=0) if self._moments else None
+        return self._day(self._first[_DATED], fold=0) if _DATED in self._first else None
 
     @property
     def last_on(self) -> date | None:
-        return self._day(max(self._moments), fold=1) if self._moments else None
+        return self._day(self._last[_DATED], fold=1) if _DATED in self._last else None
+
+    @property
+    def facts(self) -> Facts:
+        kinds = {_DATED: self._dated, _UNSELECTED: self._dated, **{name: name for name in self._selected}}
+        first = {key: self._instant(kinds[key], written, fold=0) for key, written in self._first.items()}
+        last = {key: self._instant(kinds[key], written, fold=1) for key, written in self._last.items()}
+        axis = [key for key in first if key != _DATED] or list(first)
+        return Facts(
+            document_at=max(last.values(), default=None),
+            selected_from=min((first[key].date() for key in axis), default=None),
+            selected_to=max((last[key].date() for key in axis), default=None),
+            time_zone=self._zone_of(self._local or self._dated),
+            time_zone_said_by=self._zone_said_by(),
+        )
 
     def batches(self) -> Iterator[Batch]:
         """Yield the rows in the order of the file. Raises `InvalidInput` where its structure is lost."""
-        yield from self._batch(self._first)
+        yield from self._batch(self._opening)
         for chunk in self._chunks:
             yield from self._batch(chunk)
         if self.read == 0:
             self.warnings.append("the report has no rows.")
+        if self._local is not None:
+            zone, said_by = self._zone_of(self._local), "the setting of this source" if self.zone else "the default"
+            wanted = self.record_type.by_name[self._local].stands_for
+            self.warnings.append(f"no column {wanted}: the times of {self._local} are read as {zone} ({said_by}).")
 
     def _batch(self, chunk: Chunk) -> Iterator[Batch]:
         ordinals: Sequence[int]
@@ -92,19 +116,59 @@ class CsvReader:
             return
         self.accepted += len(ordinals)
         stored = self._store(columns)
-        if moments := [*self._moments, *(row[self._dated] for row in stored if row[self._dated])]:
-            self._moments = [min(moments), max(moments)]
+        self._note_moments(columns)
         yield Batch(table=self.record_type.table, columns=self._columns, ordinals=ordinals, rows=stored)
 
+    def _present(self, column: str) -> str:
+        """Return `column`, or what stands in for it in this file."""
+        return column if column in self._header.places else self.record_type.stand_ins.get(column, column)
+
+    def _note_moments(self, columns: Columns) -> None:
+        """Widen what is known of the first and last times: of all rows, and of those that another axis selects."""
+        places = self._header.places
+        dated = columns[places[self._dated]]
+        self._widen(_DATED, dated)
+        for name in self._selected:
+            chosen = columns[places[name]]
+            self._widen(name, chosen)
+            if "" in chosen:
+                self._widen(_UNSELECTED, [day for day, other in zip(dated, chosen, strict=True) if not other])
+
+    def _widen(self, key: str, values: Sequence[str]) -> None:
+        filled = [value for value in values if value] if "" in values else values
+        if filled:
+            self._first[key] = min(self._first.get(key, filled[0]), min(filled))
+            self._last[key] = max(self._last.get(key, ""), max(filled))
+
     def _day(self, written: str, *, fold: int) -> date:
-        """Return the day of a value of the column that dates rows, in UTC when it is a time in the contract's zone.
+        """Return the day of a value of the column that dates rows, in UTC when it is a time in a zone."""
+        return self._instant(self._dated, written, fold=fold).date()
+
+    def _instant(self, column: str, written: str, *, fold: int) -> datetime:
+        """Return the instant of a value of `column`; of a date its midnight in UTC.
 
         `fold` takes the later of two instants of one name, as an autumn's night has them.
         """
-        if self.record_type.by_name[self.record_type.dated_by].kind is not Kind.TIMESTAMP:
-            return date.fromisoformat(written[:10])
-        local = datetime.fromisoformat(written).replace(tzinfo=ZoneInfo(self._contract.time_zone), fold=fold)
-        return local.astimezone(UTC).date()
+        if self.record_type.by_name[column].kind is not Kind.TIMESTAMP:
+            return datetime.combine(date.fromisoformat(written[:10]), time(), UTC)
+        local = datetime.fromisoformat(written).replace(tzinfo=ZoneInfo(self._zone_of(column)), fold=fold)
+        return local.astimezone(UTC)
+
+    def _zone_of(self, column: str) -> str:
+        """Return the zone of the times in `column`: the contract's, unless they are in the zone of the report."""
+        is_local = self.record_type.by_name[column].stands_for is not None
+        return (self.zone if is_local else None) or self._contract.time_zone
+
+    @property
+    def _local(self) -> str | None:
+        """The first column read here that has its times in the zone of the report."""
+        read = (self._dated, *self._selected)
+        return next((name for name in read if self.record_type.by_name[name].stands_for is not None), None)
+
+    def _zone_said_by(self) -> str:
+        if self._local is None:
+            return "columns" if self.record_type.stand_ins else "contract"
+        return "setting" if self.zone else "contract"
 
     def _plain_columns(self, chunk: Chunk) -> Columns | None:
         """Return the chunk's columns when every record is a row that passes everything, else None."""

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from ingest.contract.cards import find_cards
-from ingest.contract.rows import Batch, ControlTotal, Fault, QuarantinedRow, Value
+from ingest.contract.rows import Batch, ControlTotal, Facts, Fault, QuarantinedRow, Value
 from ingest.formats.xml import Element, finished_elements, forget, root_tag
 from ingest.landing.quarantine import put_aside, refuse_too_many
 from ingest.sources.camt053.contract import LINES, NAMESPACES, STATEMENTS
@@ -67,6 +67,8 @@ class StatementReader:
 
     record_type = STATEMENTS
     counted_table = LINES.table
+    zone: str | None = None
+    facts = Facts()
 
     def __init__(self, stream: BinaryIO, *, name: str) -> None:
         self._stream = stream

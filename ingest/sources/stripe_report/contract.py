@@ -14,9 +14,11 @@ from ingest.contract.vocabulary import (
     Contract,
     Difference,
     Kind,
+    PayoutRows,
     Purpose,
     RecordType,
     Scale,
+    SettledRows,
     Sign,
     SourceKind,
 )
@@ -41,17 +43,24 @@ PAYOUT_RECONCILIATION = RecordType(
     table="raw.stripe_report_payout_reconciliation",
     reports=("payout_reconciliation.itemized.5", "payout_reconciliation.itemized.7"),
     dated_by="created_utc",
+    # Stripe puts an item into the report of the day on which its payout takes effect.
+    selected_by=("automatic_payout_effective_at_utc", "automatic_payout_effective_at"),
+    identified_by="balance_transaction_id",
+    sliced_by=("currency", "reporting_category", "automatic_payout_id"),
+    settled_rows=SettledRows(payout_id="automatic_payout_id", type="reporting_category", net="net"),
     identity=Difference(total="net", minuend="gross", subtrahend="fee"),
     columns=(
         # Empty while the item waits for its payout, and for ever when payouts are not automatic.
         Column(name="automatic_payout_id", kind=Kind.ID, mandatory=True),
         Column(name="automatic_payout_effective_at_utc", kind=Kind.TIMESTAMP),
-        Column(name="automatic_payout_effective_at", kind=Kind.TIMESTAMP),
+        Column(
+            name="automatic_payout_effective_at", kind=Kind.TIMESTAMP, stands_for="automatic_payout_effective_at_utc"
+        ),
         Column(name="balance_transaction_id", kind=Kind.ID, mandatory=True, required=True),
         Column(name="created_utc", kind=Kind.TIMESTAMP, mandatory=True, required=True),
-        Column(name="created", kind=Kind.TIMESTAMP),
+        Column(name="created", kind=Kind.TIMESTAMP, stands_for="created_utc"),
         Column(name="available_on_utc", kind=Kind.TIMESTAMP),
-        Column(name="available_on", kind=Kind.TIMESTAMP),
+        Column(name="available_on", kind=Kind.TIMESTAMP, stands_for="available_on_utc"),
         *_GROSS_FEE_NET,
         # Fees of the month have no source.
         Column(name="source_id", kind=Kind.ID),
@@ -70,7 +79,7 @@ PAYOUT_RECONCILIATION = RecordType(
         Column(name="charge_id", kind=Kind.ID),
         Column(name="payment_intent_id", kind=Kind.ID),
         Column(name="charge_created_utc", kind=Kind.TIMESTAMP),
-        Column(name="charge_created", kind=Kind.TIMESTAMP),
+        Column(name="charge_created", kind=Kind.TIMESTAMP, stands_for="charge_created_utc"),
         Column(name="invoice_id", kind=Kind.ID),
         Column(name="invoice_number"),
         Column(name="subscription_id", kind=Kind.ID),
@@ -102,11 +111,16 @@ PAYOUTS = RecordType(
     table="raw.stripe_report_payouts",
     reports=("payouts.itemized.3",),
     dated_by="effective_at_utc",
+    identified_by="balance_transaction_id",
+    sliced_by=("currency", "reporting_category"),
+    payout_rows=PayoutRows(
+        payout_id="payout_id", type="reporting_category", value="payout", gross="gross", fee="fee", net="net"
+    ),
     identity=Difference(total="net", minuend="gross", subtrahend="fee"),
     columns=(
         Column(name="payout_id", kind=Kind.ID, mandatory=True, required=True),
         Column(name="effective_at_utc", kind=Kind.TIMESTAMP, mandatory=True, required=True),
-        Column(name="effective_at", kind=Kind.TIMESTAMP),
+        Column(name="effective_at", kind=Kind.TIMESTAMP, stands_for="effective_at_utc"),
         *_GROSS_FEE_NET,
         Column(name="balance_transaction_id", kind=Kind.ID, mandatory=True, required=True),
         Column(name="description", free_text=True),
@@ -119,7 +133,9 @@ PAYOUTS = RecordType(
     ),
 )
 
-# Stripe's `reporting_category`: the one to classify on, because it splits the type `adjustment`.
+# Stripe's `reporting_category`: the one to classify on, because it splits the type `adjustment`. Source: the values of
+# the parameter `reporting_category` of a report run in Stripe's published OpenAPI description, and those that its
+# reports write besides (minimum balances, `stripe_fee`).
 EVENTS = {
     "advance": "financing",
     "advance_funding": "financing",
@@ -134,8 +150,13 @@ EVENTS = {
     "dispute": "dispute",
     "dispute_reversal": "dispute_reversal",
     "fee": "fee",
+    "financing_paydown": "financing",
+    "financing_paydown_reversal": "financing",
+    "financing_payout": "financing",
+    "financing_payout_reversal": "financing",
     "issuing_authorization_hold": "issuing_hold",
     "issuing_authorization_release": "issuing_release",
+    "issuing_dispute": "issuing_dispute",
     "issuing_transaction": "issuing_transaction",
     "network_cost": "fee",
     "other_adjustment": "adjustment",

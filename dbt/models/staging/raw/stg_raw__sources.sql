@@ -9,5 +9,7 @@ select
     sources.time_zone,
     sources.currency_case,
     sources.credit_word,
-    sources.debit_word
+    sources.debit_word,
+    sources.identified_by,
+    sources.dated_by
 from {{ source('raw', 'sources') }} as sources

@@ -1,4 +1,4 @@
--- One row per row of an itemised payout reconciliation report inside the pin and the cut.
+-- One row per row of an itemised payout reconciliation report inside the pin and the cut, on a day that no newer report replaces.
 with files as (
 
     select * from {{ ref('stg_raw__files') }}
@@ -23,7 +23,7 @@ final as (
     select
         ---------- place
         files.file_no::bigint * 4294967296 + rows.ordinal as raw_row_id,
-        files.received_at,
+        files.document_at,
         rows.row_sha256,
 
         ---------- ids
@@ -56,7 +56,7 @@ final as (
         {{ minor_signed('rows.net') }} as net_minor,
 
         ---------- dates
-        {{ declared_day('rows.created_utc', 'stripe_report', 'payout_reconciliation') }} as booked_on
+        ({{ instant_or_local('rows.created_utc', 'rows.created', 'stripe_report', 'payout_reconciliation') }} at time zone 'UTC')::date as booked_on
     from {{ source('raw', 'stripe_report_payout_reconciliation') }} as rows
     inner join files
         on rows.file_id = files.file_id
@@ -64,7 +64,17 @@ final as (
         on {{ declared_currency('rows.currency') }} = units.code
     left join events
         on rows.reporting_category = events.type
-    where {{ declared_instant('rows.created_utc', 'stripe_report', 'payout_reconciliation') }} < {{ pinned_until() }}
+    where {{ instant_or_local('rows.created_utc', 'rows.created', 'stripe_report', 'payout_reconciliation') }} < {{ pinned_until() }}
+        -- The days of a report are those of the payouts, or of the item where it waits for one.
+        and (files.replaced_days is null or not (
+            coalesce(
+                {{ instant_or_local(
+                    "nullif(rows.automatic_payout_effective_at_utc, '')", "nullif(rows.automatic_payout_effective_at, '')",
+                    'stripe_report', 'payout_reconciliation'
+                ) }},
+                {{ instant_or_local('rows.created_utc', 'rows.created', 'stripe_report', 'payout_reconciliation') }}
+            ) at time zone 'UTC'
+        )::date <@ files.replaced_days)
 
 )
 

@@ -1,5 +1,6 @@
--- One row per row of an itemised payouts report inside the pin and the cut. A payout is positive here: a report that writes
--- all of its payouts as what they take from the balance, below zero, is turned round as a whole.
+-- One row per row of an itemised payouts report inside the pin and the cut, on a day that no newer report replaces. A payout is
+-- positive here and a collection, which takes money from the bank, negative: a report that writes what its payouts do to the
+-- balance is turned round as a whole. A payout's fee stays with the provider: the bank sees the smaller of gross and net.
 with files as (
 
     select * from {{ ref('stg_raw__files') }}
@@ -9,6 +10,12 @@ with files as (
 
 units as (
 {{ declared_units('stripe_report', 'payouts', sign='signed') }}
+
+),
+
+signs as (
+
+    select * from {{ ref('stg_raw__payout_signs') }}
 
 ),
 
@@ -24,7 +31,7 @@ typed as (
     select
         ---------- place
         files.file_no::bigint * 4294967296 + rows.ordinal as raw_row_id,
-        files.received_at,
+        files.document_at,
         rows.row_sha256,
 
         ---------- ids
@@ -41,19 +48,25 @@ typed as (
 
         ---------- amounts
         {{ declared_currency('rows.currency') }} as currency,
-        {{ minor_signed('rows.net') }} as net_minor,
+        coalesce(signs.payouts_sign, 1) * {{ minor_signed('rows.gross') }} as gross_minor,
+        coalesce(signs.payouts_sign, 1) * {{ minor_signed('rows.net') }} as net_minor,
 
         ---------- dates
-        {{ declared_day('rows.effective_at_utc', 'stripe_report', 'payouts') }} as booked_on,
+        ({{ instant_or_local('rows.effective_at_utc', 'rows.effective_at', 'stripe_report', 'payouts') }} at time zone 'UTC')::date as booked_on,
         left(rows.payout_expected_arrival_date, 10)::date as expected_on
     from {{ source('raw', 'stripe_report_payouts') }} as rows
     inner join files
         on rows.file_id = files.file_id
+    left join signs
+        on files.file_no = signs.file_no
     left join units
         on {{ declared_currency('rows.currency') }} = units.code
     left join events
         on rows.reporting_category = events.type
-    where {{ declared_instant('rows.effective_at_utc', 'stripe_report', 'payouts') }} < {{ pinned_until() }}
+    where {{ instant_or_local('rows.effective_at_utc', 'rows.effective_at', 'stripe_report', 'payouts') }} < {{ pinned_until() }}
+        and (files.replaced_days is null or not (
+            {{ instant_or_local('rows.effective_at_utc', 'rows.effective_at', 'stripe_report', 'payouts') }} at time zone 'UTC'
+        )::date <@ files.replaced_days)
 
 ),
 
@@ -61,7 +74,7 @@ final as (
 
     select
         typed.raw_row_id,
-        typed.received_at,
+        typed.document_at,
         typed.row_sha256,
         typed.provider,
         typed.account,
@@ -72,14 +85,11 @@ final as (
         typed.payout_status,
         typed.payout_type,
         typed.currency,
-        case
-            when bool_and(typed.net_minor <= 0) filter (where typed.event = 'payout') over report then -typed.net_minor
-            else typed.net_minor
-        end as net_minor,
+        case when abs(typed.gross_minor) > abs(typed.net_minor) then typed.gross_minor else typed.net_minor end as net_minor,
+        case when abs(typed.gross_minor) > abs(typed.net_minor) then typed.net_minor else typed.gross_minor end as bank_minor,
         typed.booked_on,
         typed.expected_on
     from typed
-    window report as (partition by typed.raw_row_id / 4294967296)
 
 )
 

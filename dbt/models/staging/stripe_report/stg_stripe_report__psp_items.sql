@@ -17,7 +17,7 @@ final as (
 
     select
         itemised.raw_row_id,
-        itemised.received_at,
+        itemised.document_at,
         itemised.row_sha256,
         itemised.provider,
         itemised.account,
@@ -31,10 +31,9 @@ final as (
         itemised.event,
         itemised.payment_method,
         itemised.currency,
-        -- A payout takes money out of the balance whatever sign a report gives it.
-        case when itemised.event = 'payout' then -abs(itemised.net_minor) else itemised.gross_minor end as gross_minor,
+        case when itemised.event = 'payout' then itemised.net_minor else itemised.gross_minor end as gross_minor,
         case when itemised.event = 'payout' then 0::numeric else itemised.fee_minor end as fee_minor,
-        case when itemised.event = 'payout' then -abs(itemised.net_minor) else itemised.net_minor end as net_minor,
+        itemised.net_minor,
         itemised.booked_on
     from itemised
 
@@ -42,7 +41,7 @@ final as (
 
     select
         payouts.raw_row_id,
-        payouts.received_at,
+        payouts.document_at,
         payouts.row_sha256,
         payouts.provider,
         payouts.account,
@@ -51,7 +50,8 @@ final as (
         null::text as charge_id,
         null::text as payment_intent_id,
         null::text as merchant_reference,
-        payouts.payout_id,
+        -- Which payout pays out again what came back of a failed one is for the itemised report to say.
+        case when payouts.event = 'payout' then payouts.payout_id end as payout_id,
         payouts.provider_type,
         payouts.event,
         null::text as payment_method,

@@ -1,7 +1,7 @@
 -- One row per payout of an itemised payouts report.
 select
     payouts.raw_row_id,
-    payouts.received_at,
+    payouts.document_at,
     payouts.row_sha256,
     payouts.provider,
     payouts.account,
@@ -11,6 +11,7 @@ select
     payouts.payout_type,
     payouts.currency,
     payouts.net_minor,
+    payouts.bank_minor,
     payouts.booked_on,
     payouts.expected_on,
     -- A payout that failed or was called back is not awaited at the bank.
