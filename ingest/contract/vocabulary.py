@@ -97,11 +97,16 @@ class Column:
     opposite: str | None = None
     """`debit_credit_columns`: of a debit, the column of the credit beside it. `required` asks for one of the two."""
     free_text: bool = False
-    """People write here, so card numbers are looked for here."""
+    """People write here whatever its kind, so card numbers are looked for here as in every text."""
     personal: bool = False
     """Names a person: stays in the encrypted bytes alone."""
     stands_for: str | None = None
     """The column in the contract's zone that this one, in the zone of the report, may stand in for."""
+
+    @property
+    def is_free_text(self) -> bool:
+        """Whether a card number may stand here: in whatever is no id, amount, currency or date."""
+        return self.free_text or self.kind is Kind.TEXT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,8 +232,8 @@ class Contract:
     """Which bank lines are this provider's."""
     kept_columns: str | None = None
     """Columns outside the list that are expected: kept in `extra` without a warning."""
-    free_text_columns: str | None = None
-    """Names of columns outside the list whose text is searched for card numbers."""
+    reference_columns: str | None = None
+    """Names of columns outside the list that hold references: the only ones that are not searched for card numbers."""
     personal_columns: str | None = None
     """Names of columns outside the list that are not stored."""
 
@@ -265,7 +270,7 @@ class Contract:
 
     def is_free_text(self, column: str) -> bool:
         """Tell whether a column outside the list is searched for card numbers."""
-        return _matches(self.free_text_columns, column)
+        return not _matches(self.reference_columns, column)
 
     def is_personal(self, column: str) -> bool:
         """Tell whether a column outside the list names a person."""

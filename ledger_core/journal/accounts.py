@@ -34,6 +34,8 @@ _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(:[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _OVERDRAFT = re.compile(r"allowed|forbidden|[1-9][0-9]{0,17}")
 _BOOK = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _YAML_REMEDY = "Check this line and the one before it: indent with spaces, close quotes and brackets."
+_TEXT_TAGS = frozenset({"tag:yaml.org,2002:str", "tag:yaml.org,2002:int"})
+"""What may be taken as it is written: text, and digits, as codes and limits are."""
 _ACCOUNT_KEYS = frozenset({"code", "type", "currency", "normal_balance", "overdraft", "metadata"})
 
 
@@ -194,7 +196,7 @@ def parse_chart(text: str, *, file: str) -> Chart:
     if "book" in members:
         node = members["book"][1]
         try:
-            book = check_book_name(_plain(node))
+            book = check_book_name(_plain(node, "/book", file))
         except CounterfoilError as error:
             raise error.located(file=file, line=node.start_mark.line + 1) from None
     listed = members.get("accounts", (root, None))[1]
@@ -251,7 +253,9 @@ def _accounts(listed: Any, file: str) -> Iterator[AccountDraft]:
         for key in ("code", "type", "currency"):
             if key not in members:
                 raise _at(node, file, f"an account needs `{key}`.", pointer, "Add it.")
-        values: dict[str, object] = {key: _plain(value) for key, (_, value) in members.items() if key != "metadata"}
+        values: dict[str, object] = {
+            key: _plain(value, f"{pointer}/{key}", file) for key, (_, value) in members.items() if key != "metadata"
+        }
         if "metadata" in members:
             values["metadata"] = _metadata(members["metadata"][1], f"{pointer}/metadata", file)
         try:
@@ -300,9 +304,16 @@ def _members(node: Any, pointer: str, file: str) -> Iterator[tuple[str, tuple[An
         yield key, (key_node, value_node)
 
 
-def _plain(node: Any) -> object:
-    """Return a scalar's own text, so that `overdraft: 5000` and `"5000"` mean the same; None otherwise."""
-    return node.value if isinstance(node, yaml.ScalarNode) else None
+def _plain(node: Any, pointer: str, file: str) -> object:
+    """Return a scalar's own text, so that `overdraft: 5000` and `"5000"` mean the same.
+
+    What YAML reads as nothing, as yes or no or as another value of its own was not meant as the text that it is.
+    """
+    if node.tag not in _TEXT_TAGS:
+        kind, name = node.tag.rpartition(":")[2], pointer.rpartition("/")[2]
+        said = "nothing" if kind == "null" else f"{kind} in YAML"
+        raise _at(node, file, f"{name} is {said}.", pointer, f"Write the value of `{name}` as text, in quotes.")
+    return node.value
 
 
 def _at(node: Any, file: str, message: str, pointer: str, remedy: str) -> InvalidInput:

@@ -87,7 +87,11 @@ def _unknown_categories(database_url: str) -> int:
 def test_rows_of_a_file_that_a_newer_version_replaced_are_not_judged(stripe_days: Engine, database_url: str) -> None:
     with stripe_days.begin() as connection:
         wrong = _land_items(connection, LAST, rows=1, fee="0.30", net="9.00")
-        _land_file(connection, "stripe_report", "corrected", 0, supersedes=wrong)
+        corrected = _land_file(connection, "stripe_report", "corrected", 0)
+        connection.execute(
+            text("insert into raw.file_replacements values (:older, :newer, :day, :day)"),
+            {"older": wrong, "newer": corrected, "day": LAST},
+        )
     outcomes = validate(stripe_report.suite(), Scope(book="main", first=LAST, last=LAST), database_url)
     assert [outcome.expectation.name for outcome in outcomes if not outcome.passed] == []
 
@@ -174,17 +178,15 @@ def test_an_expectation_that_cannot_be_evaluated_has_not_passed_and_says_why(dat
     ]
 
 
-def _land_file(
-    connection: object, source: str, name: str, rows: int, *, supersedes: uuid.UUID | None = None
-) -> uuid.UUID:
+def _land_file(connection: object, source: str, name: str, rows: int) -> uuid.UUID:
     file_id = uuid.uuid4()
     connection.execute(  # type: ignore[attr-defined]
         text(
             "insert into raw.files (file_id, book, source, provider, account, name, sha256, stored_sha256, bytes,"
             " object_name, received_at, record_type, parser_version, status, rows_read, rows_accepted,"
-            " rows_quarantined, supersedes)"
+            " rows_quarantined, first_on, last_on)"
             " values (:id, 'main', :source, 'stripe', 'default', :name, :sha, :sha, 1, :name, :at, 'x', 1, 'landed',"
-            " :rows, :rows, 0, :supersedes)"
+            " :rows, :rows, 0, :day, :day)"
         ),
         {
             "id": file_id,
@@ -193,7 +195,7 @@ def _land_file(
             "sha": file_id.hex * 2,
             "at": datetime(2026, 11, 1, tzinfo=UTC),
             "rows": rows,
-            "supersedes": supersedes,
+            "day": LAST,
         },
     )
     return file_id

@@ -6,7 +6,6 @@ import uuid
 
 import pytest
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import IntegrityError
 
 from ledger_core.base.engine import make_engine
 
@@ -30,27 +29,26 @@ def test_every_role_reads_every_face(database_url: str, role: str) -> None:
         engine.dispose()
 
 
-def test_of_a_file_and_its_newer_version_only_the_newer_one_is_current(engine: Engine) -> None:
+def test_a_file_counts_for_the_days_that_nothing_replaces(engine: Engine) -> None:
     with engine.begin() as connection:
-        old = land(connection, "report.csv")
-        new = land(connection, "report, corrected.csv", supersedes=old)
-        other = land(connection, "other.csv")
+        old, new, half, other = (land(connection, name) for name in ("old.csv", "new.csv", "half.csv", "other.csv"))
+        for older, newer, last in ((old, new, 9), (half, new, 3), (half, other, 5)):
+            connection.execute(
+                text("insert into raw.file_replacements values (:older, :newer, '2026-10-01', cast(:last as date))"),
+                {"older": older, "newer": newer, "last": f"2026-10-0{last}"},
+            )
         rows = connection.execute(
-            text("select file_id, is_current, superseded_by, superseded_by_name from raw.current_files")
+            text(
+                "select file_id, is_current, counting_days::text, cardinality(replaced_by), superseded_by is not null"
+                " from raw.current_files"
+            )
         )
         assert {tuple(row) for row in rows} == {
-            (old, False, new, "report, corrected.csv"),
-            (new, True, None, None),
-            (other, True, None, None),
+            (old, False, "{}", 1, True),
+            (half, True, "{[2026-10-06,2026-10-10)}", 2, True),
+            (new, True, "{[2026-10-01,2026-10-10)}", 0, False),
+            (other, True, "{[2026-10-01,2026-10-10)}", 0, False),
         }
-
-
-def test_a_file_has_one_newer_version_at_most(engine: Engine) -> None:
-    with engine.connect() as connection:
-        old = land(connection, "report.csv")
-        land(connection, "first.csv", supersedes=old)
-        with pytest.raises(IntegrityError, match="files_supersedes"):
-            land(connection, "second.csv", supersedes=old)
 
 
 def test_a_head_and_a_balance_say_what_the_ledgers_own_rows_say(engine: Engine) -> None:
@@ -74,15 +72,15 @@ def test_a_head_and_a_balance_say_what_the_ledgers_own_rows_say(engine: Engine) 
     assert (balance.debits, balance.credits, balance.currency, balance.signed_size) == (7, 5, "EUR", 2)
 
 
-def land(connection: Connection, name: str, *, supersedes: uuid.UUID | None = None) -> uuid.UUID:
+def land(connection: Connection, name: str) -> uuid.UUID:
     file_id = uuid.uuid4()
     connection.execute(
         text(
             "insert into raw.files (file_id, book, source, provider, account, name, sha256, stored_sha256, bytes,"
-            " object_name, received_at, record_type, parser_version, status, supersedes, rows_read, rows_accepted,"
-            " rows_quarantined) values (:id, 'main', 'stripe_report', 'stripe', 'default', :name, :sha, :sha, 1, :name,"
-            " now(), 'payouts', 1, 'landed', :supersedes, 0, 0, 0)"
+            " object_name, received_at, record_type, first_on, last_on, parser_version, status, rows_read,"
+            " rows_accepted, rows_quarantined) values (:id, 'main', 'stripe_report', 'stripe', 'default', :name, :sha,"
+            " :sha, 1, :name, now(), 'payouts', '2026-10-01', '2026-10-09', 1, 'landed', 0, 0, 0)"
         ),
-        {"id": file_id, "name": name, "sha": file_id.hex * 2, "supersedes": supersedes},
+        {"id": file_id, "name": name, "sha": file_id.hex * 2},
     )
     return file_id

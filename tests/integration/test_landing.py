@@ -139,18 +139,22 @@ def test_the_same_bytes_of_another_account_are_another_file(landing, tmp_path):
     assert first.file_id != second.file_id
 
 
-def test_the_same_name_with_other_bytes_supersedes(landing, tmp_path):
+def test_a_newer_version_replaces_the_days_of_both_whatever_it_is_called(landing, tmp_path):
     [old] = _land(landing, _report(tmp_path / "r.csv", rows=3))
-    [new] = _land(landing, _report(tmp_path / "r.csv", rows=4))
-    assert (new.status, new.supersedes) == ("landed", old.file_id)
+    [new] = _land(landing, _report(tmp_path / "other.csv", rows=4))
+    assert (new.status, new.supersedes) == ("landed", (old.file_id,))
     [again] = _land(landing, _report(tmp_path / "r.csv", rows=3))
-    assert "A newer version of that file has landed since" in again.warnings[1]
+    assert "A newer file replaces days of it or all: other.csv" in again.warnings[1]
 
 
-def test_the_same_name_over_other_days_is_no_new_version(landing, tmp_path):
+def test_the_same_name_over_other_days_or_with_other_rows_is_no_new_version(landing, tmp_path):
     _land(landing, _report(tmp_path / "r.csv", day="2026-10-01"))
-    [next_day] = _land(landing, _report(tmp_path / "r.csv", day="2026-10-02"))
-    assert (next_day.status, next_day.supersedes) == ("landed", None)
+    for path in (
+        _report(tmp_path / "r.csv", day="2026-10-02", start=10),
+        _report(tmp_path / "r.csv", day="2026-10-01", start=20),
+    ):
+        [other] = _land(landing, path)
+        assert (other.status, other.supersedes, other.superseded_by) == ("landed", (), None)
 
 
 def test_rows_put_aside_are_named_by_line_and_reason_again_and_again(landing, tmp_path):

@@ -54,7 +54,7 @@ def read_header(fields: Sequence[str] | csv.Error, contract: Contract, *, name: 
         free_text=tuple(
             place
             for place, column in enumerate(names)
-            if (by_name[column].free_text if column in by_name else contract.is_free_text(column))
+            if (by_name[column].is_free_text if column in by_name else contract.is_free_text(column))
         ),
         personal=tuple(
             place

@@ -64,7 +64,7 @@ PAYOUT_RECONCILIATION = RecordType(
         *_GROSS_FEE_NET,
         # Fees of the month have no source.
         Column(name="source_id", kind=Kind.ID),
-        Column(name="description", free_text=True),
+        Column(name="description"),
         Column(name="customer_facing_amount", kind=Kind.AMOUNT, currency="customer_facing_currency"),
         Column(name="customer_facing_currency", kind=Kind.CURRENCY),
         Column(name="regulatory_tag"),
@@ -81,7 +81,7 @@ PAYOUT_RECONCILIATION = RecordType(
         Column(name="charge_created_utc", kind=Kind.TIMESTAMP),
         Column(name="charge_created", kind=Kind.TIMESTAMP, stands_for="charge_created_utc"),
         Column(name="invoice_id", kind=Kind.ID),
-        Column(name="invoice_number"),
+        Column(name="invoice_number", kind=Kind.ID),
         Column(name="subscription_id", kind=Kind.ID),
         Column(name="order_id", kind=Kind.ID),
         Column(name="payment_method_type"),
@@ -89,18 +89,18 @@ PAYOUT_RECONCILIATION = RecordType(
         Column(name="card_brand"),
         Column(name="card_funding"),
         Column(name="card_country"),
-        Column(name="statement_descriptor", free_text=True),
+        Column(name="statement_descriptor"),
         Column(name="dispute_reason"),
         Column(name="connected_account_id", kind=Kind.ID),
         Column(name="connected_account_name"),
         Column(name="connected_account_country"),
         Column(name="connected_account_direct_charge_id", kind=Kind.ID),
         Column(name="destination_payment_id", kind=Kind.ID),
-        Column(name="trace_id"),
+        Column(name="trace_id", kind=Kind.ID),
         Column(name="trace_id_status"),
         # Added by .7.
-        Column(name="payout_reference_token"),
-        Column(name="payout_statement_descriptor", free_text=True),
+        Column(name="payout_reference_token", kind=Kind.ID),
+        Column(name="payout_statement_descriptor"),
         Column(name="fee_net_of_withheld_tax", kind=Kind.AMOUNT, currency="currency"),
         Column(name="withheld_tax", kind=Kind.AMOUNT, currency="currency"),
     ),
@@ -123,12 +123,12 @@ PAYOUTS = RecordType(
         Column(name="effective_at", kind=Kind.TIMESTAMP, stands_for="effective_at_utc"),
         *_GROSS_FEE_NET,
         Column(name="balance_transaction_id", kind=Kind.ID, mandatory=True, required=True),
-        Column(name="description", free_text=True),
+        Column(name="description"),
         Column(name="payout_expected_arrival_date", kind=Kind.DATE, mandatory=True, required=True),
         Column(name="payout_status"),
         Column(name="payout_reversed_at", kind=Kind.TIMESTAMP),
         Column(name="payout_type"),
-        Column(name="payout_description", free_text=True),
+        Column(name="payout_description"),
         Column(name="payout_destination_id", kind=Kind.ID),
     ),
 )
@@ -205,8 +205,8 @@ CONTRACT = Contract(
     events=EVENTS,
     claims=CLAIMS,
     kept_columns=r"^(payment|refund|transfer)_metadata\[.+\]$",
-    # What a company writes under a key of its own is a reference unless the key says that it is prose.
-    free_text_columns=r"(note|comment|memo|description|message|text|instruction)s?\]?$",
+    # By these the items of a company are matched; under any other key of its own it may write what it likes.
+    reference_columns=r"^payment_metadata\[(reference|order_id|order|external_identifier)\]$",
     personal_columns=(
         r"e-?mail|phone|mobile|(customer|first|last|full|family|given|card_?holder|shipping|billing)[ _-]?name|address"
         r"|postal|birth|passport|tax_id|ssn"
