@@ -134,8 +134,8 @@ class _Landing:
         reader: list[Reader] = []
         try:
             with opened(path, name) as (stream, head):
-                refuse_strangers(head, name=name, contract=contract, known=contracts().values())
                 digest = stored_bytes.digest(stream, name=name)
+                refuse_strangers(head, name=name, contract=contract, known=contracts().values())
                 return self._land_stream(stream, name, digest, seen=reader)
         except InvalidInput as error:
             rejection = Rejection(

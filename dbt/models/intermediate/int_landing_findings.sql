@@ -40,12 +40,12 @@ rows_put_aside as (
 ),
 
 -- Whatever a refused file would have said is there once its bytes are read, under whatever source and account, or once a file of
--- its kind covers its days. Of a file whose kind or days nobody could read, its name is all there is to know it by.
+-- its kind covers its days. Of a file whose days nobody could read, its name is all there is to know it by: it may speak of any day.
 refused as (
 
     select refused.*
     from {{ ref('stg_raw__refused_files') }} as refused
-    where coalesce(refused.first_on, refused.rejected_at::date) <= {{ pinned('as_of') }}
+    where (refused.first_on is null or refused.first_on <= {{ pinned('as_of') }})
         and not exists (
             select 1 from files
             where files.content_hmac = refused.content_hmac
