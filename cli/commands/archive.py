@@ -11,8 +11,7 @@ import typer
 from cli.errors import COULD_NOT_RUN, NO
 from cli.output import BookOption, JsonFlag, note, print_json, progress, say
 from cli.runtime import opened
-from ledger_core.errors import ConfigurationError
-from ledger_core.settings import load_settings
+from cli.trust import pinned_trust
 
 
 def register(app: typer.Typer) -> None:
@@ -42,14 +41,30 @@ def export(
 
 def verify(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A segment, a folder of them, or a proof.")],
-    trust: Annotated[Path | None, typer.Option("--trust", help="The pinned trust file.")] = None,
+    trust: Annotated[
+        Path | None, typer.Option("--trust", metavar="FILE", help="The pinned trust file; default the home's.")
+    ] = None,
+    known_checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--known-checkpoint",
+            metavar="NOTE",
+            help="A checkpoint kept from an earlier visit: the log must contain its tree. One of each log.",
+        ),
+    ] = None,
+    since: Annotated[
+        int | None,
+        typer.Option("--since", metavar="SIZE", min=0, help="The segments may begin at this seq instead of 0."),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Verify an export or a proof offline: needs no database, no network and no word of ours."""
     from ledger_core.log.verifier import verify_path
 
+    known = [_note_of(file) for file in known_checkpoint or ()]
+    pinned = pinned_trust(path, trust)
     with progress("verifying", quiet=json) as update:
-        report = verify_path(path, _pinned(trust), progress=update)
+        report = verify_path(path, pinned, progress=update, known_checkpoint=known, since=since)
     if json:
         print_json(report.as_json())
     else:
@@ -74,15 +89,12 @@ def check(json: JsonFlag = False, book: BookOption = None) -> None:
         raise typer.Exit(NO)
 
 
-def _pinned(given: Path | None) -> Path | None:
-    """Return the trust file: the one named, else the home's, else the one beside us; None pins nothing."""
-    if given is not None:
-        if not given.is_file():
-            note(f"counterfoil: there is no trust file {given}.")
-            raise typer.Exit(COULD_NOT_RUN)
-        return given
-    try:
-        candidate = load_settings().home / "trust.json"
-    except ConfigurationError:
-        candidate = Path("trust.json")
-    return candidate if candidate.is_file() else None
+def _note_of(file: Path) -> bytes:
+    from ledger_core.log.note import MAX_NOTE_BYTES
+    from ledger_core.log.reading import read_bounded, why_unread
+
+    data = read_bounded(file, MAX_NOTE_BYTES)
+    if data is None:
+        note(f"counterfoil: the checkpoint {file}: {why_unread(file, MAX_NOTE_BYTES)}.")
+        raise typer.Exit(COULD_NOT_RUN)
+    return data

@@ -10,6 +10,8 @@ import json
 import sys
 from pathlib import Path
 
+from ledger_core.log.note import MAX_NOTE_BYTES
+from ledger_core.log.reading import read_bounded, why_unread
 from ledger_core.log.verifier import verify_path
 
 
@@ -19,18 +21,32 @@ def main(arguments: list[str] | None = None) -> int:
         prog="counterfoil-verify", description="Verify a Counterfoil export or proof, offline."
     )
     parser.add_argument("path", type=Path, help="a segment's folder, a tree of them, a proof bundle or a tlog-proof")
-    parser.add_argument("--trust", type=Path, default=Path("trust.json"), help="the pinned trust file")
-    parser.add_argument("--known-checkpoint", type=Path, help="a checkpoint you kept from an earlier visit")
+    # No default: a trust file that lies where the verifier is started may have come with what is verified.
+    parser.add_argument("--trust", type=Path, help="the pinned trust file, received apart from what is verified")
+    parser.add_argument(
+        "--known-checkpoint",
+        type=Path,
+        action="append",
+        default=[],
+        help="a checkpoint you kept from an earlier visit; one of each log",
+    )
+    parser.add_argument("--since", type=int, metavar="SIZE", help="the segments may begin at this seq instead of 0")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(arguments)
-    try:
-        known = options.known_checkpoint.read_text("utf-8") if options.known_checkpoint else None
-    except (OSError, UnicodeDecodeError) as error:
-        sys.stderr.write(f"{options.known_checkpoint}: cannot be read: {error}\n")
-        return 2
+    known = []
+    for path in options.known_checkpoint:
+        data = read_bounded(path, MAX_NOTE_BYTES)
+        if data is None:
+            sys.stderr.write(f"{path}: {why_unread(path, MAX_NOTE_BYTES)}\n")
+            return 2
+        known.append(data)
     quiet = options.json or not sys.stderr.isatty()
     report = verify_path(
-        options.path, options.trust, progress=None if quiet else _show_progress, known_checkpoint=known
+        options.path,
+        options.trust,
+        progress=None if quiet else _show_progress,
+        known_checkpoint=known,
+        since=options.since,
     )
     if not quiet:
         sys.stderr.write("\r\x1b[K")

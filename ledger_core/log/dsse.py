@@ -13,6 +13,7 @@ from typing import Any
 
 from ledger_core.errors import InvalidInput
 from ledger_core.log.note import PublicKey, decode_base64, encode_base64
+from ledger_core.log.reading import load_json
 
 SEGMENT_TYPE = "application/vnd.counterfoil.segment.v1+json"
 PROOF_TYPE = "application/vnd.counterfoil.proof.v1+json"
@@ -21,6 +22,8 @@ REPORT_TYPE = "application/vnd.counterfoil.verification-report.v1+json"
 
 MAX_ENVELOPE_BYTES = 64 * 1024 * 1024
 MAX_SIGNATURES = 100
+MAX_VALUES = 1_000
+"""Values in the JSON of an envelope: a hundred signatures have some four hundred, and base64 holds no mark of JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,8 @@ def parse_envelope(data: bytes | str | dict[str, Any]) -> Envelope:
         if len(data) > MAX_ENVELOPE_BYTES:
             raise InvalidInput(f"an envelope has at most {MAX_ENVELOPE_BYTES} bytes.", remedy=_REMEDY)
         try:
-            value = json.loads(data)
-        except (ValueError, RecursionError) as error:
+            value = load_json(data, max_values=MAX_VALUES)
+        except ValueError as error:
             raise InvalidInput(f"the envelope is not JSON: {error}.", remedy=_REMEDY) from error
     if not isinstance(value, dict):
         raise InvalidInput("an envelope is a JSON object.", remedy=_REMEDY)

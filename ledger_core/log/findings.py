@@ -28,10 +28,26 @@ NOT_CANONICAL = "not_canonical"
 UNKNOWN_SCHEMA = "unknown_schema"
 UNSIGNED_PENDING = "unsigned_pending"
 """The record is durable and no checkpoint covers it yet."""
+FAILED = "failed"
+"""The evidence says of itself that its verification failed, and not of what kind the failure was."""
 UNVERIFIABLE = "unverifiable"
 """Nothing is pinned, or there is nothing here that this software can judge."""
 
 CANNOT_TELL = frozenset({UNKNOWN_SCHEMA, UNSIGNED_PENDING, UNVERIFIABLE})
+FAILURES = frozenset(
+    {
+        EDITED,
+        MISSING,
+        REORDERED,
+        FORKED,
+        TRUNCATED,
+        BAD_SIGNATURE,
+        KEY_NOT_VALID_AT_SIZE,
+        UNBALANCED,
+        NOT_CANONICAL,
+        FAILED,
+    }
+)
 MAX_FAILURES = 100
 
 
@@ -47,6 +63,31 @@ class Failure:
     def __str__(self) -> str:
         place = self.where if self.seq is None else f"{self.where} seq {self.seq}"
         return f"{self.verdict}: {place}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustUsed:
+    """What was believed: the trust file (None where the caller held its content), and the roots it pins."""
+
+    file: str | None
+    origin: str
+    threshold: int
+    roots: tuple[str, ...]
+    registry_version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogVerdict:
+    """One log of several: its own verdict, and how far it was verified."""
+
+    origin: str | None
+    verdict: str
+    segments: int
+    records: int
+    entries: int
+    first_seq: int | None
+    size: int | None
+    root: str | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +107,9 @@ class VerificationReport:
     first_seq: int | None = None
     size: int | None = None
     root: str | None = None
+    """First seq, size and root of the only log; None where there are several, of which `logs` speaks."""
+    logs: list[LogVerdict] = field(default_factory=list)
+    trust: TrustUsed | None = None
     totals: dict[str, tuple[int, int]] = field(default_factory=dict)
     assurance: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -78,6 +122,41 @@ class VerificationReport:
             self.failures.append(failure)
         else:
             self.suppressed += 1
+
+    def take(self, part: VerificationReport, origin: str | None) -> None:
+        """Add what `part` says of the log `origin`, one of those at this path."""
+        self.logs.append(
+            LogVerdict(
+                origin=origin,
+                verdict=part.verdict,
+                segments=part.segments,
+                records=part.records,
+                entries=part.entries,
+                first_seq=part.first_seq,
+                size=part.size,
+                root=part.root,
+            )
+        )
+        for failure in part.failures:
+            self.add(failure)
+        self.suppressed += part.suppressed
+        for mine, more in (
+            (self.origins, part.origins),
+            (self.assurance, part.assurance),
+            (self.keys, part.keys),
+            (self.notes, part.notes),
+        ):
+            mine += [item for item in more if item not in mine]
+        self.segments += part.segments
+        self.records += part.records
+        self.entries += part.entries
+        self.accounts += part.accounts
+        for currency, (debits, credits) in part.totals.items():
+            before = self.totals.get(currency, (0, 0))
+            self.totals[currency] = (before[0] + debits, before[1] + credits)
+        is_only = len(self.logs) == 1
+        self.first_seq = part.first_seq if is_only else None
+        self.size, self.root = (part.size, part.root) if is_only else (None, None)
 
     @property
     def verdict(self) -> str:
@@ -100,6 +179,8 @@ class VerificationReport:
             "schema": "cf-report/1",
             "path": self.path,
             "verdict": self.verdict,
+            "trust": None if self.trust is None else asdict(self.trust),
+            "logs": [asdict(item) for item in self.logs],
             "origins": self.origins,
             "segments": self.segments,
             "proofs": self.proofs,
@@ -123,11 +204,21 @@ class VerificationReport:
     def as_lines(self) -> list[str]:
         """Return the report as lines for people."""
         lines = [f"{self.verdict.upper()}: {self.path}"]
+        if self.trust is not None:
+            roots = ", ".join(root[:16] for root in self.trust.roots)
+            lines.append(f"  trusts {self.trust.threshold} of the roots {roots}, pinned by {self.trust.file}")
         if self.segments:
+            start = "" if self.first_seq is None else f" (from seq {self.first_seq})"
             lines.append(
-                f"  {self.segments} segment{'s' * (self.segments != 1)}, {self.records:,} records "
-                f"(from seq {self.first_seq}), {self.entries:,} journal entries over {self.accounts:,} accounts"
+                f"  {self.segments} segment{'s' * (self.segments != 1)}, {self.records:,} records{start}, "
+                f"{self.entries:,} journal entries over {self.accounts:,} accounts"
             )
+        if len(self.logs) > 1:
+            lines += [
+                f"  {item.origin or 'of an unknown log'}: {item.verdict}, {item.segments} "
+                f"segment{'s' * (item.segments != 1)}, size {item.size}, root {item.root}"
+                for item in self.logs
+            ]
         if self.proofs:
             lines.append(f"  {self.proofs} records proved")
         if self.size is not None:

@@ -11,7 +11,6 @@ them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,8 +20,9 @@ from typing import Any
 from ledger_core.errors import ConfigurationError, IntegrityError, InvalidInput
 from ledger_core.log.canonical import canonical_bytes, parse_strict
 from ledger_core.log.dsse import KEYS_TYPE, Envelope, verify_envelope
-from ledger_core.log.findings import BAD_SIGNATURE, KEY_NOT_VALID_AT_SIZE
+from ledger_core.log.findings import BAD_SIGNATURE, FORKED, KEY_NOT_VALID_AT_SIZE, TRUNCATED
 from ledger_core.log.note import Checkpoint, PublicKey, SignedNote, decode_base64, encode_base64, verify_note
+from ledger_core.log.reading import load_json, open_regular
 
 TRUST_SCHEMA = "cf-trust/1"
 REGISTRY_SCHEMA = "cf-keys/1"
@@ -30,6 +30,7 @@ NO_PREVIOUS = "0" * 64
 MAX_TRUST_BYTES = 1024 * 1024
 MAX_ROOTS = 100
 MAX_KEYS = 10_000
+MAX_DOCUMENTS = 10_000
 
 CHECKPOINT_PURPOSE = "checkpoint"
 DSSE_PURPOSE = "dsse"
@@ -37,17 +38,23 @@ DSSE_PURPOSE = "dsse"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustFile:
-    """What a verifier pins: the root keys, how many of them must agree, and which logs they speak for."""
+    """What a verifier pins: the root keys, how many of them must agree, and which logs they speak for.
+
+    `registry_version` is the lowest version of the key registry that is believed: whoever pins the version in which a
+    key was revoked cannot be shown an older one in which it still counts.
+    """
 
     origin: str
     threshold: int
     roots: tuple[PublicKey, ...]
+    registry_version: int = 0
 
     @classmethod
     def load(cls, path: Path) -> TrustFile:
         """Read the file at `path`. Raises `ConfigurationError` when it is not there or is not a trust file."""
         try:
-            data = path.read_bytes()
+            with open_regular(path) as file:
+                data = file.read(MAX_TRUST_BYTES + 1)
         except OSError as error:
             raise ConfigurationError(
                 f"no trust file: {error.strerror}.",
@@ -65,11 +72,13 @@ class TrustFile:
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of the file."""
+        pinned = {"registry_version": self.registry_version} if self.registry_version else {}
         return {
             "schema": TRUST_SCHEMA,
             "origin": self.origin,
             "threshold": self.threshold,
             "roots": [_public_as_json(key) for key in self.roots],
+            **pinned,
         }
 
 
@@ -129,6 +138,8 @@ class KeyRing:
     version: int
     sha256: str
     keys: tuple[KeyRecord, ...]
+    documents: tuple[tuple[int, str], ...] = ()
+    """Version and SHA-256 of each document of the chain, oldest first."""
 
     def judge_checkpoint(self, note: SignedNote, checkpoint: Checkpoint) -> Judgement:
         """Say which keys signed the checkpoint's note and are valid for its log at its size."""
@@ -193,26 +204,54 @@ def registry_payload(
 def resolve_keys(trust: TrustFile, envelopes: Iterable[Envelope]) -> KeyRing:
     """Return the ring of the newest registry document that leads back to the pinned roots without a gap.
 
-    Documents before the first one that the pinned roots signed are passed over: they were pinned away. Raises
-    `InvalidInput` for a malformed document, `IntegrityError` (`verdict` in its context) for a chain that does not
-    hold.
+    Documents before the first one that the pinned roots signed are passed over: they were pinned away. No document is
+    parsed before the roots that must have signed it have. Raises `InvalidInput` for a malformed document,
+    `IntegrityError` (`verdict` in its context) for a chain that does not hold, or ends before the pinned version.
     """
     current: _Registry | None = None
-    digest = NO_PREVIOUS
-    for envelope in envelopes:
-        found = _parse_registry(envelope)
-        if current is None:
-            if _agree(envelope, trust.roots, trust.threshold) and _agree(envelope, found.roots, found.threshold):
-                current, digest = found, sha256(envelope.payload).hexdigest()
-            continue
-        if found.version != current.version + 1 or found.previous != digest:
-            raise _broken(f"registry version {found.version} does not follow version {current.version}.")
-        if not (_agree(envelope, current.roots, current.threshold) and _agree(envelope, found.roots, found.threshold)):
-            raise _broken(f"registry version {found.version} lacks the signatures of the roots.")
-        current, digest = found, sha256(envelope.payload).hexdigest()
+    documents: dict[int, str] = {}
+    for count, envelope in enumerate(envelopes):
+        if count >= MAX_DOCUMENTS:
+            raise InvalidInput(f"a key registry has at most {MAX_DOCUMENTS:,} documents.", remedy=_REMEDY)
+        if envelope.payload_type != KEYS_TYPE:
+            raise InvalidInput(f"{envelope.payload_type!r:.80} is not a key registry.", remedy=_REMEDY)
+        found = _follow(trust, current, documents, envelope)
+        if found is not None:
+            current, documents[found.version] = found, sha256(envelope.payload).hexdigest()
     if current is None:
         raise _broken("no key registry document is signed by the pinned roots.")
-    return KeyRing(version=current.version, sha256=digest, keys=current.keys)
+    if current.version < trust.registry_version:
+        raise _broken(
+            f"the key registry ends at version {current.version}, the trust file pins {trust.registry_version}.",
+            TRUNCATED,
+        )
+    return KeyRing(
+        version=current.version,
+        sha256=documents[current.version],
+        keys=current.keys,
+        documents=tuple(documents.items()),
+    )
+
+
+def _follow(
+    trust: TrustFile, current: _Registry | None, documents: dict[int, str], envelope: Envelope
+) -> _Registry | None:
+    """Return the document in `envelope` if it is the next, None for one from before the pinned roots."""
+    if current is None:
+        if not _agree(envelope, trust.roots, trust.threshold):
+            return None
+        found = _parse_registry(envelope)
+        return found if _agree(envelope, found.roots, found.threshold) else None
+    if not _agree(envelope, current.roots, current.threshold):
+        raise _broken(f"what stands after registry version {current.version} lacks the signatures of its roots.")
+    found = _parse_registry(envelope)
+    if documents.get(found.version, digest := sha256(envelope.payload).hexdigest()) != digest:
+        raise _broken(f"there are two registries of version {found.version}.", FORKED)
+    if found.version != current.version + 1 or found.previous != documents[current.version]:
+        raise _broken(f"registry version {found.version} does not follow version {current.version}.")
+    if not _agree(envelope, found.roots, found.threshold):
+        raise _broken(f"registry version {found.version} lacks the signatures of the roots.")
+    return found
 
 
 def parse_trust(data: bytes) -> TrustFile:
@@ -220,8 +259,8 @@ def parse_trust(data: bytes) -> TrustFile:
     if len(data) > MAX_TRUST_BYTES:
         raise InvalidInput("the trust file is too large.", remedy=_REMEDY)
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        value = load_json(data)
+    except ValueError as error:
         raise InvalidInput(f"the trust file is not JSON: {error}.", remedy=_REMEDY) from error
     if not isinstance(value, dict) or value.get("schema") != TRUST_SCHEMA:
         raise InvalidInput(f"the trust file is not of schema {TRUST_SCHEMA}.", pointer="/schema", remedy=_REMEDY)
@@ -231,7 +270,10 @@ def parse_trust(data: bytes) -> TrustFile:
         raise InvalidInput("the threshold is not a number of roots.", pointer="/threshold", remedy=_REMEDY)
     if not isinstance(value.get("origin"), str):
         raise InvalidInput("the trust file names no origin.", pointer="/origin", remedy=_REMEDY)
-    return TrustFile(origin=value["origin"], threshold=threshold, roots=roots)
+    version = value.get("registry_version", 0)
+    if type(version) is not int or version < 0:
+        raise InvalidInput("registry_version is not a version.", pointer="/registry_version", remedy=_REMEDY)
+    return TrustFile(origin=value["origin"], threshold=threshold, roots=roots, registry_version=version)
 
 
 def origin_matches(pattern: str, origin: str) -> bool:
@@ -246,13 +288,11 @@ def _agree(envelope: Envelope, roots: Sequence[PublicKey], threshold: int) -> bo
     return len(set(verify_envelope(envelope, roots))) >= threshold
 
 
-def _broken(message: str) -> IntegrityError:
-    return IntegrityError(message, remedy="Compare with the operator's published registry.", verdict=BAD_SIGNATURE)
+def _broken(message: str, verdict: str = BAD_SIGNATURE) -> IntegrityError:
+    return IntegrityError(message, remedy="Compare with the operator's published registry.", verdict=verdict)
 
 
 def _parse_registry(envelope: Envelope) -> _Registry:
-    if envelope.payload_type != KEYS_TYPE:
-        raise InvalidInput(f"{envelope.payload_type!r:.80} is not a key registry.", remedy=_REMEDY)
     value = parse_strict(envelope.payload)
     try:
         if value["schema"] != REGISTRY_SCHEMA:

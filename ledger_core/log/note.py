@@ -126,16 +126,21 @@ def parse_note(data: str | bytes) -> SignedNote:
 
 
 def verify_note(note: SignedNote, name: str, keys: Iterable[PublicKey]) -> list[str]:
-    """Return the ids of those of `keys` that signed `note` as `name`, each once, in the order of `keys`."""
+    """Return the ids of those of `keys` that signed `note` as `name`, each once, in the order of `keys`.
+
+    A line that claims to be one of `keys` and does not verify spoils the whole note, as Go's `note` has it, so that no
+    two readers differ over one: the answer is then empty. Lines of strangers are passed over.
+    """
     message = note.text.encode()
-    return [
-        key.key_id
-        for key in keys
-        if any(
-            item.name == name and item.key_hash == key.note_hash(name) and key.verify(message, item.signature)
-            for item in note.signatures
-        )
-    ]
+    signed: set[str] = set()
+    known = [(key, key.note_hash(name)) for key in keys]
+    for item in note.signatures:
+        claimed = [key for key, key_hash in known if (item.name, item.key_hash) == (name, key_hash)]
+        verified = [key.key_id for key in claimed if key.verify(message, item.signature)]
+        if claimed and not verified:
+            return []
+        signed.update(verified)
+    return [key.key_id for key, _ in known if key.key_id in signed]
 
 
 def checkpoint_text(origin: str, size: int, root: bytes) -> str:

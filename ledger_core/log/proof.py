@@ -7,7 +7,6 @@ the pinned roots vouch for them.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,16 @@ from typing import Any
 
 from ledger_core.errors import InvalidInput
 from ledger_core.log.dsse import Envelope, parse_envelope
+from ledger_core.log.findings import EDITED, FAILED
 from ledger_core.log.merkle import leaf_hash
 from ledger_core.log.note import decode_base64, decode_hash, encode_base64
+from ledger_core.log.reading import load_json
 
 SCHEMA = "cf-proof/1"
 TLOG_HEADER = "c2sp.org/tlog-proof@v1"
 MAX_PATH = 63
 MAX_RECORDS = 100_000
+MAX_CONSISTENCY = 100
 MAX_BUNDLE_BYTES = 256 * 1024 * 1024
 
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,18})\Z")
@@ -50,6 +52,14 @@ class Consistency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """What a bundle's maker says came of it; `failures` are (seq, verdict, detail)."""
+
+    verdict: str | None = None
+    failures: tuple[tuple[int | None, str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProofBundle:
     """Records proved under one checkpoint; `keys` is the key registry, oldest version first."""
 
@@ -60,7 +70,9 @@ class ProofBundle:
     consistency: tuple[Consistency, ...] = ()
     assurance: str = ""
     extra: Mapping[str, Any] | None = None
-    """More members for people (`verdict`, `checked_at`, `failures`, ...); no verifier reads them."""
+    """More members, as they are written (`verdict`, `checked_at`, `failures`, ...)."""
+    stated: Stated = Stated()
+    """What of them a verifier reads: a bundle may say that it failed, never that it holds."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the bundle as JSON, the payload of DSSE type `PROOF_TYPE`."""
@@ -129,6 +141,8 @@ def parse_bundle(value: Any) -> ProofBundle:
         records, consistency, keys = value["records"], value.get("consistency", []), value["keys"]
         if len(records) > MAX_RECORDS:
             raise InvalidInput(f"more than {MAX_RECORDS} records.", pointer="/records", remedy=_REMEDY)
+        if len(consistency) > MAX_CONSISTENCY:
+            raise InvalidInput(f"more than {MAX_CONSISTENCY} checkpoints.", pointer="/consistency", remedy=_REMEDY)
         return ProofBundle(
             origin=_text(value["origin"]),
             checkpoint=_text(value["checkpoint"]),
@@ -139,6 +153,7 @@ def parse_bundle(value: Any) -> ProofBundle:
                 for item in consistency
             ),
             assurance=_text(value.get("assurance", "")),
+            stated=_parse_stated(value),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInput(f"the proof is malformed: {error}.", remedy=_REMEDY) from error
@@ -160,8 +175,8 @@ _REMEDY = "See docs/formats/proof.md."
 
 def _json(data: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        value = load_json(data)
+    except ValueError as error:
         raise InvalidInput(f"the proof is not JSON: {error}.", remedy=_REMEDY) from error
     if not isinstance(value, dict):
         raise InvalidInput("the proof is not a JSON object.", remedy=_REMEDY)
@@ -175,6 +190,23 @@ def _parse_record(item: Mapping[str, Any]) -> ProvedRecord:
     return ProvedRecord(
         seq=seq, canonical=decode_base64(_text(item["canonical"])), inclusion=_parse_path(item["inclusion"])
     )
+
+
+def _parse_stated(value: Mapping[str, Any]) -> Stated:
+    verdict, listed, rows = value.get("verdict"), value.get("failures", []), value.get("rows", [])
+    unlisted = value.get("failures_not_listed", 0)
+    failures = [_parse_failure(item) for item in listed]
+    failures += [(item.get("seq"), EDITED, "a stored row differs") for item in rows if item["crosscheck"] == "differs"]
+    if unlisted:
+        failures.append((None, FAILED, f"{unlisted} more failures"))
+    return Stated(verdict=None if verdict is None else _text(verdict), failures=tuple(failures))
+
+
+def _parse_failure(item: Mapping[str, Any]) -> tuple[int | None, str, str]:
+    seq = item.get("seq")
+    if seq is not None and type(seq) is not int:
+        raise TypeError("seq is not a position in a log")
+    return seq, _text(item["verdict"]), _text(item.get("detail", ""))
 
 
 def _parse_path(items: Sequence[Any]) -> tuple[bytes, ...]:

@@ -1,15 +1,21 @@
-"""Reading what may be damaged or hostile: bounded files, and compressed lines in constant memory.
+"""Reading what may be damaged or hostile: bounded regular files, bounded JSON, compressed lines in constant memory.
 
 A small file that claims to unfold into terabytes unfolds no further than its manifest says, a quarter of a megabyte
-at a time; a line longer than a record can be ends the reading. Damage is a result, never an exception.
+at a time; a line longer than a record can be ends the reading. A pipe or a device is never opened, and a JSON text
+whose values would take many times its own size in memory is never parsed. Damage is a result, never an exception.
 """
 
 from __future__ import annotations
 
+import errno
+import json
+import os
+import stat
 import zlib
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from ledger_core.log.findings import EDITED, MISSING, TRUNCATED
 from ledger_core.log.record import MAX_RECORD_BYTES
@@ -21,6 +27,11 @@ MAX_CONTENT_BYTES = 2**44
 """16 TiB: where no manifest says how much there is."""
 SLACK_BYTES = 1024 * 1024
 """How much more than the manifest says is looked at, so that inserted records can be named."""
+UNSIGNED_RATIO = 64
+"""How many bytes a stored byte may unfold to where nothing signed says how many; records unfold to some five."""
+FREE_VALUES = 10_000
+BYTES_PER_VALUE = 8
+"""JSON of ours has twenty bytes and more to a value. A value takes some sixty in memory, whatever it is written as."""
 _GZIP = 31
 
 
@@ -64,7 +75,7 @@ class LineReader:
 
     def _blocks(self) -> Iterator[bytes]:
         unzip = zlib.decompressobj(_GZIP)
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             while chunk := file.read(CHUNK_BYTES):
                 self._hash.update(chunk)
                 self.stored_bytes += len(chunk)
@@ -83,11 +94,62 @@ class LineReader:
             self.problem = (TRUNCATED, "the compressed stream ends early")
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Open the regular file at `path`, through links too. Raises `OSError` for anything else, and never waits."""
+    # Looked at before it is opened, because opening a device can do something; and again after, for whoever swaps it.
+    if stat.S_ISREG(path.stat().st_mode):
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            return os.fdopen(handle, "rb")
+        os.close(handle)
+    raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+
+
 def read_bounded(path: Path, limit_bytes: int) -> bytes | None:
-    """Return the content of a small file, or None if it is not there, not readable or larger than `limit_bytes`."""
+    """Return the content of a small file, or None where `why_unread` has something to say."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(limit_bytes + 1)
     except OSError:
         return None
     return data if len(data) <= limit_bytes else None
+
+
+def why_unread(path: Path, limit_bytes: int) -> str:
+    """Return why `read_bounded` gave nothing."""
+    try:
+        with open_regular(path):
+            return f"it has more than {limit_bytes:,} bytes"
+    except FileNotFoundError:
+        return "it is not there"
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+
+
+def unsigned_content_bytes(path: Path) -> int:
+    """Return how far the compressed file at `path` is unfolded when nothing signed says how much it holds."""
+    try:
+        return min(path.stat().st_size * UNSIGNED_RATIO, MAX_CONTENT_BYTES)
+    except OSError:
+        return 0
+
+
+def load_json(data: bytes | str, *, max_values: int | None = None) -> Any:
+    """Return the JSON value in `data`. Raises `ValueError` for anything else, and for more values than it may hold.
+
+    Without `max_values` a text may hold one value to eight bytes, beyond the first ten thousand.
+    """
+    limit = FREE_VALUES + len(data) // BYTES_PER_VALUE if max_values is None else max_values
+    if count_values(data) > limit:
+        raise ValueError(f"it holds more than {limit:,} values")
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def count_values(data: bytes | str) -> int:
+    """Return at least the number of values in a JSON text, without parsing it; marks inside texts count too."""
+    if isinstance(data, str):
+        return sum(map(data.count, "[{,"))
+    return sum(map(data.count, (b"[", b"{", b",")))

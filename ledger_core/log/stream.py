@@ -23,6 +23,8 @@ from ledger_core.log.shapes import JOURNAL_ENTRY, SHAPES, Shape, check_body
 
 BATCH_RECORDS = 500
 """A batch and what is made of it should stay in the processor's cache: 2,000 were a tenth slower."""
+MAX_UNREADABLE_RECORDS = 20_000
+"""After so many lines that are no records, what follows is none of ours either: it is not looked at."""
 SMALLEST_RUN = 8
 """Shorter runs are not worth the quick way: a block with an odd line in it is halved down to here."""
 
@@ -52,6 +54,8 @@ class RecordStream:
         self.last_leaf = prev
         self.recorded_at = ""
         self.entries = 0
+        self.unreadable = 0
+        """Lines that are no record at all."""
         self.sums = Sums()
         self.blame = Blame(first_seq=self.first_seq, prev=prev)
         self._watch = watch
@@ -66,6 +70,8 @@ class RecordStream:
     def feed(self, lines: Sequence[bytes]) -> None:
         """Append the records `lines` (bytes without newline)."""
         for start in range(0, len(lines), BATCH_RECORDS):
+            if self.has_given_up:
+                return
             batch = lines[start : start + BATCH_RECORDS]
             leaves = leaf_hashes(batch)
             self._follow(batch, leaves)
@@ -73,6 +79,11 @@ class RecordStream:
             if self._watch is not None and self.size < self._watch <= self.size + len(leaves):
                 self.watched_root = self.frontier.extend(leaves[: self._watch - self.size]).root()
             self.frontier = self.frontier.extend(leaves)
+
+    @property
+    def has_given_up(self) -> bool:
+        """Say whether so much was unreadable that the rest was left."""
+        return self.unreadable > MAX_UNREADABLE_RECORDS
 
     def totals(self) -> dict[str, tuple[int, int]]:
         """Return gross debits and credits by currency, in minor units."""
@@ -139,6 +150,7 @@ class RecordStream:
             self._object(UNKNOWN_SCHEMA, seq, str(error))
             return None
         except CounterfoilError as error:
+            self.unreadable += 1
             self._object(NOT_CANONICAL, seq, str(error))
             return None
         self.book = self.book or record.book

@@ -2,32 +2,43 @@
 of the operator's beyond the trust file.
 
 It takes a segment's folder, a tree of segments, a proof bundle (`.json`) or a tlog-proof, and works in constant memory.
-What is damaged, hostile or missing becomes a failure in the report; nothing raises. Where nothing is pinned nothing is
-verified: exit status 2.
+What is damaged, hostile or missing becomes a failure in the report; nothing raises. Where nothing is pinned, or nothing
+is proved, nothing is verified: exit status 2.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ledger_core.errors import CounterfoilError
-from ledger_core.log.dsse import Envelope, parse_envelope
-from ledger_core.log.findings import TRUNCATED, UNVERIFIABLE, Failure, VerificationReport
-from ledger_core.log.keys import KeyRing, TrustFile
-from ledger_core.log.note import Checkpoint, parse_checkpoint, parse_note
-from ledger_core.log.proof import MAX_BUNDLE_BYTES, TLOG_HEADER, parse_bundle_bytes, parse_tlog_proof
-from ledger_core.log.reading import read_bounded
-from ledger_core.log.segment import FILES, FOLDER_PATTERN, KEYS_FILE
+from ledger_core.errors import CounterfoilError, InvalidInput
+from ledger_core.log.findings import TRUNCATED, UNVERIFIABLE, Failure, TrustUsed, VerificationReport
+from ledger_core.log.keys import TrustFile
+from ledger_core.log.known import KnownCheckpoint, absent_log, hold_against_log, hold_against_proof, parse_known
+from ledger_core.log.note import Checkpoint
+from ledger_core.log.places import FoundLog, FoundSegments, find_segments
+from ledger_core.log.proof import MAX_BUNDLE_BYTES, TLOG_HEADER, ProofBundle, parse_bundle_bytes, parse_tlog_proof
+from ledger_core.log.reading import read_bounded, why_unread
+from ledger_core.log.registries import Registries, registry_failure
+from ledger_core.log.segment import KEYS_FILE
 from ledger_core.log.shapes import SHAPES, Shape
 from ledger_core.log.stream import account_failures
 from ledger_core.log.verify_proof import verify_bundle, verify_tlog_proof
-from ledger_core.log.verify_segment import MAX_KEYS_BYTES, Context, Progress, SegmentCheck, SegmentEnd, read_ring
+from ledger_core.log.verify_segment import Context, Progress, SegmentCheck, SegmentEnd
 
-MAX_FOLDERS = 1_000_000
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """What is asked of a path, and of whom it is believed."""
+
+    path: Path
+    trust_path: Path | None
+    registries: Registries
+    known: Sequence[KnownCheckpoint]
+    since: int | None
+    progress: Progress | None
+    shapes: Mapping[str, Shape]
 
 
 def verify_path(
@@ -35,154 +46,160 @@ def verify_path(
     trust: TrustFile | Path | None,
     *,
     progress: Progress | None = None,
-    known_checkpoint: str | None = None,
+    known_checkpoint: str | bytes | Sequence[str | bytes] | None = None,
+    since: int | None = None,
     shapes: Mapping[str, Shape] = SHAPES,
 ) -> VerificationReport:
     """Return what can be said of `path`.
 
     `trust` is a trust file, its path, or None when nothing is pinned. `known_checkpoint` is a note that the caller kept
-    from an earlier visit: the log must contain the tree it commits to. `progress` is told the number of records done.
-    `shapes` are the kinds that can be judged; a record of any other is `unknown_schema`.
+    from an earlier visit, or one of each log: the log must contain the tree it commits to. A folder of segments must
+    begin at seq 0, or at `since` or before; one segment's own folder is judged alone. `progress` is told the number of
+    records done. `shapes` are the kinds that can be judged; a record of any other is `unknown_schema`.
     """
     path = Path(path)
     report = VerificationReport(path=str(path))
     try:
         pinned = TrustFile.load(trust) if isinstance(trust, Path) else trust
-        known = parse_checkpoint(parse_note(known_checkpoint).text) if known_checkpoint is not None else None
+        known = parse_known(known_checkpoint)
+        if since is not None and since < 0:
+            raise InvalidInput("--since is a size, 0 or more.")
     except CounterfoilError as error:
         return _cannot_tell(report, str(error))
     if pinned is None:
         return _cannot_tell(report, "nothing is pinned: give the trust file with --trust")
+    trust_path = trust if isinstance(trust, Path) else None
+    report.trust = TrustUsed(
+        file=None if trust_path is None else str(trust_path),
+        origin=pinned.origin,
+        threshold=pinned.threshold,
+        roots=tuple(key.key_id for key in pinned.roots),
+        registry_version=pinned.registry_version,
+    )
+    question = _Question(
+        path=path,
+        trust_path=trust_path,
+        registries=Registries(pinned),
+        known=known,
+        since=since,
+        progress=progress,
+        shapes=shapes,
+    )
+    if trust_path is not None:
+        # Whoever keeps a registry beside the trust file is not to be shown an older one.
+        question.registries.add_folders([trust_path.parent])
     if path.is_dir():
-        _verify_folder(path, pinned, report, known, progress, shapes)
+        _verify_folder(question, report)
     else:
-        _verify_file(path, trust if isinstance(trust, Path) else None, pinned, report, shapes)
+        _verify_file(question, report)
     return report
 
 
-def _verify_folder(
-    path: Path,
-    trust: TrustFile,
-    report: VerificationReport,
-    known: Checkpoint | None,
-    progress: Progress | None,
-    shapes: Mapping[str, Shape],
-) -> None:
-    logs = _find_segments(path)
-    if not logs:
+def _verify_folder(question: _Question, report: VerificationReport) -> None:
+    found = find_segments(question.path)
+    for place, why in found.problems:
+        report.add(Failure(verdict=UNVERIFIABLE, seq=None, where=place, detail=why))
+    if not found.logs:
         _cannot_tell(report, "there is no segment here")
-    for folders in logs.values():
-        newest = _newest_ring(folders, trust)
-        context = Context(
-            trust=trust,
-            report=report,
-            accounts={},
-            newest=newest,
-            known=known,
-            progress=progress,
-            shapes=shapes,
-        )
-        previous: SegmentEnd | None = None
-        for folder in folders:
-            previous = SegmentCheck(folder, context, previous).run() or previous
-        report.accounts += len(context.accounts)
-        for failure in account_failures(context.accounts):
-            report.add(replace(failure, where=str(path)))
-        for (_, currency), (debits, credits) in context.accounts.items():
-            before = report.totals.get(currency, (0, 0))
-            report.totals[currency] = (before[0] + debits, before[1] + credits)
-        _check_end(report, previous, known)
-        if previous is not None and report.first_seq:
-            report.notes.append(f"what came before seq {report.first_seq} is vouched for by signatures, not recomputed")
+    for log in found.logs:
+        question.registries.add_folders(log.folders)
+    for log in found.logs:
+        report.take(_verify_log(question, found, log, report.records), log.origin)
+    for item in question.known:
+        if item.checkpoint.origin not in {log.origin for log in found.logs}:
+            report.add(absent_log(item, report.path))
 
 
-def _find_segments(path: Path) -> dict[Path, list[Path]]:
-    """Return the folders of segments at or below `path`, by log, in the order of the log.
-
-    A folder named like a segment counts even when it is empty: that its files are gone is a finding.
-    """
-    if FOLDER_PATTERN.match(path.name) or any((path / name).exists() for name in FILES):
-        return {path: [path]}
-    logs: dict[Path, list[Path]] = {}
-    for count, (parent, folders, files) in enumerate(os.walk(path)):
-        if count >= MAX_FOLDERS:
-            break
-        folder = Path(parent)
-        if FOLDER_PATTERN.match(folder.name) or not set(FILES).isdisjoint(files):
-            logs.setdefault(_log_of(folder), []).append(folder)
-            folders.clear()
-    for found in logs.values():
-        found.sort(key=_position)
-    return dict(sorted(logs.items()))
-
-
-def _newest_ring(folders: Sequence[Path], trust: TrustFile) -> KeyRing | None:
-    rings = []
-    for folder in folders:
-        # A broken registry is reported where its segment is checked.
-        with contextlib.suppress(CounterfoilError):
-            rings.append(read_ring(folder, trust))
-    return max((ring for ring in rings if ring is not None), key=lambda ring: ring.version, default=None)
-
-
-def _log_of(folder: Path) -> Path:
-    """Return what lies above `segments/<yyyy>/<mm>/<dd>`, or the parent where the tree was rearranged."""
-    for parent in folder.parents:
-        if parent.name == "segments":
-            return parent.parent
-    return folder.parent
-
-
-def _position(folder: Path) -> tuple[int, int, str]:
-    match = FOLDER_PATTERN.match(folder.name)
-    return (int(match["segment"]), int(match["first"]), "") if match else (2**63, 0, str(folder))
+def _verify_log(question: _Question, found: FoundSegments, log: FoundLog, done: int) -> VerificationReport:
+    report = VerificationReport(path=str(question.path))
+    known = next((item for item in question.known if item.checkpoint.origin == log.origin), None)
+    progress = question.progress
+    context = Context(
+        top=question.path,
+        registries=question.registries,
+        report=report,
+        accounts={},
+        known=known,
+        progress=None if progress is None else lambda records: progress(done + records),
+        shapes=question.shapes,
+    )
+    first: SegmentEnd | None = None
+    last: SegmentEnd | None = None
+    for folder in log.folders:
+        last = SegmentCheck(folder, context, last).run() or last
+        first = first or last
+    report.accounts = len(context.accounts)
+    for failure in account_failures(context.accounts):
+        report.add(replace(failure, where=report.path))
+    for (_, currency), (debits, credits) in context.accounts.items():
+        before = report.totals.get(currency, (0, 0))
+        report.totals[currency] = (before[0] + debits, before[1] + credits)
+    if first is not None and last is not None:
+        _check_start(question.since, found.is_single, first.manifest.first_seq, report)
+        if known is not None:
+            hold_against_log(known, first.manifest, last.manifest, question.registries.newest, report)
+        else:
+            report.notes.append(
+                f"this speaks of {log.origin} up to size {last.manifest.next_seq}: whether more was signed shows only "
+                "against a checkpoint that you kept (--known-checkpoint)"
+            )
+    if not report.records:
+        _cannot_tell(report, "no record is proved here")
+    return report
 
 
-def _check_end(report: VerificationReport, last: SegmentEnd | None, known: Checkpoint | None) -> None:
-    if known is None or last is None or known.origin != last.manifest.origin:
-        return
-    if known.size > last.manifest.next_seq:
+def _check_start(since: int | None, is_single: bool, first_seq: int, report: VerificationReport) -> None:
+    """A run of segments begins where it was asked to; one segment that was asked for alone stands for itself."""
+    asked = since if since is not None else first_seq if is_single else 0
+    if first_seq > asked:
         detail = (
-            f"the checkpoint you hold commits to {known.size} records, the segments end at {last.manifest.next_seq}"
+            f"the segments begin at seq {first_seq}, and nothing before it is here: "
+            f"--since {first_seq} if the earlier ones were verified elsewhere"
         )
-        report.add(Failure(verdict=TRUNCATED, seq=last.manifest.next_seq, where=report.path, detail=detail))
-    elif report.first_seq is not None and known.size <= report.first_seq:
-        report.notes.append(f"the checkpoint you hold, of size {known.size}, lies before what was given")
+        report.add(Failure(verdict=TRUNCATED, seq=asked, where=report.path, detail=detail))
+    elif first_seq:
+        report.notes.insert(0, f"what came before seq {first_seq} is vouched for by signatures, not recomputed")
 
 
-def _verify_file(
-    path: Path,
-    trust_path: Path | None,
-    trust: TrustFile,
-    report: VerificationReport,
-    shapes: Mapping[str, Shape],
-) -> None:
-    data = read_bounded(path, MAX_BUNDLE_BYTES)
+def _verify_file(question: _Question, report: VerificationReport) -> None:
+    data = read_bounded(question.path, MAX_BUNDLE_BYTES)
     if data is None:
-        _cannot_tell(report, "there is no such file or folder, or it is too large")
+        _cannot_tell(report, f"no file or folder of ours: {why_unread(question.path, MAX_BUNDLE_BYTES)}")
         return
+    bundle: ProofBundle | None = None
+    checkpoint: Checkpoint | None = None
     try:
         if data.startswith(TLOG_HEADER.encode()):
             proof = parse_tlog_proof(data.decode("utf-8"))
-            verify_tlog_proof(proof, _keys_near(path, trust_path), trust, report, shapes=shapes)
+            _add_keys_near(question, report)
+            checkpoint = verify_tlog_proof(proof, question.registries, report, shapes=question.shapes)
         elif data.lstrip()[:1] == b"{":
             bundle, envelope = parse_bundle_bytes(data)
-            verify_bundle(bundle, envelope, trust, report, shapes=shapes)
+            _add_keys_near(question, report)
+            checkpoint = verify_bundle(bundle, envelope, question.registries, report, shapes=question.shapes)
         else:
             _cannot_tell(report, "this is neither a segment's folder nor a proof")
     except UnicodeDecodeError:
         _cannot_tell(report, "the proof is not text in UTF-8")
     except CounterfoilError as error:
         _cannot_tell(report, str(error))
+    if question.since is not None:
+        _cannot_tell(report, "--since is for folders of segments")
+    if not report.failures and not report.proofs:
+        _cannot_tell(report, "no record is proved here")
+    if not report.failures and checkpoint is not None:
+        for item in question.known:
+            failure = hold_against_proof(item, checkpoint, bundle, report.path)
+            if failure is not None:
+                report.add(failure)
 
 
-def _keys_near(path: Path, trust_path: Path | None) -> Sequence[Envelope]:
-    """Return the key registry that lies beside the proof, or beside the trust file."""
-    for folder in (path.parent, *((trust_path.parent,) if trust_path is not None else ())):
-        data = read_bounded(folder / KEYS_FILE, MAX_KEYS_BYTES)
-        if data is not None:
-            return [parse_envelope(line) for line in data.splitlines() if line]
-    return ()
+def _add_keys_near(question: _Question, report: VerificationReport) -> None:
+    """Take in the key registry that lies beside the proof."""
+    try:
+        question.registries.read(question.path.parent)
+    except CounterfoilError as error:
+        report.add(registry_failure(error, str(question.path.parent / KEYS_FILE)))
 
 
 def _cannot_tell(report: VerificationReport, detail: str) -> VerificationReport:

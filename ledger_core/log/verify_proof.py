@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ledger_core.errors import CounterfoilError, IntegrityError, UnbalancedEntry, UnknownSchema
+from ledger_core.errors import CounterfoilError, UnbalancedEntry, UnknownSchema
 from ledger_core.log.dsse import PROOF_TYPE, Envelope
 from ledger_core.log.findings import (
     BAD_SIGNATURE,
+    CANNOT_TELL,
     EDITED,
+    FAILED,
+    FAILURES,
     FORKED,
     NOT_CANONICAL,
     REORDERED,
@@ -16,14 +19,16 @@ from ledger_core.log.findings import (
     UNKNOWN_SCHEMA,
     UNSIGNED_PENDING,
     UNVERIFIABLE,
+    VERIFIED,
     Failure,
     VerificationReport,
 )
-from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
+from ledger_core.log.keys import KeyRing, TrustFile
 from ledger_core.log.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger_core.log.note import Checkpoint, encode_base64, parse_checkpoint, parse_note
-from ledger_core.log.proof import ProofBundle, TlogProof
+from ledger_core.log.proof import ProofBundle, Stated, TlogProof
 from ledger_core.log.record import parse_record
+from ledger_core.log.registries import Registries, fork_failure, registry_failure
 from ledger_core.log.shapes import SHAPES, Shape, check_body
 from ledger_core.log.verify_segment import note_signers
 
@@ -31,16 +36,32 @@ from ledger_core.log.verify_segment import note_signers
 def verify_bundle(
     bundle: ProofBundle,
     envelope: Envelope | None,
-    trust: TrustFile,
+    registries: Registries,
     report: VerificationReport,
     *,
     shapes: Mapping[str, Shape] = SHAPES,
-) -> None:
-    """Add to `report` what is wrong with the bundle's checkpoint, records, consistency and envelope."""
-    ring = _ring(trust, bundle.keys, report)
+) -> Checkpoint | None:
+    """Add to `report` what is wrong with the bundle's checkpoint, records, consistency and envelope.
+
+    What the bundle says of itself can only make it worse: one that says that its verification failed has failed.
+    Return the checkpoint if keys that count signed it.
+    """
+    _take_stated(bundle.stated, report)
+    if bundle.keys:
+        try:
+            brought = registries.resolve(bundle.keys)
+        except CounterfoilError as error:
+            report.add(registry_failure(error, report.path))
+            return None
+        version = registries.forked_version(brought)
+        if version is not None:
+            report.add(fork_failure(version, report.path))
+    elif registries.newest is None:
+        _fail(report, UNVERIFIABLE, None, "no key registry came with the proof")
+    ring, trust = registries.newest, registries.trust
     checkpoint = _signed_checkpoint(bundle.checkpoint, trust, ring, report)
     if ring is None or checkpoint is None:
-        return
+        return None
     if bundle.origin != checkpoint.origin:
         _fail(report, FORKED, None, f"a proof of {bundle.origin} with a checkpoint of {checkpoint.origin}")
     if envelope is not None:
@@ -53,38 +74,42 @@ def verify_bundle(
         _check_record(item.canonical, item.seq, item.inclusion, checkpoint, report, shapes)
     for older in bundle.consistency:
         _check_consistency(older.checkpoint, older.path, checkpoint, trust, ring, report)
+    return checkpoint
 
 
 def verify_tlog_proof(
     proof: TlogProof,
-    keys: Sequence[Envelope],
-    trust: TrustFile,
+    registries: Registries,
     report: VerificationReport,
     *,
     shapes: Mapping[str, Shape] = SHAPES,
-) -> None:
+) -> Checkpoint | None:
     """Add to `report` what is wrong with a tlog-proof; its `extra` must be the record's bytes."""
-    ring = _ring(trust, keys, report)
-    checkpoint = _signed_checkpoint(proof.checkpoint, trust, ring, report)
+    if registries.newest is None and not report.failures:
+        _fail(report, UNVERIFIABLE, None, "no key registry came with the proof: put keys.jsonl beside it")
+    checkpoint = _signed_checkpoint(proof.checkpoint, registries.trust, registries.newest, report)
     if checkpoint is None:
-        return
+        return None
     if proof.extra is None:
         _fail(report, UNVERIFIABLE, proof.index, "the proof carries no record: verify it beside the record's bytes")
-        return
+        return checkpoint
     _check_record(proof.extra, proof.index, proof.path, checkpoint, report, shapes)
+    return checkpoint
 
 
-def _ring(trust: TrustFile, keys: Sequence[Envelope], report: VerificationReport) -> KeyRing | None:
-    if not keys:
-        _fail(report, UNVERIFIABLE, None, "no key registry came with the proof: put keys.jsonl beside it")
-        return None
-    try:
-        return resolve_keys(trust, keys)
-    except IntegrityError as error:
-        _fail(report, BAD_SIGNATURE, None, error.message)
-    except CounterfoilError as error:
-        _fail(report, EDITED, None, str(error))
-    return None
+def _take_stated(stated: Stated, report: VerificationReport) -> None:
+    """Add what the maker of the bundle found; a verdict that is no word of ours cannot be told from a failure."""
+    for seq, verdict, detail in stated.failures:
+        _fail(
+            report, verdict if verdict in FAILURES | CANNOT_TELL else FAILED, seq, f"as the proof itself says: {detail}"
+        )
+    if stated.verdict in (None, VERIFIED) or any(item.verdict == stated.verdict for item in report.failures):
+        return
+    if stated.verdict in CANNOT_TELL:
+        _fail(report, stated.verdict, None, "the proof says of itself that it cannot tell")
+    elif report.exit_status != 1:
+        known = stated.verdict if stated.verdict in FAILURES else FAILED
+        _fail(report, known, None, f"the proof says of itself that it is {stated.verdict!r:.80}")
 
 
 def _signed_checkpoint(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
-from ledger_core.errors import CounterfoilError, IntegrityError
+from ledger_core.errors import CounterfoilError
 from ledger_core.log.dsse import SEGMENT_TYPE, parse_envelope
 from ledger_core.log.findings import (
     BAD_SIGNATURE,
@@ -26,14 +26,16 @@ from ledger_core.log.findings import (
     Failure,
     VerificationReport,
 )
-from ledger_core.log.keys import Judgement, KeyRing, TrustFile, resolve_keys
+from ledger_core.log.keys import Judgement, KeyRing
+from ledger_core.log.known import KnownCheckpoint, hold_root
 from ledger_core.log.merkle import Frontier, verify_consistency
 from ledger_core.log.note import Checkpoint, encode_base64, parse_checkpoint, parse_note
-from ledger_core.log.reading import LineReader, read_bounded
+from ledger_core.log.places import MAX_MANIFEST_BYTES, why_misplaced
+from ledger_core.log.reading import LineReader, read_bounded, unsigned_content_bytes, why_unread
 from ledger_core.log.record import NO_PREV
+from ledger_core.log.registries import MAX_KEYS_BYTES, Registries, fork_failure, registry_failure
 from ledger_core.log.segment import (
     CHECKPOINT_FILE,
-    FOLDER_PATTERN,
     KEYS_FILE,
     MANIFEST_FILE,
     RECORDS_FILE,
@@ -44,8 +46,6 @@ from ledger_core.log.segment import (
 from ledger_core.log.shapes import SHAPES, Shape
 from ledger_core.log.stream import RecordStream
 
-MAX_MANIFEST_BYTES = 16 * 1024 * 1024
-MAX_KEYS_BYTES = 16 * 1024 * 1024
 MAX_CHECKPOINT_BYTES = 64 * 1024
 MAX_SURPLUS_RECORDS = 10_000
 """How many records beyond the signed ones are looked at."""
@@ -64,14 +64,16 @@ class SegmentEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What is the same for every segment of one run; `known` is a checkpoint kept from an earlier visit."""
+    """What is the same for every segment of one log; `known` is a checkpoint kept from an earlier visit.
 
-    trust: TrustFile
+    `top` is the path that was asked for: below it, where a segment lies is held against its manifest.
+    """
+
+    top: Path
+    registries: Registries
     report: VerificationReport
     accounts: dict[tuple[str, str], tuple[int, int]]
-    newest: KeyRing | None = None
-    """The key registry of the highest version among the segments given."""
-    known: Checkpoint | None = None
+    known: KnownCheckpoint | None = None
     progress: Progress | None = None
     shapes: Mapping[str, Shape] = field(default_factory=lambda: SHAPES)
 
@@ -84,8 +86,8 @@ class SegmentCheck:
         self._context = context
         self._report = context.report
         self._previous = previous
-        self._name = FOLDER_PATTERN.match(folder.name)
         self._manifest: Manifest | None = None
+        self._is_manifest_signed = False
         self._digest = ""
         self._ring: KeyRing | None = None
         self._checkpoint: Checkpoint | None = None
@@ -108,28 +110,24 @@ class SegmentCheck:
         return SegmentEnd(manifest=self._manifest, manifest_sha256=self._digest, recorded_at=stream.recorded_at)
 
     def _read_keys(self) -> None:
+        registries = self._context.registries
         try:
-            ring = read_ring(self._folder, self._context.trust)
-        except IntegrityError as error:
-            self._fail(BAD_SIGNATURE, KEYS_FILE, error.message)
+            ring = registries.read(self._folder)
         except CounterfoilError as error:
-            self._fail(EDITED, KEYS_FILE, error.message)
+            self._add(registry_failure(error, self._where(KEYS_FILE)))
         else:
             if ring is None:
-                self._fail(MISSING, KEYS_FILE, "the key registry is not there")
-            self._ring = ring
-        newest = self._context.newest
-        if newest is None:
-            return
-        if self._ring is not None and newest.version == self._ring.version and newest.sha256 != self._ring.sha256:
-            self._fail(FORKED, KEYS_FILE, f"there are two registries of version {newest.version}")
+                self._fail(MISSING, KEYS_FILE, f"the key registry: {why_unread(self._path(KEYS_FILE), MAX_KEYS_BYTES)}")
+            elif (version := registries.forked_version(ring)) is not None:
+                self._add(fork_failure(version, self._where(KEYS_FILE)))
         # A key revoked later is judged by what is known now.
-        self._ring = newest
+        self._ring = registries.newest
 
     def _read_manifest(self) -> None:
-        data = read_bounded(self._folder / MANIFEST_FILE, MAX_MANIFEST_BYTES)
+        data = read_bounded(self._path(MANIFEST_FILE), MAX_MANIFEST_BYTES)
         if data is None:
-            self._fail(MISSING, MANIFEST_FILE, "the manifest is not there")
+            why = why_unread(self._path(MANIFEST_FILE), MAX_MANIFEST_BYTES)
+            self._fail(MISSING, MANIFEST_FILE, f"the manifest: {why}")
             return
         try:
             envelope = parse_envelope(data)
@@ -138,18 +136,31 @@ class SegmentCheck:
             self._fail(EDITED, MANIFEST_FILE, str(error))
             return
         self._manifest, self._digest = manifest, manifest_sha256(envelope.payload)
-        if not self._context.trust.covers(manifest.origin):
+        if not self._context.registries.trust.covers(manifest.origin):
             self._fail(UNVERIFIABLE, MANIFEST_FILE, f"the trust file pins nothing for {manifest.origin}")
         elif envelope.payload_type != SEGMENT_TYPE:
             self._fail(BAD_SIGNATURE, MANIFEST_FILE, f"the envelope is of type {envelope.payload_type}")
         elif self._ring is not None:
             judgement = self._ring.judge_envelope(envelope, manifest.origin, manifest.next_seq)
+            self._is_manifest_signed = judgement.verdict is None
             self._note_signers(judgement, MANIFEST_FILE)
+            if self._is_manifest_signed:
+                self._check_registry(manifest, self._ring)
+
+    def _check_registry(self, manifest: Manifest, newest: KeyRing) -> None:
+        """Hold the registry that the manifest was written under against those that are here."""
+        version = manifest.registry_version
+        if version > newest.version:
+            detail = f"the registry ends at version {newest.version}, the manifest was written under {version}"
+            self._fail(TRUNCATED, KEYS_FILE, detail)
+        elif self._context.registries.fork(version, manifest.registry_sha256):
+            self._add(fork_failure(version, self._where(MANIFEST_FILE)))
 
     def _read_checkpoint(self) -> None:
-        data = read_bounded(self._folder / CHECKPOINT_FILE, MAX_CHECKPOINT_BYTES)
+        data = read_bounded(self._path(CHECKPOINT_FILE), MAX_CHECKPOINT_BYTES)
         if data is None:
-            self._fail(MISSING, CHECKPOINT_FILE, "the checkpoint is not there")
+            why = why_unread(self._path(CHECKPOINT_FILE), MAX_CHECKPOINT_BYTES)
+            self._fail(MISSING, CHECKPOINT_FILE, f"the checkpoint: {why}")
             return
         try:
             note = parse_note(data)
@@ -157,7 +168,9 @@ class SegmentCheck:
         except CounterfoilError as error:
             self._fail(EDITED, CHECKPOINT_FILE, str(error))
             return
-        if self._ring is not None and self._context.trust.covers(checkpoint.origin):
+        if not self._context.registries.trust.covers(checkpoint.origin):
+            self._fail(UNVERIFIABLE, CHECKPOINT_FILE, f"the trust file pins nothing for {checkpoint.origin}")
+        elif self._ring is not None:
             judgement = self._ring.judge_checkpoint(note, checkpoint)
             self._note_signers(judgement, CHECKPOINT_FILE)
             if judgement.verdict is not None:
@@ -165,9 +178,10 @@ class SegmentCheck:
             self._checkpoint = checkpoint
 
     def _check_place(self, manifest: Manifest) -> None:
-        """Hold the manifest against the folder's name and the checkpoint."""
-        if self._name is not None and self._folder.name != manifest.folder.rpartition("/")[2]:
-            self._fail(FORKED, MANIFEST_FILE, f"the manifest is that of {manifest.folder}", manifest.first_seq)
+        """Hold the manifest against the folder's place and the checkpoint."""
+        misplaced = why_misplaced(self._folder, self._context.top, manifest)
+        if misplaced is not None:
+            self._fail(FORKED, MANIFEST_FILE, misplaced, manifest.first_seq)
         checkpoint = self._checkpoint
         if checkpoint is None:
             return
@@ -190,13 +204,19 @@ class SegmentCheck:
         manifest = self._manifest
         stream = self._new_stream(manifest)
         records = manifest.stored(RECORDS_FILE) if manifest else None
-        reader = LineReader(self._folder / RECORDS_FILE, max_content_bytes=records.content_bytes if records else None)
+        content_bytes = records.content_bytes if records and self._is_manifest_signed else None
+        if content_bytes is None:
+            content_bytes = unsigned_content_bytes(self._path(RECORDS_FILE))
+        reader = LineReader(self._path(RECORDS_FILE), max_content_bytes=content_bytes)
         done = self._report.records
         room = manifest.next_seq - manifest.first_seq + MAX_SURPLUS_RECORDS if manifest else None
         for lines in reader:
             stream.feed(lines if room is None else lines[: max(0, room - stream.size + stream.first_seq)])
             if self._context.progress is not None:
                 self._context.progress(done + stream.size - stream.first_seq)
+            if stream.has_given_up:
+                reader.problem = (EDITED, f"{stream.unreadable:,} lines are no records: the rest was not looked at")
+                break
         root = stream.frontier.root()
         signed = self._signed_root(manifest)
         next_seq = manifest.next_seq if manifest else self._checkpoint.size if self._checkpoint else None
@@ -220,7 +240,7 @@ class SegmentCheck:
 
     def _new_stream(self, manifest: Manifest | None) -> RecordStream:
         known = self._context.known
-        watch = known.size if known is not None else None
+        watch = known.checkpoint.size if known is not None else None
         if manifest is None:
             return RecordStream(watch=watch, shapes=self._context.shapes)
         previous = self._previous
@@ -252,13 +272,13 @@ class SegmentCheck:
 
     def _check_known(self, stream: RecordStream) -> None:
         known = self._context.known
-        if known is not None and stream.watched_root is not None and stream.watched_root != known.root:
-            detail = f"the checkpoint you hold commits to another root at size {known.size}"
-            self._fail(FORKED, CHECKPOINT_FILE, detail, stream.first_seq)
+        if known is not None and stream.watched_root is not None:
+            for failure in hold_root(known, stream.watched_root, stream.first_seq, self._where(CHECKPOINT_FILE)):
+                self._add(failure)
 
     def _check_small_files(self, manifest: Manifest) -> None:
         for name, limit in ((CHECKPOINT_FILE, MAX_CHECKPOINT_BYTES), (KEYS_FILE, MAX_KEYS_BYTES)):
-            stored, data = manifest.stored(name), read_bounded(self._folder / name, limit)
+            stored, data = manifest.stored(name), read_bounded(self._path(name), limit)
             if stored is None:
                 self._fail(EDITED, MANIFEST_FILE, f"it does not list {name}")
             elif data is not None and sha256(data).hexdigest() != stored.sha256:
@@ -310,19 +330,14 @@ class SegmentCheck:
     def _fail(self, verdict: str, name: str, detail: str, seq: int | None = None) -> None:
         self._add(Failure(verdict=verdict, seq=seq, where=self._where(name), detail=detail))
 
+    def _path(self, name: str) -> Path:
+        return self._folder / name
+
     def _where(self, name: str) -> str:
         return f"{self._folder.name}/{name}"
 
     def _add(self, failure: Failure) -> None:
         self._report.add(failure)
-
-
-def read_ring(folder: Path, trust: TrustFile) -> KeyRing | None:
-    """Return the key registry in `folder`, or None if there is none. Raises as `resolve_keys` does."""
-    data = read_bounded(folder / KEYS_FILE, MAX_KEYS_BYTES)
-    if data is None:
-        return None
-    return resolve_keys(trust, [parse_envelope(line) for line in data.splitlines() if line])
 
 
 def note_signers(report: VerificationReport, judgement: Judgement) -> None:

@@ -28,6 +28,7 @@ from ledger_core.log.keys import TrustFile
 from ledger_core.log.note import encode_base64
 from ledger_core.log.proof import TlogProof
 from ledger_core.log.record import format_time
+from ledger_core.log.registries import Registries
 from ledger_core.log.verify_proof import verify_bundle
 from ledger_core.ports import Ask, RecordDraft
 from ledger_core.reading.heads import read_head
@@ -218,7 +219,8 @@ def _judged(runtime: Runtime, built: BuiltBundle) -> VerificationReport:
     report = VerificationReport(path="proof")
     for failure in built.failures:
         report.add(failure)
-    verify_bundle(built.bundle, None, TrustFile.load(runtime.trust_path), report, shapes=runtime.kinds.shapes)
+    registries = Registries(TrustFile.load(runtime.trust_path))
+    verify_bundle(built.bundle, None, registries, report, shapes=runtime.kinds.shapes)
     for seq in built.pending:
         detail = f"the newest checkpoint covers {built.size} records"
         report.add(Failure(verdict=UNSIGNED_PENDING, seq=seq, where="proof", detail=detail))

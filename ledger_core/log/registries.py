@@ -1,0 +1,82 @@
+"""The key registries that one verification meets: each file read once, the newest judges, two of a version fork.
+
+Every segment, every proof, and whoever keeps the trust file may bring a `keys.jsonl`. The chain that reaches furthest
+says what is known now, so that a key revoked later is known to be, however short a file the forger brought. All of them
+must tell one history.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from ledger_core.errors import CounterfoilError, IntegrityError
+from ledger_core.log.dsse import Envelope, parse_envelope
+from ledger_core.log.findings import BAD_SIGNATURE, EDITED, FORKED, Failure
+from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
+from ledger_core.log.reading import read_bounded
+from ledger_core.log.segment import KEYS_FILE
+
+MAX_KEYS_BYTES = 16 * 1024 * 1024
+
+
+class Registries:
+    """What the pinned roots vouch for, of all registries seen so far."""
+
+    def __init__(self, trust: TrustFile) -> None:
+        self.trust = trust
+        self.newest: KeyRing | None = None
+        self._documents: dict[int, str] = {}
+        self._read: dict[bytes, KeyRing] = {}
+
+    def add_folders(self, folders: Iterable[Path]) -> None:
+        """Take in the registry of each of `folders`; a broken one is reported where its own segment is checked."""
+        for folder in folders:
+            with contextlib.suppress(CounterfoilError):
+                self.read(folder)
+
+    def read(self, folder: Path) -> KeyRing | None:
+        """Return the registry in `folder`, None if there is none. Raises as `resolve_keys` does."""
+        data = read_bounded(folder / KEYS_FILE, MAX_KEYS_BYTES)
+        if data is None:
+            return None
+        digest = sha256(data).digest()
+        if digest not in self._read:
+            # One line after another: what stands behind a line that does not hold is never unpacked.
+            ring = resolve_keys(self.trust, (parse_envelope(line) for line in data.splitlines() if line))
+            self._read[digest] = self.add(ring)
+        return self._read[digest]
+
+    def resolve(self, envelopes: Sequence[Envelope]) -> KeyRing:
+        """Return the registry made of `envelopes`. Raises as `resolve_keys` does."""
+        return self.add(resolve_keys(self.trust, envelopes))
+
+    def add(self, ring: KeyRing) -> KeyRing:
+        """Take in `ring` and return it."""
+        if self.newest is None or ring.version > self.newest.version:
+            self.newest = ring
+            self._documents.update(ring.documents)
+        for version, digest in ring.documents:
+            self._documents.setdefault(version, digest)
+        return ring
+
+    def fork(self, version: int, digest: str) -> bool:
+        """Say whether another document of that version was seen than the one of `digest`."""
+        return self._documents.get(version, digest) != digest
+
+    def forked_version(self, ring: KeyRing) -> int | None:
+        """Return the first version of which `ring` has another document than the newest registry has."""
+        return next((version for version, digest in ring.documents if self.fork(version, digest)), None)
+
+
+def registry_failure(error: CounterfoilError, where: str) -> Failure:
+    """Return what is wrong with a registry that `resolve_keys` or `parse_envelope` refused."""
+    verdict = error.context.get("verdict", BAD_SIGNATURE) if isinstance(error, IntegrityError) else EDITED
+    return Failure(verdict=verdict, seq=None, where=where, detail=error.message)
+
+
+def fork_failure(version: int, where: str) -> Failure:
+    """Return the failure for two registries of one version."""
+    return Failure(verdict=FORKED, seq=None, where=where, detail=f"there are two registries of version {version}")
