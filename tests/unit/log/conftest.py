@@ -15,8 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ledger_core.log.canonical import canonical_bytes
-from ledger_core.log.dsse import PROOF_TYPE, SEGMENT_TYPE, Envelope, EnvelopeSignature, pae
-from ledger_core.log.keys import TrustFile
+from ledger_core.log.dsse import KEYS_TYPE, PROOF_TYPE, SEGMENT_TYPE, Envelope, EnvelopeSignature, pae, parse_envelope
+from ledger_core.log.keys import KeyRecord, TrustFile, Validity, registry_payload
 from ledger_core.log.merkle import Frontier, RangeTree, inclusion_path, leaf_hash
 from ledger_core.log.note import NoteSignature, SignedNote, checkpoint_text
 from ledger_core.log.proof import ProofBundle, ProvedRecord
@@ -108,6 +108,37 @@ class Log:
         signature = EnvelopeSignature(key.public_key.key_id, key.sign(pae(payload_type, payload)))
         return Envelope(payload_type, payload, (signature,))
 
+    def add_registry(
+        self,
+        valid: Sequence[tuple[SoftwareKey, int, int | None]] | None = None,
+        *,
+        purposes: Sequence[str] = ("checkpoint", "dsse"),
+        version: int | None = None,
+        previous: Envelope | None = None,
+        created_at: str = "2026-03-01T00:00:00.000000Z",
+    ) -> Envelope:
+        """Return the next registry document: `valid` are keys and the first and last size that each counts for."""
+        before = previous or self.registry[-1]
+        payload = registry_payload(
+            version=json.loads(before.payload)["version"] + 1 if version is None else version,
+            previous_sha256=sha256(before.payload).hexdigest() if version != 1 else "0" * 64,
+            roots=[self.root_key.public_key],
+            threshold=1,
+            keys=[
+                KeyRecord(
+                    key=key.public_key,
+                    backend="software",
+                    assurance="software",
+                    status="active",
+                    purposes=tuple(purposes),
+                    valid=(Validity(origin="ledger.example/test/*", from_size=first, to_size=last),),
+                )
+                for key, first, last in valid or [(self.key, 0, None)]
+            ],
+            created_at=created_at,
+        )
+        return self.envelope(KEYS_TYPE, payload, key=self.root_key)
+
     def bundle(self, *seqs: int, size: int | None = None) -> ProofBundle:
         """Return a proof of the records `seqs`."""
         tree = self.tree(size)
@@ -135,6 +166,7 @@ class Archive:
 
     root: Path
     log: Log
+    book: str = "main"
     folders: list[Path] = field(default_factory=list)
     previous: Previous | None = None
 
@@ -164,7 +196,7 @@ class Archive:
         version, digest = json.loads(newest)["version"], sha256(newest).hexdigest()
         manifest = Manifest(
             origin=log.origin,
-            book="main",
+            book=self.book,
             segment=len(self.folders),
             closed_on=date(2026, 1, 31) + timedelta(days=len(self.folders)),
             first_seq=first,
@@ -198,6 +230,26 @@ class Archive:
         self.previous = Previous(segment=len(self.folders), manifest_sha256=manifest_sha256(payload))
         self.folders.append(folder)
         return folder
+
+    def forge(
+        self,
+        folder: Path,
+        *,
+        files: dict[str, bytes] | None = None,
+        edit: Callable[[dict[str, Any]], None] | None = None,
+        payload_type: str = SEGMENT_TYPE,
+        key: SoftwareKey | None = None,
+    ) -> None:
+        """Put `files` into the segment, list them in the manifest, change what else it says, and sign it again."""
+        path = folder / "manifest.dsse.json"
+        value = json.loads(parse_envelope(path.read_bytes()).payload)
+        for name, data in (files or {}).items():
+            (folder / name).write_bytes(data)
+            listed = next(item for item in value["objects"] if item["name"] == name)
+            listed.update(bytes=len(data), sha256=sha256(data).hexdigest())
+        if edit is not None:
+            edit(value)
+        path.write_bytes(self.log.envelope(payload_type, canonical_bytes(value), key=key).to_bytes())
 
 
 @pytest.fixture
