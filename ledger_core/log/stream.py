@@ -24,7 +24,8 @@ from ledger_core.log.shapes import JOURNAL_ENTRY, SHAPES, Shape, check_body
 BATCH_RECORDS = 500
 """A batch and what is made of it should stay in the processor's cache: 2,000 were a tenth slower."""
 MAX_UNREADABLE_RECORDS = 20_000
-"""After so many lines that are no records, what follows is none of ours either: it is not looked at."""
+MAX_UNREADABLE_BYTES = 64 * 1024 * 1024
+"""After so many lines or bytes that are no records, what follows is none of ours either: it is not looked at."""
 SMALLEST_RUN = 8
 """Shorter runs are not worth the quick way: a block with an odd line in it is halved down to here."""
 
@@ -56,6 +57,7 @@ class RecordStream:
         self.entries = 0
         self.unreadable = 0
         """Lines that are no record at all."""
+        self._unreadable_bytes = 0
         self.sums = Sums()
         self.blame = Blame(first_seq=self.first_seq, prev=prev)
         self._watch = watch
@@ -83,7 +85,7 @@ class RecordStream:
     @property
     def has_given_up(self) -> bool:
         """Say whether so much was unreadable that the rest was left."""
-        return self.unreadable > MAX_UNREADABLE_RECORDS
+        return self.unreadable > MAX_UNREADABLE_RECORDS or self._unreadable_bytes > MAX_UNREADABLE_BYTES
 
     def totals(self) -> dict[str, tuple[int, int]]:
         """Return gross debits and credits by currency, in minor units."""
@@ -151,6 +153,7 @@ class RecordStream:
             return None
         except CounterfoilError as error:
             self.unreadable += 1
+            self._unreadable_bytes += len(line)
             self._object(NOT_CANONICAL, seq, str(error))
             return None
         self.book = self.book or record.book
