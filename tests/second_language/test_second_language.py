@@ -35,7 +35,8 @@ def node(*arguments: str | Path) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.fixture
-def maker() -> ModuleType:
+def maker(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(VECTORS))
     spec = importlib.util.spec_from_file_location("make_vectors", VECTORS / "make.py")
     assert spec is not None
     assert spec.loader is not None
@@ -81,6 +82,11 @@ def test_the_second_verifier_agrees_on_a_segment_and_on_damage_to_it(segment: Pa
         put(segment, {**vector["files"], **case["files"]})
         status, answer = node("segment", segment, "--trust", trust)
         assert (status, answer["verdict"]) == (1, "failed"), case["verdict"]
+    put(segment, vector["files"])
+    moved = segment.parents[1] / "30" / segment.name
+    moved.parent.mkdir()
+    segment.rename(moved)
+    assert node("segment", moved, "--trust", trust)[0] == 1
 
 
 def test_our_verifier_names_the_damage_as_published(segment: Path, tmp_path: Path) -> None:
@@ -90,6 +96,25 @@ def test_our_verifier_names_the_damage_as_published(segment: Path, tmp_path: Pat
     for case in vector["damaged"]:
         put(segment, {**vector["files"], **case["files"]})
         assert verify_path(tmp_path, trust).verdict == case["verdict"]
+
+
+@pytest.mark.parametrize("case", load("segment.json")["forged"], ids=lambda case: case["what"])
+def test_our_verifier_names_each_forged_segment_as_published(tmp_path: Path, case: dict[str, Any]) -> None:
+    vector = load("segment.json")
+    folder = tmp_path / case.get("folder", vector["folder"])
+    folder.mkdir(parents=True)
+    put(folder, {**vector["files"], **case["files"]})
+    trust = parse_trust(json.dumps(case.get("trust", vector["trust"])).encode())
+    report = verify_path(tmp_path, trust)
+    assert report.verdict == case["verdict"], report.as_lines()
+
+
+@pytest.mark.parametrize("case", load("proof.json")["forged"], ids=lambda case: case["what"])
+def test_our_verifier_names_each_forged_proof_as_published(tmp_path: Path, case: dict[str, Any]) -> None:
+    trust = parse_trust(json.dumps(load("proof.json")["trust"]).encode())
+    (tmp_path / "bundle.json").write_text(json.dumps(case["bundle"]))
+    report = verify_path(tmp_path / "bundle.json", trust)
+    assert report.verdict == case["verdict"], report.as_lines()
 
 
 def test_our_verifier_takes_the_published_proofs(tmp_path: Path) -> None:

@@ -9,52 +9,37 @@ from __future__ import annotations
 
 import json
 import sys
-import zlib
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from company import (
+    KEY,
+    ORIGIN,
+    REGISTRY,
+    SIZE,
+    THIEF,
+    TRUST,
+    beside,
+    encoded,
+    gzipped,
+    lines,
+    note,
+    proof_envelope,
+    segment_files,
+)
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from forge import forged_bundles, forged_segments
 
 from ledger_core.log.canonical import canonical_bytes
-from ledger_core.log.dsse import PROOF_TYPE, SEGMENT_TYPE, Envelope, EnvelopeSignature, pae
-from ledger_core.log.keys import TrustFile
-from ledger_core.log.merkle import Frontier, RangeTree, consistency_path, inclusion_path, leaf_hash, leaf_hashes
+from ledger_core.log.merkle import Frontier, RangeTree, consistency_path, inclusion_path, leaf_hashes
 from ledger_core.log.note import NoteSignature, SignedNote, checkpoint_text, encode_base64
 from ledger_core.log.proof import ProofBundle, ProvedRecord, TlogProof
-from ledger_core.log.record import NO_PREV, assemble, format_time
-from ledger_core.log.segment import Manifest, StoredFile, stored_file
-from ledger_core.log.stream import RecordStream
 from ledger_core.signing.backends.software import SoftwareKey
-from ledger_core.signing.bootstrap import first_registry
 
-ORIGIN = "vectors.example/test/main"
-START = datetime(2026, 1, 31, 8, tzinfo=UTC)
-ACTOR = {"role": "service", "subject": "vectors"}
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-SIZE = 13
 ECDSA_P256_TYPE = 2
 """The algorithm in a verifier key."""
-
-
-class FixedKey(SoftwareKey):
-    """A key made from a small number, which signs the same message the same way each time."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(ec.derive_private_key(number, ec.SECP256R1()))
-
-    def sign(self, message: bytes) -> bytes:
-        """Return the signature of RFC 6979."""
-        return self._key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
-
-
-KEY, ROOT, THIEF = FixedKey(1_001), FixedKey(1_002), FixedKey(1_003)
-REGISTRY = first_registry(KEY, ROOT, "vectors.example/test/*", START)
-TRUST = TrustFile(origin="vectors.example/test/*", threshold=1, roots=(ROOT.public_key,))
 
 
 def main() -> int:
@@ -156,9 +141,14 @@ def checkpoint() -> dict[str, Any]:
     root = Frontier().extend(leaf_hashes(lines())).root()
     text = checkpoint_text(ORIGIN, SIZE, root)
     r, s = decode_dss_signature(KEY.sign(text.encode()))
+    bad = KEY.sign(b"another text")
+    stray = NoteSignature(ORIGIN, b"hash", KEY.sign(text.encode()))
     notes = {
         "signed": (note(text, KEY), True),
         "the twin (r, n - s) of the signature": (note(text, KEY, encode_dss_signature(r, P256_ORDER - s)), True),
+        "a bad line of the key beside its good one": (beside(note(text, KEY), note(text, KEY, bad)), False),
+        "a good line of the key beside its bad one": (beside(note(text, KEY, bad), note(text, KEY)), False),
+        "the key's line under another hash": (str(SignedNote(text, (stray,))), False),
         "a stranger's line beside the key's": (note(text, THIEF)[:-1] + "\n" + note(text, KEY).split("\n\n")[1], True),
         "signed by another key": (note(text, THIEF), False),
         "another key under this key's hash": (note(text, KEY, THIEF.sign(text.encode())), False),
@@ -199,7 +189,8 @@ def proof() -> dict[str, Any]:
         "trust": TRUST.as_json(),
         "keys": [REGISTRY.as_json()],
         "tlog_proof": str(text),
-        "bundle": envelope(PROOF_TYPE, json.dumps(bundle.as_json(), sort_keys=True).encode(), KEY).as_json(),
+        "bundle": proof_envelope(bundle.as_json()),
+        "forged": forged_bundles(bundle),
     }
 
 
@@ -225,133 +216,14 @@ def segment() -> dict[str, Any]:
         "size": SIZE,
         "root_hex": Frontier().extend(leaf_hashes(records)).root().hex(),
         "damaged": [*cases, {"verdict": "bad_signature", "files": encoded({"checkpoint": forged})}],
+        "forged": forged_segments(sound),
     }
-
-
-def segment_files(records: list[bytes]) -> dict[str, bytes]:
-    """Return the four files of a segment that holds all of `records`."""
-    stream = RecordStream()
-    stream.feed(records)
-    packed = gzipped(records)
-    listed = stored_file("records.jsonl.gz", packed)
-    content = b"".join(line + b"\n" for line in records)
-    listed = StoredFile(
-        name=listed.name,
-        bytes=listed.bytes,
-        sha256=listed.sha256,
-        content_bytes=len(content),
-        content_sha256=stored_file("", content).sha256,
-        lines=len(records),
-    )
-    signed = note(checkpoint_text(ORIGIN, SIZE, stream.frontier.root()), KEY).encode()
-    keys = REGISTRY.to_bytes() + b"\n"
-    version, digest = json.loads(REGISTRY.payload)["version"], sha256(REGISTRY.payload).hexdigest()
-    manifest = Manifest(
-        origin=ORIGIN,
-        book="main",
-        segment=0,
-        closed_on=date(2026, 1, 31),
-        first_seq=0,
-        next_seq=SIZE,
-        previous=None,
-        before=Frontier(),
-        root=stream.frontier.root(),
-        first_prev=NO_PREV,
-        last_leaf=stream.last_leaf,
-        entries=stream.entries,
-        totals=stream.totals(),
-        objects=(listed, stored_file("checkpoint", signed), stored_file("keys.jsonl", keys)),
-        cutoff=stream.recorded_at,
-        created_at=format_time(START + timedelta(days=1)),
-        registry_version=version,
-        registry_sha256=digest,
-        software={"version": "vectors"},
-        assurance="software",
-    )
-    return {
-        "records.jsonl.gz": packed,
-        "checkpoint": signed,
-        "keys.jsonl": keys,
-        "manifest.dsse.json": envelope(SEGMENT_TYPE, manifest.to_bytes(), KEY).to_bytes(),
-    }
-
-
-def lines() -> list[bytes]:
-    """Return the records of the log: the book, entries with odd texts among them, an account."""
-    bodies: list[tuple[str, dict[str, Any]]] = [
-        ("book", {"actor": ACTOR, "legal_entity": "Vectors", "name": "main", "origin": ORIGIN}),
-        *(("journal_entry", entry(number)) for number in range(1, SIZE)),
-    ]
-    made: list[bytes] = []
-    for seq, (kind, body) in enumerate(bodies):
-        made.append(
-            assemble(
-                body=canonical_bytes(body),
-                book="main",
-                id=f"{seq:08x}-0000-7000-8000-000000000000",
-                kind=kind,
-                prev=leaf_hash(made[-1]) if made else NO_PREV,
-                recorded_at=format_time(START + timedelta(seconds=seq)),
-                seq=seq,
-            )
-        )
-    return made
-
-
-def entry(number: int) -> dict[str, Any]:
-    """Return a charge with its fee; every third in a currency without minor units and with a text out of ASCII."""
-    gross, fee, currency = 1_000 + 14 * number, 30 + number, "JPY" if number % 3 == 0 else "USD"
-    sides = [("assets:clearing", gross - fee, "debit"), ("expenses:fees", fee, "debit"), ("revenue", gross, "credit")]
-    return {
-        "actor": ACTOR,
-        "description": f"charge “{number}” — café \\ {number}" if number % 3 == 0 else f"charge {number}",
-        "effective_at": format_time(START + timedelta(minutes=number)),
-        "external_id": f"vectors:{number}",
-        "fingerprint": leaf_hash(b"%d" % number).hex(),
-        "metadata": {"reference": f"txn_{number}"} if number % 2 else {},
-        "postings": [
-            {
-                "account": f"{account}:{currency.lower()}",
-                "amount": str(amount),
-                "currency": currency,
-                "direction": side,
-            }
-            for account, amount, side in sides
-        ],
-    }
-
-
-def note(text: str, key: SoftwareKey, signature: bytes | None = None) -> str:
-    """Return `text` signed by `key`, or with that signature under the key's hash."""
-    line = NoteSignature(ORIGIN, key.public_key.note_hash(ORIGIN), signature or key.sign(text.encode()))
-    return str(SignedNote(text, (line,)))
 
 
 def verifier_key(key: SoftwareKey) -> str:
     """Return `<name>+<hash>+<base64(type || key)>`, the form of a P-256 key that other note tools read."""
     public = key.public_key
     return f"{ORIGIN}+{public.note_hash(ORIGIN).hex()}+{encode_base64(bytes([ECDSA_P256_TYPE]) + public.spki)}"
-
-
-def envelope(payload_type: str, payload: bytes, key: SoftwareKey) -> Envelope:
-    """Return a signed envelope."""
-    signature = EnvelopeSignature(key.public_key.key_id, key.sign(pae(payload_type, payload)))
-    return Envelope(payload_type, payload, (signature,))
-
-
-def gzipped(records: list[bytes]) -> bytes:
-    """Return gzip with one stored block (RFC 1951 section 3.2.4): the same bytes from any version of zlib."""
-    content = b"".join(line + b"\n" for line in records)
-    assert len(content) < 65_536, "a stored block has a 16-bit length"
-    length = len(content).to_bytes(2, "little")
-    block = b"\x01" + length + bytes(byte ^ 0xFF for byte in length) + content
-    tail = zlib.crc32(content).to_bytes(4, "little") + len(content).to_bytes(4, "little")
-    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + block + tail
-
-
-def encoded(found: dict[str, bytes]) -> dict[str, str]:
-    """Return the files in base64."""
-    return {name: encode_base64(data) for name, data in found.items()}
 
 
 def hexes(items: Any) -> list[str]:

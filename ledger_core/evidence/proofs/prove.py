@@ -23,7 +23,7 @@ from ledger_core.evidence.proofs.rows import compare_rows
 from ledger_core.evidence.proofs.segment import verify_segment
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.dsse import PROOF_TYPE
-from ledger_core.log.findings import UNSIGNED_PENDING, Failure, VerificationReport
+from ledger_core.log.findings import UNSIGNED_PENDING, UNVERIFIABLE, Failure, VerificationReport
 from ledger_core.log.keys import TrustFile
 from ledger_core.log.note import encode_base64
 from ledger_core.log.proof import TlogProof
@@ -129,6 +129,7 @@ def verify_selection(
         seqs = _selected(connection, book, selector)
         built = build_bundle(runtime, connection, book, seqs, known_checkpoint=known_checkpoint)
         report = _judged(runtime, built)
+        _require_proved(report, selector)
         for failure in hold_against_proxy(runtime, connection, book):
             report.add(failure)
         if "segment" in selector:
@@ -225,6 +226,13 @@ def _judged(runtime: Runtime, built: BuiltBundle) -> VerificationReport:
         detail = f"the newest checkpoint covers {built.size} records"
         report.add(Failure(verdict=UNSIGNED_PENDING, seq=seq, where="proof", detail=detail))
     return report
+
+
+def _require_proved(report: VerificationReport, selector: dict[str, Any]) -> None:
+    """Nothing proved is no verdict: a segment is judged against its archive, anything else by its records."""
+    if "segment" not in selector and not report.proofs and not report.failures:
+        detail = "no record was asked for, and none is proved"
+        report.add(Failure(verdict=UNVERIFIABLE, seq=None, where="proof", detail=detail))
 
 
 def _raise_alarm(

@@ -1,0 +1,131 @@
+"""Forgeries for the vectors: bundles and segments that the right key signed, each with the verdict due."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from company import (
+    BOOK,
+    KEY,
+    ORIGIN,
+    SIZE,
+    START,
+    TRUST,
+    beside,
+    encoded,
+    entry,
+    envelope,
+    lines,
+    note,
+    proof_envelope,
+    segment_files,
+)
+
+from ledger_core.log.canonical import canonical_bytes
+from ledger_core.log.dsse import PROOF_TYPE, SEGMENT_TYPE, parse_envelope
+from ledger_core.log.merkle import Frontier, leaf_hash, leaf_hashes
+from ledger_core.log.note import checkpoint_text
+from ledger_core.log.proof import ProofBundle
+from ledger_core.log.record import NO_PREV, format_time
+from ledger_core.log.segment import stored_file
+
+
+def forged_bundles(bundle: ProofBundle) -> list[dict[str, Any]]:
+    """Bundles in envelopes that the right key signed, each with the verdict due."""
+    sound = bundle.as_json()
+    bad = beside(bundle.checkpoint, note(bundle.checkpoint.partition("\n\n")[0] + "\n", KEY, KEY.sign(b"another text")))
+    listed = {"verdict": "edited", "seq": 5, "where": "ledger.records", "detail": "cut"}
+    forgeries: list[tuple[str, str, dict[str, Any]]] = [
+        ("it says of itself that it failed", "failed", {"verdict": "failed"}),
+        ("it lists what failed and says verified", "edited", {"verdict": "verified", "failures": [listed]}),
+        ("a stored row differs", "edited", {"verdict": "verified", "rows": [{"seq": 5, "crosscheck": "differs"}]}),
+        ("it proves no record", "unverifiable", {"verdict": "verified", "records": []}),
+        ("it is of another log than its checkpoint", "forked", {"origin": "vectors.example/test/other"}),
+        ("a record in the place of another", "edited", {"records": [{**sound["records"][1], "seq": 6}]}),
+        ("a bad line of the key beside its good one", "bad_signature", {"checkpoint": bad}),
+    ]
+    return [
+        {"what": what, "verdict": verdict, "bundle": proof_envelope({**sound, **change})}
+        for what, verdict, change in forgeries
+    ]
+
+
+def forged_segments(sound: dict[str, bytes]) -> list[dict[str, Any]]:
+    """Segments signed with the right key wherever their forger would hold it, each with the verdict due.
+
+    `folder` and `trust` stand where they are others than the sound segment's.
+    """
+    records = lines()
+    root = Frontier().extend(leaf_hashes(records)).root()
+    day = f"{ORIGIN}/segments/2026/01/31"
+    elsewhere = {"moved to another date": f"{ORIGIN}/segments/2026/02/01/0000000000-0-{SIZE}"}
+    elsewhere["under another number"] = f"{day}/0000000001-0-{SIZE}"
+    elsewhere["in another book's place"] = f"{day.replace('/main/', '/other/')}/0000000000-0-{SIZE}"
+    made: list[dict[str, Any]] = [
+        {"what": what, "verdict": "forked", "files": {}, "folder": folder} for what, folder in elsewhere.items()
+    ]
+    pinned = {**TRUST.as_json(), "registry_version": 2}
+    made.append({"what": "a registry below the pinned version", "verdict": "truncated", "files": {}, "trust": pinned})
+    notes = {
+        "a checkpoint of another log": ("forked", checkpoint_text("vectors.example/test/other", SIZE, root)),
+        "a checkpoint over more": ("truncated", checkpoint_text(ORIGIN, SIZE + 1, root)),
+        "a checkpoint over less": ("unsigned_pending", checkpoint_text(ORIGIN, SIZE - 1, root)),
+        "a checkpoint of another root": ("forked", checkpoint_text(ORIGIN, SIZE, leaf_hash(b""))),
+    }
+    for what, (verdict, text) in notes.items():
+        signed = note(text, KEY, name=text.partition("\n")[0]).encode()
+        made.append({"what": what, "verdict": verdict, "files": forged_files(sound, {"checkpoint": signed}, {})})
+    changes: dict[str, tuple[str, dict[str, Any]]] = {
+        "another count of entries": ("edited", {"entries": SIZE}),
+        "other totals": ("unbalanced", {"totals": []}),
+        "a file that is not listed": ("edited", {"objects": []}),
+        "a first segment that starts from something": ("forked", {"chain": {"first_prev": "1" * 64}}),
+        "another last record": ("edited", {"chain": {"last_leaf": "1" * 64}}),
+        "another registry of that version": ("forked", {"key_registry": {"sha256": "1" * 64}}),
+        "a registry that is not here": ("truncated", {"key_registry": {"version": 2}}),
+    }
+    for what, (verdict, change) in changes.items():
+        made.append({"what": what, "verdict": verdict, "files": forged_files(sound, {}, change)})
+    made.append(
+        {"what": "an envelope of another type", "verdict": "bad_signature",
+         "files": forged_files(sound, {}, {}, payload_type=PROOF_TYPE)}
+    )  # fmt: skip
+    return [*made, *({"what": what, **case} for what, case in forged_records().items())]
+
+
+def forged_files(
+    sound: dict[str, bytes], files: dict[str, bytes], change: dict[str, Any], *, payload_type: str = SEGMENT_TYPE
+) -> dict[str, str]:
+    """Return the files that differ, and the manifest that lists them, changed and signed again."""
+    value = json.loads(parse_envelope(sound["manifest.dsse.json"]).payload)
+    for item in value["objects"]:
+        if item["name"] in files:
+            item.update(stored_file(item["name"], files[item["name"]]).as_json())
+    for name, part in change.items():
+        value[name] = {**value[name], **part} if isinstance(part, dict) else part
+    return encoded({**files, "manifest.dsse.json": envelope(payload_type, canonical_bytes(value), KEY).to_bytes()})
+
+
+def forged_records() -> dict[str, dict[str, Any]]:
+    """Segments whose seventh record was signed although it breaks a rule."""
+    body = entry(6)
+    odd = [{**item, "currency": "EUR"} if at == 2 else item for at, item in enumerate(body["postings"])]
+    huge = [{**item, "amount": str(2**63)} for item in body["postings"][1:]]
+    forgeries: dict[str, tuple[str, dict[str, Any]]] = {
+        "debits and credits of two currencies": ("unbalanced", {"body": canonical_bytes({**body, "postings": odd})}),
+        "an amount beyond 64 bits": ("not_canonical", {"body": canonical_bytes({**body, "postings": huge})}),
+        "a record of another book": ("not_canonical", {"book": "other"}),
+        "a record as late as the one before": (
+            "not_canonical",
+            {"recorded_at": format_time(START + timedelta(seconds=5))},
+        ),
+        "a second opening of the book": ("not_canonical", {"kind": "book", "body": canonical_bytes(BOOK)}),
+        "a wrong seq": ("edited", {"seq": 7}),
+        "a wrong predecessor": ("edited", {"prev": NO_PREV}),
+    }
+    return {
+        what: {"verdict": verdict, "files": encoded(segment_files(lines({6: members})))}
+        for what, (verdict, members) in forgeries.items()
+    }
