@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.dsse import KEYS_TYPE, PROOF_TYPE, SEGMENT_TYPE, Envelope, EnvelopeSignature, pae, parse_envelope
+from ledger_core.log.findings import CANNOT_TELL
 from ledger_core.log.keys import KeyRecord, TrustFile, Validity, registry_payload
 from ledger_core.log.merkle import Frontier, RangeTree, inclusion_path, leaf_hash
 from ledger_core.log.note import NoteSignature, SignedNote, checkpoint_text
@@ -23,6 +24,7 @@ from ledger_core.log.proof import ProofBundle, ProvedRecord
 from ledger_core.log.record import NO_PREV, assemble, format_time
 from ledger_core.log.segment import Manifest, Previous, RecordsWriter, manifest_sha256, stored_file
 from ledger_core.log.stream import RecordStream
+from ledger_core.log.verifier import verify_path
 from ledger_core.signing.backends.software import SoftwareKey
 from ledger_core.signing.bootstrap import first_registry
 
@@ -231,6 +233,19 @@ class Archive:
         self.folders.append(folder)
         return folder
 
+    def body(self, seq: int = 1) -> dict[str, Any]:
+        """Return the body of a record."""
+        return json.loads(self.log.lines[seq])["body"]  # type: ignore[no-any-return]
+
+    def append_odd(self, body: dict[str, Any], kind: str = "journal_entry", *, run: int = 0, **members: Any) -> Path:
+        """Append one odd record, `run` sound ones on each side so that whole batches are compared; export them."""
+        log, first = self.log, len(self.log.lines)
+        log.fill(first + run)
+        log.append(body, kind, **members)
+        log.fill(first + 2 * run + 1)
+        self.export(first, len(log.lines))
+        return self.root
+
     def forge(
         self,
         folder: Path,
@@ -250,6 +265,27 @@ class Archive:
         if edit is not None:
             edit(value)
         path.write_bytes(self.log.envelope(payload_type, canonical_bytes(value), key=key).to_bytes())
+
+
+@pytest.fixture
+def forge_one() -> Callable[..., None]:
+    """Check one forgery: `forge_one(archive, make, verdict, reason, seq)`.
+
+    `make` forges in the archive and returns the path to verify. Verdict, place and a piece of the detail are compared:
+    another check that happens to fail as well is not this one.
+    """
+
+    def check(
+        archive: Archive, make: Callable[[Archive], Path], verdict: str, reason: str, seq: int | None = None
+    ) -> None:
+        report = verify_path(make(archive), archive.log.trust)
+        told = [item for item in report.failures if reason in item.detail]
+        assert told, report.as_lines()
+        assert told[0].verdict == verdict
+        assert seq is None or told[0].seq == seq
+        assert report.exit_status == (2 if report.verdict in CANNOT_TELL else 1)
+
+    return check
 
 
 @pytest.fixture

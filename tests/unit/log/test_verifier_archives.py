@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ledger_core.log.dsse import parse_envelope
 from ledger_core.log.verifier import verify_path
 
 SEGMENTS = "ledger.example/test/main/segments"
@@ -141,8 +142,6 @@ def test_a_fork_on_another_day_is_a_fork_wherever_the_folders_lie(archive: Any, 
 
 
 def previous_of(folder: Path) -> Any:
-    from ledger_core.log.dsse import parse_envelope
-
     return json.loads(parse_envelope((folder / "manifest.dsse.json").read_bytes()).payload)["previous"]
 
 
