@@ -175,7 +175,8 @@ def _verify_file(question: _Question, report: VerificationReport) -> None:
             checkpoint = verify_tlog_proof(proof, question.registries, report, shapes=question.shapes)
         elif data.lstrip()[:1] == b"{":
             bundle, envelope = parse_bundle_bytes(data)
-            _add_keys_near(question, report)
+            # It brings its own: what lies beside it may be another company's, and counts where the roots vouch for it.
+            question.registries.add_folders([question.path.parent])
             checkpoint = verify_bundle(bundle, envelope, question.registries, report, shapes=question.shapes)
         else:
             _cannot_tell(report, "this is neither a segment's folder nor a proof")

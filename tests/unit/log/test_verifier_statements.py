@@ -150,6 +150,11 @@ def test_a_registry_cut_inside_its_last_line_is_no_registry(revoked: Any, file: 
         assert verdict(file, revoked, tlog_proof(revoked))[1] == 1
 
 
+def test_a_strangers_registry_beside_a_bundle_is_passed_over(log: Any, file: Path) -> None:
+    file.with_name("keys.jsonl").write_bytes(keys_of(*type(log)().registry))
+    assert verdict(file, log, log.bundle(3).as_json()) == ("verified", 0)
+
+
 def test_segments_under_a_shortened_registry_do_not_bring_a_revoked_key_back(
     archive: Any, revoked: Any, tmp_path: Path
 ) -> None:
