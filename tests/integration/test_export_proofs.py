@@ -81,6 +81,12 @@ def select(runtime: Runtime, selector: dict[str, Any], **rest: Any) -> Verificat
     return verify_selection(runtime, BOOK, selector=selector, **rest)
 
 
+def again(runtime: Runtime, tmp_path: Path, found: Verification) -> tuple[str, int]:
+    """What the offline verifier says of a signed answer."""
+    report = offline(runtime, tmp_path, "answer.json", json.dumps(found.envelope))
+    return report.verdict, report.exit_status
+
+
 def verdicts(found: Verification) -> set[str]:
     return {failure["verdict"] for failure in found.failures}
 
@@ -133,6 +139,21 @@ def test_a_segment_is_verified_against_its_archive_and_the_database(posted: Runt
     assert (found.payload["segment"]["first_seq"], found.payload["segment"]["next_seq"]) == (0, 603)
     with pytest.raises(NotFound, match="no segment 2"):
         select(posted, {"segment": 2})
+
+
+def test_an_answer_that_carries_no_record_proves_nothing_offline(posted: Runtime, tmp_path: Path) -> None:
+    export_segment(posted, closed_on=date(2026, 3, 1), book=BOOK)
+    assert again(posted, tmp_path, select(posted, {"segment": 1})) == ("unverifiable", 2)
+    found = select(posted, {"entry_ids": []})
+    assert found.verdict == "unverifiable"
+    assert again(posted, tmp_path, found) == ("unverifiable", 2)
+
+
+def test_a_failed_answer_reads_as_failed_offline(posted: Runtime, tmp_path: Path) -> None:
+    attack(posted, "delete from ledger.postings where seq = 50")
+    found = select(posted, {"entry_ids": ["shop:47"]}, deep=True)
+    assert found.verdict == "failed"
+    assert again(posted, tmp_path, found) == ("edited", 1)
 
 
 def test_without_bytes_the_bundle_says_so_by_leaving_them_out(posted: Runtime) -> None:
