@@ -18,7 +18,9 @@ CounterfoilError                 code, message, remedy, where (file, line, point
 ├─ NotAllowed                    who is calling may not do that                              HTTP 403      exit 2
 │  └─ Unauthenticated            nobody vouches for who is calling                           HTTP 401
 ├─ IntegrityError                the stored truth contradicts itself: page someone           HTTP 500      exit 1
-│  └─ SignerRefused              the signing proxy will not sign: a fork, a foreign origin, a retired key
+│  ├─ SignerRefused              the signing proxy will not sign: a fork, a foreign origin, a retired key
+│  ├─ LedgerBehind               size, signed_size: an older database than the one that was signed        HTTP 503
+│  └─ SignerBehind               size, signed_size: the proxy knows less than was signed                  HTTP 503
 └─ CannotRun                     nothing is wrong with the question                                        exit 2
    ├─ ConfigurationError
    ├─ TooManyRequests            retry_after_seconds                                         HTTP 429
@@ -205,6 +207,18 @@ class SignerRefused(IntegrityError):
     """The signing proxy refuses for good: what was asked contradicts what it signed, or is none of its business."""
 
     code = "signer_refused"
+
+
+class LedgerBehind(IntegrityError):
+    """The database holds fewer records than a checkpoint over it; nothing is written before they are back."""
+
+    code = "ledger_behind"
+
+
+class SignerBehind(IntegrityError):
+    """The signing proxy remembers less than it signed; nothing is written before it has its memory back."""
+
+    code = "signer_behind"
 
 
 class CannotRun(CounterfoilError):

@@ -22,6 +22,7 @@ TITLES: dict[str, str] = {
     "internal": "An unforeseen error",
     "invalid_amount": "The amount is not one",
     "invalid_input": "The request is not valid",
+    "ledger_behind": "The database is older than what was signed of it",
     "malformed_body": "The body cannot be read as JSON",
     "method_not_allowed": "The route does not take this method",
     "not_canonical": "The content has no canonical form",
@@ -30,6 +31,7 @@ TITLES: dict[str, str] = {
     "not_ready": "The service is not ready",
     "precondition_failed": "The resource changed since it was read",
     "reference_not_found": "The entry refers to one that the book does not hold",
+    "signer_behind": "The signing proxy remembers less than it signed",
     "signer_refused": "The signing proxy refused to sign",
     "signature_late": "Recorded, and its signature has not arrived yet",
     "too_many_requests": "More is waiting than this process takes",
@@ -53,6 +55,10 @@ MEANINGS: dict[str, str] = {
     "precondition_failed": "If-Match named another version than the current one. Read again, decide again.",
     "too_many_requests": "Nothing of the request was kept. Wait as long as Retry-After says.",
     "dependency_unavailable": "Wait as long as Retry-After says and send the same request with the same key.",
+    "ledger_behind": "Nothing is written to this book until an operator has restored a newer backup or replayed the "
+    "archive. Nothing of the request was kept: send it again then, with the same key.",
+    "signer_behind": "Nothing is written to this book until an operator has given the signing proxy its memory back. "
+    "Nothing of the request was kept: send it again then, with the same key.",
     "integrity": "Operators are alerted. Do not repeat the request.",
 }
 

@@ -38,6 +38,9 @@ _STATUS_BY_ERROR: tuple[tuple[type[errors.CounterfoilError], int], ...] = (
     (errors.InvalidInput, 422),
     (errors.TooManyRequests, 429),
     (errors.CannotRun, 503),
+    # This book takes no writes until an operator mended it; nothing is wrong with the request.
+    (errors.LedgerBehind, 503),
+    (errors.SignerBehind, 503),
     (errors.IntegrityError, 500),
 )
 

@@ -2,8 +2,8 @@
 
 Not the choice of who signs, which is `open.py`'s; the root of a first start is a key in a file whatever that is.
 Each file appears whole or not at all, the state first and the trust file last, so that a start that was killed is
-simply continued. Two things are never made up: a state where a key exists (the proxy would not know what it signed),
-and another root where a trust file pins one.
+simply continued. Two things are never made up: a state where a key exists (`memory.py` asks whether it is the one that
+the key had), and another root where a trust file pins one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ledger_core.base.files import write_once
-from ledger_core.errors import ConfigurationError
+from ledger_core.errors import ConfigurationError, CounterfoilError
 from ledger_core.log.dsse import KEYS_TYPE, Envelope, EnvelopeSignature, pae, parse_envelope
 from ledger_core.log.keys import (
     CHECKPOINT_PURPOSE,
@@ -28,14 +28,14 @@ from ledger_core.log.keys import (
 )
 from ledger_core.log.record import format_time
 from ledger_core.settings.signer import SignerSettings
-from ledger_core.signing.backends.software import KEY_FILE, load_or_create, refuse_in_production
+from ledger_core.signing.anchors import newest_anchors, refuse_older
+from ledger_core.signing.backends.software import load_or_create, refuse_in_production
+from ledger_core.signing.folder import KEYS_FILE, ROOT_FILE, STATE_FILE
+from ledger_core.signing.memory import bind_state, open_state
 from ledger_core.signing.open import choose_backend
 from ledger_core.signing.port import SigningBackend
 from ledger_core.signing.service import Policy, SigningService
 from ledger_core.signing.state import WitnessState
-
-KEYS_FILE = "keys.jsonl"
-ROOT_FILE = "root.pem"
 
 
 def open_service(
@@ -45,27 +45,38 @@ def open_service(
     origin_prefix: str,
     settings: SignerSettings,
     clock: Callable[[], datetime],
+    archive: Path | None = None,
 ) -> SigningService:
     """Return the service over `folder`, making at the first start what it needs.
 
-    Raises `ConfigurationError` in production, for a key without its state, and for a trust file that pins other
-    roots.
+    `archive` holds anchored checkpoints, against which the state is compared. Raises `ConfigurationError` in
+    production, for a key without the state that it used last, and for a trust file that pins other roots.
     """
     backend = choose_backend(settings)
     # The root that is made here is a key in a file too.
     refuse_in_production(settings.env)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    state_path = folder / "state.sqlite"
-    # A key that lies elsewhere leaves no file here, but the registry that names it does.
-    if not state_path.exists() and any((folder / name).exists() for name in (KEY_FILE, KEYS_FILE)):
-        raise ConfigurationError(
-            "there is a signing key and no record of what it signed.",
-            file=str(state_path),
-            remedy="Restore the state from backup: without it the proxy could be made to sign a second history.",
-        )
-    state = WitnessState(state_path, create=not state_path.exists())
-    key, root = backend.open_key(settings, folder), load_or_create(folder / ROOT_FILE)
+    state = open_state(folder)
+    try:
+        return _serve(folder, state, backend.open_key(settings, folder), trust_path, origin_prefix, clock, archive)
+    except CounterfoilError:
+        state.close()
+        raise
+
+
+def _serve(
+    folder: Path,
+    state: WitnessState,
+    key: SigningBackend,
+    trust_path: Path,
+    origin_prefix: str,
+    clock: Callable[[], datetime],
+    archive: Path | None,
+) -> SigningService:
+    bind_state(state, folder, key.public_key.key_id)
+    root = load_or_create(folder / ROOT_FILE)
+    policy = Policy(origin_prefix=origin_prefix)
     origin = f"{origin_prefix.rstrip('/')}/*"
     registry = _load_or_create_registry(folder / KEYS_FILE, key, root, origin, clock)
     trust = TrustFile(origin=origin, threshold=1, roots=(root.public_key,))
@@ -73,9 +84,10 @@ def open_service(
     _pin(trust_path, trust)
     # The registry is public; beside the trust file it serves proofs that carry none.
     write_once(trust_path.with_name(KEYS_FILE), (folder / KEYS_FILE).read_bytes(), mode=0o644)
-    return SigningService(
-        backend=key, state=state, ring=ring, registry=registry, policy=Policy(origin_prefix=origin_prefix)
-    )
+    confirmed = archive is not None
+    if archive is not None:
+        refuse_older(state.last, newest_anchors(archive, ring, policy.allows), folder / STATE_FILE)
+    return SigningService(backend=key, state=state, ring=ring, registry=registry, policy=policy, confirmed=confirmed)
 
 
 def _load_or_create_registry(

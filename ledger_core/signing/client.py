@@ -17,7 +17,9 @@ from typing import Any
 from urllib.parse import quote
 
 from ledger_core.errors import DependencyError, IntegrityError, InvalidInput, NotFound, SignerMovedOn, SignerRefused
+from ledger_core.log.merkle import Frontier
 from ledger_core.log.note import encode_base64, parse_checkpoint, parse_note
+from ledger_core.signing.port import MAX_LEAVES
 from ledger_core.signing.witness import format_request
 
 TIMEOUT_SECONDS = 15.0
@@ -33,17 +35,16 @@ class SigningClient:
         self._timeout_seconds = timeout_seconds
         self._local = threading.local()
 
-    def sign_checkpoint(
-        self, *, origin: str, old_size: int, consistency: Sequence[bytes], size: int, root: bytes
-    ) -> str:
-        """Return the signed note for (`origin`, `size`, `root`), or that of a larger size signed before.
+    def sign_checkpoint(self, *, origin: str, old: Frontier, leaves: Sequence[bytes], root: bytes) -> str:
+        """Return the signed note for `origin` at `root`, or that of a larger size signed before.
 
-        `consistency` proves the tree of `size` from that of `old_size`, the last one signed. Raises `SignerRefused`
-        for a fork, `SignerMovedOn` when the last size signed is neither `old_size` nor past `size` (its `latest` is
-        the note to prove from), `DependencyError` when the proxy is away.
+        `old` is the tree signed last, `leaves` the leaf hashes of every record since; `root` is what both make. Raises
+        `SignerRefused` for a fork, `SignerMovedOn` when the last size signed is neither `old.size` nor past the one
+        asked for (its `latest` is the note to go on from), `DependencyError` when the proxy is away.
         """
-        body = format_request(origin, old_size, consistency, size, root)
-        note = self._call("POST", "/v1/checkpoint", body).decode("utf-8")
+        assert len(leaves) <= MAX_LEAVES, "a longer tail is signed in steps"
+        size = old.size + len(leaves)
+        note = self._call("POST", "/v1/checkpoint", format_request(origin, old, leaves, root)).decode("utf-8")
         found = parse_checkpoint(parse_note(note).text)
         if found.origin != origin or found.size < size or (found.size == size and found.root != root):
             raise IntegrityError(
@@ -59,10 +60,15 @@ class SigningClient:
         except NotFound:
             return None
 
-    def sign_dsse(self, payload_type: str, payload: bytes) -> dict[str, Any]:
-        """Return the DSSE envelope (JSON form) over `payload`. Raises as `sign_checkpoint` does."""
-        body = json.dumps({"payload_type": payload_type, "payload": encode_base64(payload)}).encode()
-        return self._json("POST", "/v1/dsse", body)
+    def sign_dsse(self, payload_type: str, payload: bytes, *, checkpoint: str | None = None) -> dict[str, Any]:
+        """Return the DSSE envelope (JSON form) over `payload`. Raises as `sign_checkpoint` does.
+
+        A manifest needs the signed note of the tree that it ends at: `checkpoint`.
+        """
+        asked = {"payload_type": payload_type, "payload": encode_base64(payload)}
+        if checkpoint is not None:
+            asked["checkpoint"] = checkpoint
+        return self._json("POST", "/v1/dsse", json.dumps(asked).encode())
 
     def keys(self) -> list[dict[str, Any]]:
         """Return the key registry's envelopes, oldest version first."""

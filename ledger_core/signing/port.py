@@ -10,16 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from ledger_core.log.merkle import Frontier
 from ledger_core.log.note import PublicKey
+
+MAX_LEAVES = 10_000
+"""By how many records one request may let a log grow: a batch has 1,000, the unsigned tail 10,000 (320 kB)."""
 
 
 class CheckpointSigner(Protocol):
     """Sign checkpoints of logs that only ever grow."""
 
-    def sign_checkpoint(
-        self, *, origin: str, old_size: int, consistency: Sequence[bytes], size: int, root: bytes
-    ) -> str:
-        """Return a signed note for (`origin`, `size`, `root`), or the one of a larger size already signed."""
+    def sign_checkpoint(self, *, origin: str, old: Frontier, leaves: Sequence[bytes], root: bytes) -> str:
+        """Return a signed note for the tree that `leaves`, at most `MAX_LEAVES`, make of `old`; its root is `root`.
+
+        The note may be one of a larger size that was signed already.
+        """
         ...
 
     def latest(self, origin: str) -> str | None:

@@ -13,10 +13,26 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
 
-from ledger_core.errors import DependencyError, IntegrityError, InvalidInput, SignerMovedOn, SignerRefused
+from ledger_core.errors import (
+    CounterfoilError,
+    DependencyError,
+    IntegrityError,
+    InvalidInput,
+    SignerMovedOn,
+    SignerRefused,
+)
 from ledger_core.log.dsse import PROOF_TYPE, REPORT_TYPE, SEGMENT_TYPE, Envelope, EnvelopeSignature, pae
-from ledger_core.log.keys import KeyRing, origin_matches
-from ledger_core.log.note import Checkpoint, NoteSignature, SignedNote, checkpoint_text
+from ledger_core.log.keys import CHECKPOINT_PURPOSE, DSSE_PURPOSE, KeyRing, origin_matches
+from ledger_core.log.note import (
+    ORIGIN_PATTERN,
+    Checkpoint,
+    NoteSignature,
+    SignedNote,
+    checkpoint_text,
+    parse_checkpoint,
+    parse_note,
+)
+from ledger_core.signing.payload import read_object, tree_after
 from ledger_core.signing.port import SigningBackend
 from ledger_core.signing.state import WitnessState
 from ledger_core.signing.witness import Request, Ruling, judge
@@ -24,6 +40,8 @@ from ledger_core.signing.witness import Request, Ruling, judge
 ALLOWED_TYPES = frozenset({SEGMENT_TYPE, PROOF_TYPE, REPORT_TYPE})
 HEALTH_TYPE = "application/vnd.counterfoil.health.v1+json"
 MAX_SWAP_ATTEMPTS = 3
+MAX_LOGS = 1_000
+"""Of how many logs one state remembers what was signed: books of one installation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,28 +51,37 @@ class Policy:
     origin_prefix: str
 
     def allows(self, origin: str) -> bool:
-        """Say whether `origin` is the client's."""
-        return origin_matches(f"{self.origin_prefix.rstrip('/')}/*", origin)
+        """Say whether `origin` is one, and the client's."""
+        below = f"{self.origin_prefix.rstrip('/')}/*"
+        return ORIGIN_PATTERN.match(origin) is not None and origin_matches(below, origin)
 
 
 class SigningService:
     """One key, one state, one policy. Safe for threads: requests are served one at a time."""
 
     def __init__(
-        self, *, backend: SigningBackend, state: WitnessState, ring: KeyRing, registry: list[Envelope], policy: Policy
+        self,
+        *,
+        backend: SigningBackend,
+        state: WitnessState,
+        ring: KeyRing,
+        registry: list[Envelope],
+        policy: Policy,
+        confirmed: bool = False,
     ) -> None:
         self._backend = backend
         self._state = state
         self._ring = ring
         self._registry = registry
         self._policy = policy
+        self._confirmed = confirmed
         self._lock = threading.Lock()
         self._signed = 0
 
     def sign_checkpoint(self, request: Request) -> str:
         """Return the note for the requested checkpoint, or for a larger one signed before.
 
-        Raises `SignerRefused` for a fork, a foreign origin or a key out of its range, `SignerMovedOn` when the proof
+        Raises `SignerRefused` for a fork, a foreign origin or a key out of its range, `SignerMovedOn` when it
         starts from another size than the last one signed.
         """
         origin = request.checkpoint.origin
@@ -64,7 +91,8 @@ class SigningService:
                 last = self._state.last(origin)
                 ruling = judge(last, request)
                 if ruling is Ruling.STORE_AND_SIGN:
-                    self._check_key(request.checkpoint)
+                    self._check_key(request.checkpoint, CHECKPOINT_PURPOSE)
+                    self._check_room(last)
                     if self._state.swap(last, request.checkpoint):
                         return self._note(request.checkpoint)
                     continue  # another proxy on the same state was faster: judge again
@@ -82,22 +110,26 @@ class SigningService:
             last = self._state.last(origin)
             return None if last is None else self._note(last)
 
-    def sign_dsse(self, payload_type: str, payload: bytes) -> Envelope:
-        """Return `payload` in a signed envelope. Raises `SignerRefused` for a type or a log that is not on the list."""
+    def sign_dsse(self, payload_type: str, payload: bytes, *, checkpoint: str | None = None) -> Envelope:
+        """Return `payload` in a signed envelope. Raises `SignerRefused` for a type or a log that is not on the list.
+
+        A manifest is judged as a checkpoint is: it ends at the tree signed last, or at one whose signed note is
+        `checkpoint`.
+        """
         if payload_type not in ALLOWED_TYPES:
             raise SignerRefused(
                 f"envelopes of type {payload_type!r:.80} are not signed here.",
                 remedy=f"Allowed: {', '.join(sorted(ALLOWED_TYPES))}.",
                 reason="type",
             )
-        value = _as_object(payload)
+        value = read_object(payload)
         origin = value.get("origin")
         if not isinstance(origin, str):
             raise InvalidInput("the payload names no origin.", pointer="/origin", remedy="Name the log it speaks of.")
         self._check_origin(origin)
         with self._lock:
             if payload_type == SEGMENT_TYPE:
-                self._check_segment(origin, value)
+                self._check_segment(origin, value, checkpoint)
             return self._envelope(payload_type, payload)
 
     def keys(self) -> list[dict[str, Any]]:
@@ -115,6 +147,8 @@ class SigningService:
                 "key_id": self._backend.public_key.key_id,
                 "registry_version": self._ring.version,
                 "origins": self._state.origins(),
+                "signed_sizes": self._state.sizes(),
+                "confirmed": "archive" if self._confirmed else "unconfirmed",
                 "signatures": self._signed,
             }
 
@@ -124,6 +158,7 @@ class SigningService:
             self._state.close()
 
     def _note(self, checkpoint: Checkpoint) -> str:
+        self._check_key(checkpoint, CHECKPOINT_PURPOSE)
         text = checkpoint_text(checkpoint.origin, checkpoint.size, checkpoint.root)
         signature = self._sign(text.encode())
         key_hash = self._backend.public_key.note_hash(checkpoint.origin)
@@ -152,56 +187,73 @@ class SigningService:
                 reason="origin",
             )
 
-    def _check_key(self, checkpoint: Checkpoint) -> None:
+    def _check_key(self, checkpoint: Checkpoint, purpose: str) -> None:
         key_id = self._backend.public_key.key_id
         record = next((item for item in self._ring.keys if item.key.key_id == key_id), None)
-        if record is None or not record.is_valid_at(checkpoint.origin, checkpoint.size):
+        may = record is not None and purpose in record.purposes
+        if record is None or not may or not record.is_valid_at(checkpoint.origin, checkpoint.size):
             raise SignerRefused(
                 f"the key {key_id[:16]} may not sign {checkpoint.origin} at size {checkpoint.size}.",
                 remedy="Publish a registry version that gives the key this range, or rotate.",
                 reason="key",
             )
 
-    def _check_segment(self, origin: str, value: dict[str, Any]) -> None:
-        """Refuse a manifest that speaks of a tree this proxy has not signed."""
-        try:
-            size, root = value["tree"]["after"]["size"], value["tree"]["after"]["root"]
-        except (KeyError, TypeError) as error:
-            raise InvalidInput("the manifest has no /tree/after.", remedy="See docs/formats/segment.md.") from error
+    def _check_room(self, last: Checkpoint | None) -> None:
+        if last is None and len(self._state.origins()) >= MAX_LOGS:
+            raise SignerRefused(
+                f"{MAX_LOGS:,} logs are signed here, the most that one state remembers.",
+                remedy="Give the next books a proxy of their own.",
+                reason="logs",
+            )
+
+    def _check_segment(self, origin: str, value: dict[str, Any], note: str | None) -> None:
+        """Refuse a manifest whose tree this proxy has not signed. Of a smaller one than the last, the note tells."""
+        after = tree_after(origin, value)
         last = self._state.last(origin)
-        if last is None or type(size) is not int or size > last.size:
-            raise SignerRefused("the manifest covers records that are not signed.", reason="unsigned")
-        if size == last.size and root != checkpoint_text(origin, size, last.root).split("\n")[2]:
-            raise SignerRefused("the manifest's root is not the signed one.", reason="fork")
+        if last is None or after.size > last.size:
+            raise SignerRefused(
+                "the manifest covers records that are not signed.", remedy="Have them signed first.", reason="unsigned"
+            )
+        self._check_key(after, DSSE_PURPOSE)
+        if after.size == last.size:
+            if after.root != last.root:
+                raise SignerRefused("the manifest's root is not the signed one.", remedy=_COMPARE, reason="fork")
+        elif note is None or not self._has_signed(after, note):
+            raise SignerRefused(
+                f"no checkpoint that was signed here says what {origin} was at size {after.size}.",
+                remedy="Send with a manifest the signed note of the tree that it ends at.",
+                reason="unsigned",
+            )
+
+    def _has_signed(self, checkpoint: Checkpoint, note: str) -> bool:
+        try:
+            signed = parse_note(note)
+            stated = parse_checkpoint(signed.text)
+        except CounterfoilError:
+            return False
+        return stated == checkpoint and self._ring.judge_checkpoint(signed, stated).verdict is None
 
     def _refusal(self, ruling: Ruling, last: Checkpoint | None, request: Request) -> Exception:
         asked = request.checkpoint
         latest = None if last is None else self._note(last)
         if ruling is Ruling.MOVED_ON:
             return SignerMovedOn(
-                f"the last size signed is {last.size if last else 0}, the proof starts from {request.old_size}.",
-                remedy="Prove consistency from the last size signed.",
+                f"the last size signed is {last.size if last else 0}, the request starts from {request.old.size}.",
+                remedy="Show the records since the last size signed.",
                 latest=latest,
             )
         if ruling is Ruling.UNKNOWN_HISTORY:
             return SignerRefused(
-                f"nothing of {asked.origin} was signed here, yet the proof starts from {request.old_size}.",
+                f"nothing of {asked.origin} was signed here, yet the request starts from {request.old.size}.",
                 remedy="The proxy's state was lost or is another's: restore it before anything is signed.",
                 reason="unknown_history",
             )
         return SignerRefused(
             f"size {asked.size} of {asked.origin} does not extend the tree signed at {last.size if last else 0}.",
-            remedy="The ledger was rewritten, forked or rolled back: compare it with the archive, keep this state.",
+            remedy=_COMPARE,
             reason="fork",
             latest=latest,
         )
 
 
-def _as_object(payload: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"the payload is not JSON: {error}.", remedy="Send the JSON object to sign.") from error
-    if not isinstance(value, dict):
-        raise InvalidInput("the payload is not a JSON object.", remedy="Send the JSON object to sign.")
-    return value
+_COMPARE = "The ledger was rewritten, forked or rolled back: compare it with the archive, keep this state."

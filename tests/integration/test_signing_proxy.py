@@ -13,13 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ledger_core.errors import DependencyError, InvalidInput, SignerMovedOn, SignerRefused
 from ledger_core.log.dsse import PROOF_TYPE, parse_envelope
 from ledger_core.log.keys import TrustFile, resolve_keys
-from ledger_core.log.merkle import Frontier, RangeTree, consistency_path, leaf_hash
+from ledger_core.log.merkle import Frontier, leaf_hash
 from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.signing.client import SigningClient
 
@@ -85,12 +86,17 @@ class GrowingLog:
         self.frontier = Frontier()
 
     def next(self, count: int = 3) -> Callable[[SigningClient], str]:
-        tree = RangeTree(self.frontier, [leaf_hash(b"%d" % (self.frontier.size + step)) for step in range(count)])
-        old, self.frontier = self.frontier, tree.frontier
-        path = consistency_path(old.size, tree.size, tree.node)
-        return lambda client: client.sign_checkpoint(
-            origin=ORIGIN, old_size=old.size, consistency=path, size=tree.size, root=tree.frontier.root()
-        )
+        leaves = [leaf_hash(b"%d" % (self.frontier.size + step)) for step in range(count)]
+        old, self.frontier = self.frontier, self.frontier.extend(leaves)
+        root = self.frontier.root()
+        return lambda client: client.sign_checkpoint(origin=ORIGIN, old=old, leaves=leaves, root=root)
+
+
+def forged(old_size: int, size: int, origin: str = ORIGIN) -> dict[str, Any]:
+    """What a thief would ask for: another history of `old_size` records, grown to `size`."""
+    old = Frontier().extend(leaf_hash(b"forged %d" % number) for number in range(old_size))
+    leaves = [leaf_hash(b"forged %d" % number) for number in range(old_size, size)]
+    return {"origin": origin, "old": old, "leaves": leaves, "root": old.extend(leaves).root()}
 
 
 def size_of(note: str) -> int:
@@ -113,20 +119,20 @@ def test_refusals_come_back_typed(proxy: Proxy) -> None:
     client, log = proxy.wait(), GrowingLog()
     log.next(10)(client)
     with pytest.raises(SignerRefused) as fork:
-        client.sign_checkpoint(origin=ORIGIN, old_size=10, consistency=[], size=10, root=b"f" * 32)
+        client.sign_checkpoint(**forged(0, 10))
     assert fork.value.context["reason"] == "fork"
     assert size_of(fork.value.context["latest"]) == 10, "the note is the evidence"
     with pytest.raises(SignerMovedOn) as moved:
-        client.sign_checkpoint(origin=ORIGIN, old_size=4, consistency=[b"x" * 32], size=20, root=b"f" * 32)
+        client.sign_checkpoint(**forged(4, 20))
     assert moved.value.latest is not None
     assert size_of(moved.value.latest) == 10
     with pytest.raises(SignerRefused):
-        client.sign_checkpoint(origin="other.example/test/main", old_size=0, consistency=[], size=1, root=bytes(32))
+        client.sign_checkpoint(**forged(0, 1, "other.example/test/main"))
     with pytest.raises(InvalidInput):
-        client.sign_checkpoint(origin=ORIGIN, old_size=0, consistency=[], size=0, root=bytes(32))
+        client.sign_checkpoint(**forged(0, 0))
     with pytest.raises(SignerRefused):
         client.sign_dsse("application/octet-stream", b"{}")
-    assert size_of(client.sign_checkpoint(origin=ORIGIN, old_size=0, consistency=[], size=3, root=bytes(32))) == 10
+    assert size_of(client.sign_checkpoint(**forged(0, 3))) == 10
 
 
 def test_the_socket_is_its_owners_alone(proxy: Proxy) -> None:
@@ -193,9 +199,7 @@ def test_a_proxy_killed_at_any_moment_neither_forks_nor_forgets(proxy: Proxy) ->
         # The request that was cut off is sent again, word by word.
         assert size_of(pending(client)) == log.frontier.size
         with pytest.raises(SignerRefused):
-            client.sign_checkpoint(
-                origin=ORIGIN, old_size=answered, consistency=[], size=log.frontier.size, root=b"f" * 32
-            )
+            client.sign_checkpoint(**forged(answered, log.frontier.size))
 
 
 def test_a_restart_is_not_seen_by_a_client_that_stayed_connected(proxy: Proxy) -> None:

@@ -15,6 +15,7 @@ from ledger_core.errors import CounterfoilError, IntegrityError, InvalidInput, S
 from ledger_core.evidence.check.checker import Code
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.journal.entries import EntryDraft, reversal_of
+from ledger_core.log.merkle import Frontier, leaf_hash
 from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.ports import Ask
 from ledger_core.reading.entries import get_entry
@@ -113,35 +114,34 @@ def last_of(attacked: Any) -> Any:
     return parse_checkpoint(parse_note(note).text)
 
 
+def forged(origin: str, old_size: int, size: int) -> dict[str, Any]:
+    """What a thief asks for: another history of `old_size` records, grown to `size`."""
+    old = Frontier().extend(leaf_hash(b"forged %d" % number) for number in range(old_size))
+    leaves = [leaf_hash(b"forged %d" % number) for number in range(old_size, size)]
+    return {"origin": origin, "old": old, "leaves": leaves, "root": old.extend(leaves).root()}
+
+
 def test_the_proxy_refuses_another_root_for_a_size_it_signed(attacked_home) -> None:
     last = last_of(attacked_home)
     with pytest.raises(SignerRefused):
-        attacked_home.runtime.signer.sign_checkpoint(
-            origin=last.origin, old_size=last.size, consistency=[], size=last.size, root=bytes(32)
-        )
+        attacked_home.runtime.signer.sign_checkpoint(**forged(last.origin, 0, last.size))
 
 
 def test_the_proxy_refuses_a_larger_tree_that_does_not_contain_the_last(attacked_home) -> None:
     last = last_of(attacked_home)
     with pytest.raises(SignerRefused):
-        attacked_home.runtime.signer.sign_checkpoint(
-            origin=last.origin, old_size=last.size, consistency=[bytes(32)] * 5, size=last.size + 1, root=bytes(32)
-        )
+        attacked_home.runtime.signer.sign_checkpoint(**forged(last.origin, last.size, last.size + 1))
 
 
 def test_the_proxy_answers_a_smaller_size_with_what_it_signed(attacked_home) -> None:
     last = last_of(attacked_home)
-    note = attacked_home.runtime.signer.sign_checkpoint(
-        origin=last.origin, old_size=0, consistency=[], size=last.size - 1, root=bytes(32)
-    )
+    note = attacked_home.runtime.signer.sign_checkpoint(**forged(last.origin, 0, last.size - 1))
     assert parse_checkpoint(parse_note(note).text) == last
 
 
 def test_the_proxy_signs_nothing_for_a_log_that_is_not_its_clients(attacked_home) -> None:
     with pytest.raises(SignerRefused):
-        attacked_home.runtime.signer.sign_checkpoint(
-            origin="bank.example/prod/main", old_size=0, consistency=[], size=1, root=bytes(32)
-        )
+        attacked_home.runtime.signer.sign_checkpoint(**forged("bank.example/prod/main", 0, 1))
 
 
 def test_the_proxy_signs_no_payload_of_another_type(attacked_home) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from ledger_core.errors import IntegrityError
+from ledger_core.errors import IntegrityError, LedgerBehind
 from ledger_core.log.merkle import Frontier, RangeTree
 
 
@@ -93,12 +93,13 @@ def leaves_between(conn: Connection[Any], book: str, first: int, end: int) -> li
     return [bytes(row[0]) for row in rows]
 
 
-def behind_signature(book: str, size: int, signed_size: int) -> IntegrityError:
+def behind_signature(book: str, size: int, signed_size: int) -> LedgerBehind:
     """Say that the database is older than a signature over it."""
-    return IntegrityError(
+    return LedgerBehind(
         f"book {book} has {size} records, yet a checkpoint over {signed_size} is signed: "
         "the database went back in time.",
-        remedy="Replay the missing segments from the archive before anything is written.",
+        remedy="Restore a newer backup, or replay the missing segments from the archive, before anything is written: "
+        "docs/runbooks/failed-check.md, 5.",
         size=size,
         signed_size=signed_size,
     )

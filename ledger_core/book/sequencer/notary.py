@@ -1,8 +1,9 @@
 """Getting the log's tail signed: what is asked of the signing proxy, and what is believed of its answer.
 
-Keeps the frontier at the proxy's last known size and the leaves since, so that the consistency proof is made
-without reading the database. Invariants: nothing is asked that is not durable; no checkpoint is adopted whose
-root is not ours; a book that is behind the proxy is never written.
+Keeps the frontier at the proxy's last known size and the leaves since, which is what the proxy wants to see, so that a
+request is made without reading the database. A tail longer than one request may carry is signed in steps.
+Invariants: nothing is asked that is not durable; no checkpoint is adopted whose root is not ours; a book that is behind
+the proxy is never written.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from ledger_core.book.sequencer.checkpoints import (
     leaves_between,
     store_checkpoint,
 )
-from ledger_core.errors import IntegrityError, SignerMovedOn
-from ledger_core.log.merkle import Frontier, RangeTree, consistency_path
+from ledger_core.errors import IntegrityError, SignerBehind, SignerMovedOn
+from ledger_core.log.merkle import Frontier, RangeTree
 from ledger_core.log.note import Checkpoint, parse_checkpoint, parse_note
-from ledger_core.signing.port import CheckpointSigner
+from ledger_core.signing.port import MAX_LEAVES, CheckpointSigner
 
 MAX_ATTEMPTS = 8
 """How often another writer may overtake one request for a signature before it is tried later."""
@@ -61,8 +62,11 @@ class Notary:
         """
         with self._signing:
             self.guard(conn)
-            signed = self._sign_latest(conn, size)
-            return signed, store_checkpoint(conn, self.book, signed)
+            while True:
+                signed = self._sign_latest(conn, size)
+                stored = store_checkpoint(conn, self.book, signed)
+                if signed.size >= size:
+                    return signed, stored
 
     def guard(self, conn: Connection[Any]) -> None:
         """Compare the proxy's last checkpoint with the log, once a process, before the first write.
@@ -72,7 +76,13 @@ class Notary:
         """
         with self._lock:
             if self._anchor is None:
-                self._rebase(conn, self._signer.latest(self.origin))
+                # In this order: whatever the database holds signatures of, the proxy has stored before.
+                signed_size = head_signed_size(conn, self.book)
+                latest = self._signer.latest(self.origin)
+                known = 0 if latest is None else _read(latest).size
+                if known < signed_size:
+                    raise _signer_behind(self.origin, known, signed_size)
+                self._rebase(conn, latest)
 
     def close(self) -> None:
         """Give back the calling thread's connection to the proxy."""
@@ -96,16 +106,11 @@ class Notary:
         raise AssertionError("unreachable")
 
     def _sign(self, conn: Connection[Any], size: int) -> SignedTree:
-        anchor, tree = self._tree(conn, size)
+        anchor, leaves = self._since_anchor(conn, size)
+        tree = RangeTree(anchor, leaves)
         size = tree.size
         root = tree.frontier.root()
-        note = self._signer.sign_checkpoint(
-            origin=self.origin,
-            old_size=anchor.size,
-            consistency=consistency_path(anchor.size, size, tree.node),
-            size=size,
-            root=root,
-        )
+        note = self._signer.sign_checkpoint(origin=self.origin, old=anchor, leaves=leaves, root=root)
         found = _read(note)
         if found.size > size:
             tree = self._adopt(conn, found)
@@ -117,17 +122,17 @@ class Notary:
             self._anchor = tree.frontier
         return SignedTree(note=note, first=anchor.size, size=found.size, root=found.root, tree=tree)
 
-    def _tree(self, conn: Connection[Any], size: int) -> tuple[Frontier, RangeTree]:
-        """Return the anchor and the tree from it to at least `size`."""
+    def _since_anchor(self, conn: Connection[Any], size: int) -> tuple[Frontier, list[bytes]]:
+        """Return the anchor and the leaves from it to at least `size`, or as many as one request may carry."""
         with self._lock:
             anchor, leaves = self._anchor, list(self._leaves)
         assert anchor is not None, "guard has run"
-        have = anchor.size + len(leaves)
-        if have < size:
-            leaves += leaves_between(conn, self.book, have, size)
+        have, end = anchor.size + len(leaves), min(size, anchor.size + MAX_LEAVES)
+        if have < end:
+            leaves += leaves_between(conn, self.book, have, end)
             with self._lock:
                 self._leaves = list(leaves)
-        return anchor, RangeTree(anchor, leaves)
+        return anchor, leaves[:MAX_LEAVES]
 
     def _adopt(self, conn: Connection[Any], found: Checkpoint) -> RangeTree:
         """Return our tree at the larger size that another writer had signed, if it is the same tree."""
@@ -145,12 +150,6 @@ class Notary:
     def _rebase(self, conn: Connection[Any], latest: str | None) -> None:
         """Start from the proxy's last checkpoint, after comparing it with the log."""
         if latest is None:
-            signed = conn.execute("select signed_size from ledger.log_head where book = %s", [self.book]).fetchone()
-            if signed is not None and signed[0] > 0:
-                raise IntegrityError(
-                    f"the signing proxy knows nothing of {self.origin}, of which {signed[0]} records are signed.",
-                    remedy="It is another proxy, or it lost its state: restore that before anything is written.",
-                )
             self._anchor = Frontier()
         else:
             found = _read(latest)
@@ -170,8 +169,25 @@ def head_size(conn: Connection[Any], book: str) -> int:
     return row[0] if row else 0
 
 
+def head_signed_size(conn: Connection[Any], book: str) -> int:
+    """Return how many records of `book` a stored checkpoint covers."""
+    row = conn.execute("select signed_size from ledger.log_head where book = %s", [book]).fetchone()
+    return row[0] if row else 0
+
+
 def _read(note: str) -> Checkpoint:
     return parse_checkpoint(parse_note(note).text)
+
+
+def _signer_behind(origin: str, known: int, signed_size: int) -> IntegrityError:
+    knows = f"knows only {known} records" if known else "knows nothing"
+    return SignerBehind(
+        f"the signing proxy {knows} of {origin}, of which {signed_size} are signed.",
+        remedy="It is another proxy, or it lost its state: see docs/runbooks/signing-state.md before anything is "
+        "written.",
+        size=known,
+        signed_size=signed_size,
+    )
 
 
 def _fork(book: str, found: Checkpoint) -> IntegrityError:

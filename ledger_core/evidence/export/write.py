@@ -143,7 +143,7 @@ def write_segment(desk: Desk, due: NextSegment, tip: Tip) -> ArchivedManifest:
         consistency=_consistency(desk, tip.frontier, due.next_seq, root),
     )
     payload = manifest.to_bytes()
-    envelope = parse_envelope(desk.runtime.signer.sign_dsse(SEGMENT_TYPE, payload))
+    envelope = parse_envelope(desk.runtime.signer.sign_dsse(SEGMENT_TYPE, payload, checkpoint=note.decode()))
     if envelope.payload != payload or desk.ring.judge_envelope(envelope, desk.origin, due.next_seq).verdict:
         raise IntegrityError(
             "the signing proxy answered with another manifest or a signature that does not count.",

@@ -23,9 +23,9 @@ from ledger_core.base.files import write_once
 from ledger_core.errors import ConfigurationError
 from ledger_core.log.note import PublicKey
 from ledger_core.settings.signer import SignerSettings
+from ledger_core.signing.folder import KEY_FILE, KEYS_FILE, LAST_USE_FILE
 
 NAME = "software"
-KEY_FILE = "key.pem"
 
 
 class SoftwareKey:
@@ -56,7 +56,14 @@ def check_settings(settings: SignerSettings) -> None:
 def open_key(settings: SignerSettings, folder: Path) -> SoftwareKey:
     """Return the key in `folder`, making it at the first start. Raises `ConfigurationError`."""
     del settings
-    return load_or_create(folder / KEY_FILE)
+    path = folder / KEY_FILE
+    if not path.exists() and any((folder / name).exists() for name in (KEYS_FILE, LAST_USE_FILE)):
+        raise ConfigurationError(
+            "the signing key is gone, and was used before.",
+            file=str(path),
+            remedy="Restore the signer's folder as a whole; another key cannot go on with this one's state.",
+        )
+    return load_or_create(path)
 
 
 def refuse_in_production(env: str) -> None:

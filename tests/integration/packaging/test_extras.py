@@ -164,9 +164,10 @@ def test_the_signer_starts_and_signs_without_pydantic(installed: Installed) -> N
 
 
 _SIGN = """
+from ledger_core.log.merkle import Frontier
 from ledger_core.signing.client import SigningClient
 client = SigningClient({socket!r})
-print(client.sign_checkpoint(origin="a.b/test/main", old_size=0, consistency=(), size=1, root=bytes(32)))
+print(client.sign_checkpoint(origin="a.b/test/main", old=Frontier(), leaves=[bytes(32)], root=bytes(32)))
 client.close()
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from ledger_core.errors import ConfigurationError, IntegrityError, InvalidInput, SignerMovedOn, SignerRefused
 from ledger_core.log.dsse import KEYS_TYPE, PROOF_TYPE, SEGMENT_TYPE, parse_envelope
 from ledger_core.log.keys import TrustFile, resolve_keys
-from ledger_core.log.merkle import Frontier, RangeTree, consistency_path, leaf_hash
+from ledger_core.log.merkle import Frontier, leaf_hash
 from ledger_core.log.note import Checkpoint, encode_base64, parse_checkpoint, parse_note
 from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing.bootstrap import open_service
@@ -29,8 +30,8 @@ def at(size: int, leaves: list[bytes] = LEAVES) -> Checkpoint:
 
 
 def request(old: int, new: int, leaves: list[bytes] = LEAVES) -> Request:
-    tree = RangeTree(Frontier(), leaves[:new])
-    return Request(old_size=old, consistency=tuple(consistency_path(old, new, tree.node)), checkpoint=at(new, leaves))
+    frontier = Frontier().extend(leaves[:old])
+    return Request(old=frontier, leaves=tuple(leaves[old:new]), checkpoint=at(new, leaves))
 
 
 OTHER = [*LEAVES[:5], leaf_hash(b"rewritten"), *LEAVES[6:]]
@@ -50,8 +51,13 @@ OTHER = [*LEAVES[:5], leaf_hash(b"rewritten"), *LEAVES[6:]]
         (at(10), request(15, 20), Ruling.MOVED_ON),
         (at(10), request(10, 10, OTHER), Ruling.FORK),
         (at(10), request(10, 20, OTHER), Ruling.FORK),
-        (at(10), Request(old_size=10, consistency=(), checkpoint=at(20)), Ruling.FORK),
-        (at(10), Request(old_size=10, consistency=(b"x" * 32,), checkpoint=at(20)), Ruling.FORK),
+        (at(10), replace(request(10, 20), leaves=()), Ruling.FORK),
+        (at(10), replace(request(10, 20), leaves=tuple(LEAVES[10:19])), Ruling.FORK),
+        (at(10), replace(request(10, 20), leaves=tuple(LEAVES[11:21])), Ruling.FORK),
+        (at(10), replace(request(10, 20), checkpoint=at(21)), Ruling.FORK),
+        (at(10), replace(request(10, 20), checkpoint=Checkpoint(ORIGIN, 2**62, at(20).root)), Ruling.FORK),
+        (None, replace(request(0, 10), checkpoint=at(9)), Ruling.FORK),
+        (None, Request(old=Frontier(), leaves=(), checkpoint=Checkpoint(ORIGIN, 2**62, bytes(32))), Ruling.FORK),
     ],
 )
 def test_a_log_may_grow_and_nothing_else(last: Checkpoint | None, asked: Request, ruling: Ruling) -> None:
@@ -61,7 +67,7 @@ def test_a_log_may_grow_and_nothing_else(last: Checkpoint | None, asked: Request
 def test_a_request_survives_its_bytes() -> None:
     asked = request(10, 20)
     found = asked.checkpoint
-    assert parse_request(format_request(ORIGIN, 10, asked.consistency, found.size, found.root)) == asked
+    assert parse_request(format_request(ORIGIN, asked.old, asked.leaves, found.root)) == asked
 
 
 @pytest.mark.parametrize(
@@ -158,7 +164,7 @@ def test_a_proof_from_another_size_gets_the_size_to_prove_from(service: SigningS
 def test_an_origin_outside_the_prefix_is_refused(service: SigningService) -> None:
     for origin in ("ledger.example/prod/main", "ledger.example/test2/main"):
         with pytest.raises(SignerRefused) as caught:
-            service.sign_checkpoint(Request(old_size=0, consistency=(), checkpoint=Checkpoint(origin, 1, bytes(32))))
+            service.sign_checkpoint(replace(request(0, 1), checkpoint=replace(at(1), origin=origin)))
         assert caught.value.context["reason"] == "origin"
 
 

@@ -1,0 +1,29 @@
+"""The signer's folder: what lies in it, and one process at a time on it."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ledger_core.errors import ConfigurationError
+
+KEY_FILE = "key.pem"
+ROOT_FILE = "root.pem"
+KEYS_FILE = "keys.jsonl"
+STATE_FILE = "state.sqlite"
+LAST_USE_FILE = "last-use"
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Hold the lock of `folder`. Raises `ConfigurationError` while another process has it."""
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigurationError(
+                "another signing proxy runs on this folder.", file=str(folder), remedy="Stop it, or use it."
+            ) from error
+        yield

@@ -1,0 +1,160 @@
+"""The proxy's transport: HTTP/1.1 on a Unix socket, a bound on connections, and a deadline for each request.
+
+Not the routes (`signing.proxy`). Invariant: no client can keep another one waiting. One that hangs holds a thread and
+a socket, and loses both when its request does not arrive in time, or when others need the place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import socket
+import socketserver
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+MAX_CONNECTIONS = 256
+"""Every thread of a process that posts or proves keeps one open. The one that was silent longest makes room."""
+IDLE_SECONDS = 600.0
+REQUEST_SECONDS = 10.0
+"""From a request's first byte to its last, and for the taking of an answer. A body has at most 32 MB and no network."""
+
+
+class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """A thread a connection, on a socket that only its owner may open."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, socket_path: Path, handler: type[TimedHandler]) -> None:
+        self._waiting: dict[socket.socket, float] = {}
+        """Connections on whose next byte somebody waits, and since when. Oldest first: a dict keeps the order."""
+        self._open: set[socket.socket] = set()
+        self._guard = threading.Lock()
+        socket_path.unlink(missing_ok=True)
+        # A socket's path has about 100 bytes; from inside its folder the name alone will do.
+        os.chdir(socket_path.parent)
+        before = os.umask(0o177)
+        try:
+            super().__init__(socket_path.name, handler)
+        finally:
+            os.umask(before)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Make room if need be, and serve the connection in a thread of its own."""
+        with self._guard:
+            self._open.add(request)
+            self._waiting[request] = time.monotonic()
+            if len(self._open) > MAX_CONNECTIONS:
+                longest = next(iter(self._waiting))
+                del self._waiting[longest]
+                with contextlib.suppress(OSError):
+                    longest.shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End the connection."""
+        with self._guard:
+            self._open.discard(request)
+            self._waiting.pop(request, None)
+        super().shutdown_request(request)
+
+    def waits(self, connection: socket.socket) -> None:
+        """Note that `connection` has to say something next."""
+        with self._guard:
+            self._waiting.pop(connection, None)
+            if connection in self._open:
+                self._waiting[connection] = time.monotonic()
+
+    def works(self, connection: socket.socket) -> None:
+        """Note that `connection` waits for us."""
+        with self._guard:
+            self._waiting.pop(connection, None)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say in one line that a connection broke; anything else is a fault of ours and shown whole."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            say(f"a connection ended: {type(error).__name__}: {error}")
+        else:
+            super().handle_error(request, client_address)
+
+
+class TimedHandler(BaseHTTPRequestHandler):
+    """Read requests under a deadline."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "counterfoil-signer"
+    sys_version = ""
+    server: UnixServer
+
+    def setup(self) -> None:
+        """Open the connection's two ends."""
+        self.connection = self.request
+        self.connection.settimeout(IDLE_SECONDS)
+        self._reader = _DeadlineReader(self.connection)
+        self.rfile = self._input = io.BufferedReader(self._reader)
+        self.wfile = io.BufferedWriter(_DeadlineWriter(self.connection), 64 * 1024)
+
+    def handle_one_request(self) -> None:
+        """Wait for a request as long as an idle client may be silent, and then for the whole of it."""
+        self._reader.deadline = None
+        self.server.waits(self.connection)
+        if self._input.peek(1):
+            # It is no longer the one that was silent longest.
+            self.server.waits(self.connection)
+            self._reader.deadline = time.monotonic() + REQUEST_SECONDS
+            super().handle_one_request()
+            return
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep quiet about requests; refusals are written where they are decided."""
+
+    def address_string(self) -> str:
+        """Return a name for the peer, which on a Unix socket has none."""
+        return "unix"
+
+
+def say(line: str) -> None:
+    """Write to the log, which may be full: that is no reason to leave a client without its answer."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+
+
+class _DeadlineReader(io.RawIOBase):
+    """Bytes of a socket: each read waits for what is left until the deadline, not for as long again."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.deadline: float | None = None
+        self._connection = connection
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = IDLE_SECONDS if self.deadline is None else self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the request did not arrive in time")
+        self._connection.settimeout(left)
+        return self._connection.recv_into(buffer)
+
+
+class _DeadlineWriter(io.RawIOBase):
+    """Bytes to a socket, which must be taken in time."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._connection.settimeout(REQUEST_SECONDS)
+        self._connection.sendall(data)
+        return len(data)
