@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -126,14 +127,26 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         if len(os.fsencode(self._path)) <= MAX_ADDRESS_BYTES:
-            self.sock.connect(str(self._path))
+            self._connect(str(self._path))
             return
         # Linux: a folder's descriptor stands for its long path.
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
-            self.sock.connect(f"/proc/self/fd/{folder}/{self._path.name}")
+            self._connect(f"/proc/self/fd/{folder}/{self._path.name}")
         finally:
             os.close(folder)
+
+    def _connect(self, address: str) -> None:
+        deadline = time.monotonic() + (self.timeout or TIMEOUT_SECONDS)
+        while True:
+            try:
+                self.sock.connect(address)
+                return
+            except BlockingIOError:
+                # More connect at once than the socket's queue holds; a Unix socket does not wait by itself.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
 
     def __del__(self) -> None:
         # A thread that ends takes its connection with it; pools end theirs when they are idle.

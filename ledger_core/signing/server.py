@@ -24,12 +24,15 @@ IDLE_SECONDS = 600.0
 REQUEST_SECONDS = 10.0
 """From a request's first byte to its last, and for the taking of an answer. A body has at most 32 MB and no network."""
 
+LINGER_SECONDS = 1.0
+"""For how long what a refused client still sends is taken off its hands."""
+
 
 class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """A thread a connection, on a socket that only its owner may open."""
 
     daemon_threads = True
-    request_queue_size = 128
+    request_queue_size = 1024
 
     def __init__(self, socket_path: Path, handler: type[TimedHandler]) -> None:
         self._waiting: dict[socket.socket, float] = {}
@@ -112,6 +115,16 @@ class TimedHandler(BaseHTTPRequestHandler):
             super().handle_one_request()
             return
         self.close_connection = True
+
+    def finish(self) -> None:
+        """Close; what a refused client still sends is thrown away first, or it would be reset before it reads why."""
+        super().finish()
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            deadline = time.monotonic() + LINGER_SECONDS
+            self.connection.settimeout(LINGER_SECONDS)
+            while time.monotonic() < deadline and self.connection.recv(64 * 1024):
+                pass
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep quiet about requests; refusals are written where they are decided."""

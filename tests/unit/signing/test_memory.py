@@ -1,0 +1,416 @@
+"""A key signs on only with the memory that it had when it was used last; and how an operator goes on without it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ledger_core.errors import ConfigurationError, DependencyError, SignerRefused
+from ledger_core.log.merkle import Frontier, leaf_hash
+from ledger_core.log.note import Checkpoint, parse_checkpoint, parse_note
+from ledger_core.settings.signer import SignerSettings
+from ledger_core.signing.bootstrap import open_service
+from ledger_core.signing.recover import main
+from ledger_core.signing.service import SigningService
+from ledger_core.signing.witness import Request
+
+ORIGIN, OTHER = "ledger.example/test/main", "ledger.example/test/other"
+LEAVES = [leaf_hash(b"%d" % number) for number in range(40)]
+FORK = [*LEAVES[:5], *(leaf_hash(b"forged %d" % number) for number in range(35))]
+
+
+def start(folder: Path, *, archive: bool = False) -> SigningService:
+    return open_service(
+        folder / "signer",
+        trust_path=folder / "trust.json",
+        origin_prefix="ledger.example/test/",
+        settings=SignerSettings(env="test"),
+        clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+        archive=folder / "archive" if archive else None,
+    )
+
+
+def grow(service: SigningService, old: int, new: int, origin: str = ORIGIN, leaves: list[bytes] = LEAVES) -> str:
+    frontier = Frontier().extend(leaves[:old])
+    added = tuple(leaves[old:new])
+    asked = Checkpoint(origin, new, frontier.extend(added).root())
+    return service.sign_checkpoint(Request(old=frontier, leaves=added, checkpoint=asked))
+
+
+def used(folder: Path) -> str:
+    """Leave a proxy's home in which size 10 and then 20 were signed, and a copy of each file as of size 10."""
+    service = start(folder)
+    grow(service, 0, 10)
+    for name in ("state.sqlite", "last-use"):
+        # As a backup would, while the proxy runs.
+        shutil.copy(folder / "signer" / name, folder / f"{name}.at-10")
+    note = grow(service, 10, 20)
+    service.close()
+    return note
+
+
+def state(folder: Path) -> Path:
+    return folder / "signer" / "state.sqlite"
+
+
+def empty(folder: Path) -> None:
+    state(folder).write_bytes(b"")
+
+
+def delete(folder: Path) -> None:
+    state(folder).unlink()
+
+
+def older_copy(folder: Path) -> None:
+    shutil.copy(folder / "state.sqlite.at-10", state(folder))
+
+
+def cut_short(folder: Path) -> None:
+    os.truncate(state(folder), 4096 + 100)
+
+
+def garbage(folder: Path) -> None:
+    state(folder).write_bytes(b"not a database" * 1000)
+
+
+def another_keys(folder: Path) -> None:
+    other = start(folder / "elsewhere")
+    grow(other, 0, 30, leaves=FORK)
+    other.close()
+    shutil.copy(state(folder / "elsewhere"), state(folder))
+
+
+def another_keys_with_its_last_use(folder: Path) -> None:
+    another_keys(folder)
+    shutil.copy(folder / "elsewhere" / "signer" / "last-use", folder / "signer" / "last-use")
+
+
+def new_and_empty(folder: Path) -> None:
+    state(folder).unlink()
+    fresh = start(folder / "fresh")
+    fresh.close()
+    shutil.copy(state(folder / "fresh"), state(folder))
+
+
+def rows_deleted(folder: Path) -> None:
+    with sqlite3.connect(state(folder)) as db:
+        db.execute("delete from checkpoints")
+
+
+def unbound(folder: Path) -> None:
+    with sqlite3.connect(state(folder)) as db:
+        db.execute("delete from owner")
+
+
+def first_form_without_rows(folder: Path) -> None:
+    """What a copy of a file with a write-ahead log held, taken while the proxy ran."""
+    state(folder).unlink()
+    with sqlite3.connect(state(folder)) as db:
+        db.execute("create table checkpoints (origin text primary key, size integer, root blob) strict")
+
+
+def first_form_with_old_rows(folder: Path) -> None:
+    state(folder).unlink()
+    with sqlite3.connect(state(folder)) as db:
+        db.execute("create table checkpoints (origin text primary key, size integer, root blob) strict")
+        db.execute("insert into checkpoints values (?, 10, ?)", (ORIGIN, Frontier().extend(LEAVES[:10]).root()))
+
+
+def of_a_later_version(folder: Path) -> None:
+    with sqlite3.connect(state(folder)) as db:
+        db.execute("pragma user_version = 99")
+
+
+def last_use_deleted(folder: Path) -> None:
+    (folder / "signer" / "last-use").unlink()
+
+
+def last_use_emptied(folder: Path) -> None:
+    (folder / "signer" / "last-use").write_bytes(b"")
+
+
+def last_use_deep(folder: Path) -> None:
+    (folder / "signer" / "last-use").write_bytes(b"[" * 512)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        empty, delete, older_copy, cut_short, garbage, another_keys, another_keys_with_its_last_use, new_and_empty,
+        rows_deleted, unbound, first_form_without_rows, first_form_with_old_rows, of_a_later_version, last_use_deleted,
+        last_use_emptied, last_use_deep,
+    ],
+    ids=lambda attack: attack.__name__,
+)  # fmt: skip
+def test_a_memory_that_is_not_the_keys_last_is_refused(tmp_path: Path, attack: Callable[[Path], None]) -> None:
+    used(tmp_path)
+    attack(tmp_path)
+    for _ in range(2):  # the first refusal leaves nothing behind that lets the second start in
+        with pytest.raises(ConfigurationError) as caught:
+            start(tmp_path)
+        assert "docs/runbooks/signing-state.md" in str(caught.value)
+
+
+def test_a_copy_taken_while_the_proxy_runs_holds_everything(tmp_path: Path) -> None:
+    service = start(tmp_path)
+    note = grow(service, 0, 10)
+    shutil.copytree(tmp_path / "signer", tmp_path / "copy" / "signer", ignore=lambda *_: {"last-use"})
+    shutil.copy(tmp_path / "signer" / "last-use", tmp_path / "copy" / "signer")
+    service.close()
+    restored = start(tmp_path / "copy")
+    assert parse_note(restored.latest(ORIGIN) or "").text == parse_note(note).text
+    with pytest.raises(SignerRefused):
+        grow(restored, 10, 12, leaves=FORK)
+    restored.close()
+
+
+def test_the_state_is_one_file(tmp_path: Path) -> None:
+    service = start(tmp_path)
+    grow(service, 0, 10)
+    assert [path.name for path in (tmp_path / "signer").glob("state.sqlite*")] == ["state.sqlite"]
+    service.close()
+
+
+def test_the_first_form_of_the_state_is_taken_over_once_with_its_log(tmp_path: Path) -> None:
+    used(tmp_path)
+    (tmp_path / "signer" / "last-use").unlink()
+    state(tmp_path).unlink()
+    old = sqlite3.connect(state(tmp_path), isolation_level=None)
+    old.execute("pragma journal_mode = wal")
+    old.execute("create table checkpoints (origin text primary key, size integer, root blob) strict")
+    old.execute("insert into checkpoints values (?, 20, ?)", (ORIGIN, Frontier().extend(LEAVES[:20]).root()))
+    # As a killed process leaves it: the row stands in the write-ahead log.
+    for name in ("state.sqlite", "state.sqlite-wal"):
+        shutil.copy(tmp_path / "signer" / name, tmp_path / name)
+    old.close()
+    for name in ("state.sqlite", "state.sqlite-wal"):
+        shutil.copy(tmp_path / name, tmp_path / "signer" / name)
+    service = start(tmp_path)
+    assert parse_checkpoint(parse_note(grow(service, 20, 21)).text).size == 21
+    service.close()
+    start(tmp_path).close()
+
+
+def test_a_restart_after_a_kill_between_store_and_record_goes_on(tmp_path: Path) -> None:
+    """The record of the last use may be behind the state, never ahead of it."""
+    used(tmp_path)
+    shutil.copy(tmp_path / "last-use.at-10", tmp_path / "signer" / "last-use")
+    service = start(tmp_path)
+    assert parse_checkpoint(parse_note(grow(service, 20, 21)).text).size == 21
+    service.close()
+
+
+def test_a_first_start_that_was_killed_before_anything_was_signed_is_continued(tmp_path: Path) -> None:
+    start(tmp_path).close()
+    for name in ("keys.jsonl", "root.pem", "last-use"):
+        (tmp_path / "signer" / name).unlink()
+    (tmp_path / "trust.json").unlink()
+    start(tmp_path).close()
+    other = tmp_path / "other" / "signer"
+    other.mkdir(parents=True)
+    (other / "state.sqlite").write_bytes(b"")
+    start(tmp_path / "other").close()
+
+
+def test_a_key_that_is_gone_is_not_replaced_by_a_new_one(tmp_path: Path) -> None:
+    used(tmp_path)
+    (tmp_path / "signer" / "key.pem").unlink()
+    with pytest.raises(ConfigurationError, match="key is gone"):
+        start(tmp_path)
+    assert not (tmp_path / "signer" / "key.pem").exists()
+
+
+def test_another_key_does_not_go_on_with_this_ones_state(tmp_path: Path) -> None:
+    used(tmp_path)
+    start(tmp_path / "elsewhere").close()
+    shutil.copy(tmp_path / "elsewhere" / "signer" / "key.pem", tmp_path / "signer" / "key.pem")
+    with pytest.raises(ConfigurationError, match="is that of key"):
+        start(tmp_path)
+
+
+def test_a_disk_that_takes_no_more_is_an_error_with_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = start(tmp_path)
+    grow(service, 0, 10)
+    service._state._db.execute("pragma query_only = on")
+    with pytest.raises(DependencyError, match="witness state does not answer"):
+        grow(service, 10, 20)
+    service._state._db.execute("pragma query_only = off")
+    assert parse_checkpoint(parse_note(grow(service, 10, 20)).text).size == 20
+    service.close()
+
+
+# The archive: what is of other custody than the signer's folder.
+
+
+def anchor(folder: Path, note: str, *, first: int = 0, day: str = "2026/03/30", origin: str = ORIGIN) -> Path:
+    size = parse_checkpoint(parse_note(note).text).size
+    segment = folder / "archive" / origin / "segments" / day / f"{size:010d}-{first}-{size}"
+    segment.mkdir(parents=True)
+    (segment / "checkpoint").write_text(note)
+    return segment / "checkpoint"
+
+
+def test_a_whole_folder_that_was_put_back_is_seen_by_the_archive(tmp_path: Path) -> None:
+    note = used(tmp_path)
+    older_copy(tmp_path)
+    shutil.copy(tmp_path / "last-use.at-10", tmp_path / "signer" / "last-use")
+    start(tmp_path).close()
+    anchor(tmp_path, note)
+    with pytest.raises(ConfigurationError, match=r"anchored at size 20, remembered at 10.*signing-state"):
+        start(tmp_path, archive=True)
+
+
+def test_a_log_that_is_archived_and_not_remembered_is_refused(tmp_path: Path) -> None:
+    service = start(tmp_path)
+    grow(service, 0, 10)
+    anchor(tmp_path, grow(service, 0, 5, OTHER), origin=OTHER)
+    service.close()
+    start(tmp_path, archive=True).close()
+    with sqlite3.connect(state(tmp_path)) as db:
+        db.execute("delete from checkpoints where origin = ?", (OTHER,))
+        db.execute("update checkpoints set generation = 99")
+    with pytest.raises(ConfigurationError, match="remembered not at all"):
+        start(tmp_path, archive=True)
+
+
+def test_two_roots_of_one_size_are_two_histories(tmp_path: Path) -> None:
+    note = used(tmp_path)
+    anchor(tmp_path, note)
+    with sqlite3.connect(state(tmp_path)) as db:
+        db.execute("update checkpoints set root = ?", (bytes(32),))
+    with pytest.raises(ConfigurationError, match="two roots"):
+        start(tmp_path, archive=True)
+
+
+def test_what_nobody_vouches_for_does_not_stop_the_proxy(tmp_path: Path) -> None:
+    anchor(tmp_path, used(tmp_path))
+    stranger = start(tmp_path / "elsewhere")
+    anchor(tmp_path, grow(stranger, 0, 30, leaves=FORK), day="2026/04/01")
+    stranger.close()
+    odd = tmp_path / "archive" / ORIGIN / "segments" / "2026" / "04" / "02"
+    for number, data in enumerate((b"", b"\xff" * 200_000, b"x\n\n")):
+        (odd / f"{number:010d}-0-{90 + number}").mkdir(parents=True)
+        (odd / f"{number:010d}-0-{90 + number}" / "checkpoint").write_bytes(data)
+    (odd / "0000000009-0-99").mkdir()
+    os.mkfifo(odd / "0000000009-0-99" / "checkpoint")
+    (odd / "0000000010-0-100").mkdir()
+    service = start(tmp_path, archive=True)
+    assert service.health()["confirmed"] == "archive"
+    service.close()
+
+
+def test_health_says_when_no_second_memory_is_asked(tmp_path: Path) -> None:
+    service = start(tmp_path)
+    grow(service, 0, 10)
+    assert service.health()["confirmed"] == "unconfirmed"
+    assert service.health()["signed_sizes"] == {ORIGIN: 10}
+    service.close()
+
+
+# How an operator goes on.
+
+
+def recover(folder: Path, *notes: Path, more: tuple[str, ...] = ()) -> int:
+    given = [part for note in notes for part in ("--checkpoint", str(note))]
+    fixed = ["--state", str(folder / "signer"), "--trust", str(folder / "trust.json")]
+    return main([*fixed, "--archive", str(folder / "archive"), *given, *more])
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [empty, delete, older_copy, cut_short, garbage, another_keys, rows_deleted, first_form_with_old_rows],
+    ids=lambda attack: attack.__name__,
+)
+def test_the_newest_checkpoint_gives_the_proxy_its_memory_back(
+    tmp_path: Path, attack: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    note = tmp_path / "note"
+    note.write_text(used(tmp_path))
+    attack(tmp_path)
+    assert recover(tmp_path, note) == 0
+    assert f"{ORIGIN} goes on from size 20" in capsys.readouterr().out
+    service = start(tmp_path)
+    with pytest.raises(SignerRefused):
+        grow(service, 20, 25, leaves=FORK)
+    assert parse_checkpoint(parse_note(grow(service, 20, 21)).text).size == 21
+    service.close()
+    # And what was copied before is an older copy now.
+    older_copy(tmp_path)
+    with pytest.raises(ConfigurationError):
+        start(tmp_path)
+
+
+def test_recovery_takes_no_step_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    service = start(tmp_path)
+    notes = {}
+    for old, new in ((0, 10), (10, 20)):
+        notes[new] = tmp_path / f"note-{new}"
+        notes[new].write_text(grow(service, old, new))
+    other = tmp_path / "note-other"
+    other.write_text(grow(service, 0, 3, OTHER))
+    grow(service, 20, 25)
+    service.close()
+    stranger = start(tmp_path / "elsewhere")
+    foreign = tmp_path / "note-foreign"
+    foreign.write_text(grow(stranger, 0, 30))
+    stranger.close()
+    state(tmp_path).unlink()
+    (tmp_path / "archive").mkdir()
+    for given, why in (
+        ([], "no checkpoint is given"),
+        ([foreign], "no checkpoint that a key of this home signed"),
+        ([notes[10], notes[20]], "two checkpoints"),
+        ([notes[20], tmp_path / "nothing"], "no checkpoint that a key of this home signed"),
+        ([notes[20], other], "last used for ledger.example/test/main at size 25"),
+    ):
+        assert recover(tmp_path, *given) == 2
+        assert why in capsys.readouterr().err
+    anchor(tmp_path, notes[20].read_text())
+    assert recover(tmp_path, notes[10], other, more=("--lost-last-use",)) == 2
+    assert "the archive holds a checkpoint" in capsys.readouterr().err
+    assert not state(tmp_path).exists(), "a refusal changes nothing"
+    assert recover(tmp_path, notes[20], other, more=("--lost-last-use",)) == 0
+    again = start(tmp_path, archive=True)
+    assert again.health()["signed_sizes"] == {ORIGIN: 20, OTHER: 3}
+    again.close()
+
+
+def test_recovery_keeps_what_a_readable_state_still_knows(tmp_path: Path) -> None:
+    service = start(tmp_path)
+    note = tmp_path / "note"
+    note.write_text(grow(service, 0, 10))
+    grow(service, 0, 7, OTHER)
+    service.close()
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "signer" / "last-use").unlink()
+    assert recover(tmp_path, note) == 0
+    again = start(tmp_path)
+    assert again.health()["signed_sizes"] == {ORIGIN: 10, OTHER: 7}
+    again.close()
+    assert [path for path in (tmp_path / "signer").iterdir() if path.name.startswith("aside-")]
+
+
+def test_a_record_of_the_last_use_that_cannot_be_read_is_given_up_only_when_asked(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    note.write_text(used(tmp_path))
+    (tmp_path / "archive").mkdir()
+    last_use_emptied(tmp_path)
+    assert recover(tmp_path, note) == 2
+    assert recover(tmp_path, note, more=("--lost-last-use",)) == 0
+    start(tmp_path).close()
+
+
+def test_recovery_waits_for_a_proxy_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from ledger_core.signing.folder import hold_folder
+
+    note = tmp_path / "note"
+    note.write_text(used(tmp_path))
+    with hold_folder(tmp_path / "signer"):
+        assert recover(tmp_path, note) == 2
+    assert "another signing proxy runs" in capsys.readouterr().err
