@@ -50,9 +50,9 @@ class Notary:
         does.
         """
         self.guard(conn)
-        row = conn.execute("select size, signed_size from ledger.log_head where book = %s", [self.book]).fetchone()
-        if row is not None and row[1] < row[0]:
-            self.sign_and_store(conn, row[0])
+        size, signed_size = head_sizes(conn, self.book)
+        if signed_size < size:
+            self.sign_and_store(conn, size)
 
     def sign_and_store(self, conn: Connection[Any], size: int) -> tuple[SignedTree, Stored]:
         """Obtain a checkpoint over at least `size` durable records and run transaction 2 with it.
@@ -77,7 +77,7 @@ class Notary:
         with self._lock:
             if self._anchor is None:
                 # In this order: whatever the database holds signatures of, the proxy has stored before.
-                signed_size = head_signed_size(conn, self.book)
+                _, signed_size = head_sizes(conn, self.book)
                 latest = self._signer.latest(self.origin)
                 known = 0 if latest is None else _read(latest).size
                 if known < signed_size:
@@ -136,7 +136,7 @@ class Notary:
 
     def _adopt(self, conn: Connection[Any], found: Checkpoint) -> RangeTree:
         """Return our tree at the larger size that another writer had signed, if it is the same tree."""
-        head = head_size(conn, self.book)
+        head, _ = head_sizes(conn, self.book)
         if head < found.size:
             raise behind_signature(self.book, head, found.size)
         with self._lock:
@@ -153,7 +153,7 @@ class Notary:
             self._anchor = Frontier()
         else:
             found = _read(latest)
-            head = head_size(conn, self.book)
+            head, _ = head_sizes(conn, self.book)
             if head < found.size:
                 raise behind_signature(self.book, head, found.size)
             anchor = frontier_at(conn, self.book, found.size)
@@ -163,16 +163,10 @@ class Notary:
         self._leaves = []
 
 
-def head_size(conn: Connection[Any], book: str) -> int:
-    """Return how many records the log of `book` has."""
-    row = conn.execute("select size from ledger.log_head where book = %s", [book]).fetchone()
-    return row[0] if row else 0
-
-
-def head_signed_size(conn: Connection[Any], book: str) -> int:
-    """Return how many records of `book` a stored checkpoint covers."""
-    row = conn.execute("select signed_size from ledger.log_head where book = %s", [book]).fetchone()
-    return row[0] if row else 0
+def head_sizes(conn: Connection[Any], book: str) -> tuple[int, int]:
+    """Return how many records the log of `book` has, and how many of them a stored checkpoint covers."""
+    row = conn.execute("select size, signed_size from ledger.log_head where book = %s", [book]).fetchone()
+    return (row[0], row[1]) if row else (0, 0)
 
 
 def _read(note: str) -> Checkpoint:

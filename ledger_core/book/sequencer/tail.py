@@ -20,11 +20,13 @@ from sqlalchemy import Engine
 from ledger_core.book.posting.requests import Request
 from ledger_core.book.sequencer.answers import Answers, Waiting
 from ledger_core.book.sequencer.link import Link
-from ledger_core.book.sequencer.notary import Notary, head_size
+from ledger_core.book.sequencer.notary import Notary, head_sizes
 from ledger_core.errors import CounterfoilError, DependencyError
 from ledger_core.ports import SequencerObserver
 
 RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
+LOOK_SECONDS = 5.0
+"""How often an idle thread looks whether a tail waits that somebody left, killed before its signature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +154,7 @@ class Tail:
             while not (self._unsigned or self._waiting or self._asked or self._stopped):
                 if self._closing:
                     return False
-                self._changed.wait()
+                self._asked = not self._changed.wait(LOOK_SECONDS)
             return not self._stopped
 
     def _pause(self, seconds: float) -> None:
@@ -172,7 +174,8 @@ class Tail:
         started = time.monotonic()
         try:
             if asked:
-                target = max(target, head_size(conn, self._book))
+                size, stored_size = head_sizes(conn, self._book)
+                target, signed_size = max(target, size), max(signed_size, stored_size)
             if target > signed_size:
                 signed, stored = self._notary.sign_and_store(conn, target)
         except BaseException:

@@ -181,6 +181,8 @@ class Sequencer:
                 # The server's limit on one row, not its absence: it would be met again, by that row alone.
                 self._isolate(link, requests, error)
             else:
+                # Lost at the commit, they may be durable all the same: then nobody else would have them signed.
+                self._tail.ask()
                 self._refuse(requests, database_away(error))
         except psycopg.Error as error:
             link.close()
