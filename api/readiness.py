@@ -1,12 +1,14 @@
 """Is everything there that a post needs? Asked by `/readyz`, and by `/metrics` for the state of the log.
 
 Each dependency is really asked: the database for the head of the book, the signing proxy for a signature. The proxy's
-answer is remembered for a moment, because whoever can reach `/readyz` must not be able to keep a key busy.
+answer is remembered for a moment, because whoever can reach `/readyz` must not be able to keep a key busy. The answer
+is about one book, as a post is: a book that was stopped takes no other one with it.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,10 +34,11 @@ class Report:
         self.missing.append(Missing(dependency=dependency, detail=detail))
 
 
-def examine(state: ApiState) -> Report:
-    """Ask every dependency."""
+def examine(state: ApiState, book: str) -> Report:
+    """Ask every dependency of a post to `book`."""
     report = Report()
-    book = state.settings.book
+    # In this order: what the proxy signed before the head is read, the head counts.
+    signed_sizes, signer_fault = _signer(state)
     try:
         with state.reading() as connection:
             head = read_head(connection, book)
@@ -49,16 +52,23 @@ def examine(state: ApiState) -> Report:
             "book": book,
             "size": head.size,
             "signed_size": head.signed_size,
+            "stopped_books": sorted(name for name, other in state.ledgers.items() if other.fault is not None),
         }
+        signed = signed_sizes.get(state.settings.origin_of(book), 0)
+        if head.size < signed:
+            report.lacks(
+                "book",
+                f"{book} has {head.size} records, yet a checkpoint over {signed} is signed: the database went back in "
+                "time; see docs/runbooks/failed-check.md, 5",
+            )
         tail = head.size - head.signed_size
         if tail > state.settings.ledger.unsigned_tail_max_records:
             report.lacks("signatures", f"{tail:,} records are durable and not signed")
-    for name, ledger in state.ledgers.items():
-        if ledger.fault is not None:
-            report.lacks("sequencer", f"book {name}: {ledger.fault.message}")
-    fault = _signer_fault(state)
-    if fault is not None:
-        report.lacks("signer", fault)
+    ledger = state.ledgers.get(book)
+    if ledger is not None and ledger.fault is not None:
+        report.lacks("sequencer", f"book {book}: {ledger.fault.message}")
+    if signer_fault is not None:
+        report.lacks("signer", signer_fault)
     return report
 
 
@@ -74,15 +84,15 @@ def update_log_gauges(state: ApiState) -> None:
         state.metrics.unsigned_tail.labels(book).set(head.size - head.signed_size)
 
 
-def _signer_fault(state: ApiState) -> str | None:
-    asked_at, fault = state.signer_answer
+def _signer(state: ApiState) -> tuple[Mapping[str, int], str | None]:
+    """Return which size of each log the proxy signed last, and what is wrong with it."""
+    asked_at, sizes, fault = state.signer_answer
     if time.monotonic() - asked_at < SIGNER_ANSWER_KEPT_SECONDS:
-        return fault
+        return sizes, fault
     assert state.runtime is not None
     try:
-        state.runtime.signer.health()
-        fault = None
+        sizes, fault = state.runtime.signer.health().get("signed_sizes", {}), None
     except CounterfoilError as error:
-        fault = error.message
-    state.signer_answer = (time.monotonic(), fault)
-    return fault
+        sizes, fault = {}, error.message
+    state.signer_answer = (time.monotonic(), sizes, fault)
+    return sizes, fault

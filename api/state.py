@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Query, Request
@@ -34,8 +35,8 @@ class ApiState:
     """Reads go through the role that cannot write, and through a pool of their own."""
     ledgers: dict[str, LedgerPort] = field(default_factory=dict)
     waiting_entries: int = 0
-    signer_answer: tuple[float, str | None] = (float("-inf"), None)
-    """When the signing proxy was last asked for its health, and what was wrong."""
+    signer_answer: tuple[float, Mapping[str, int], str | None] = (float("-inf"), MappingProxyType({}), None)
+    """When the signing proxy was last asked for its health, the sizes it signed last, and what was wrong."""
     _opening: threading.Lock = field(default_factory=threading.Lock)
 
     async def ledger(self, book: str) -> LedgerPort:

@@ -14,7 +14,8 @@ from api.http.problem_codes import MEANINGS, TITLES
 from api.http.problems import ApiProblem
 from api.readiness import examine, update_log_gauges
 from api.schemas.log import Ready
-from api.state import state_of
+from api.state import Book, state_of
+from ledger_core.journal.accounts import check_book_name
 
 router = APIRouter(tags=["service"])
 
@@ -26,9 +27,9 @@ async def livez() -> dict[str, str]:
 
 
 @router.get("/readyz", response_model=Ready, summary="Can it do its work?")
-async def readyz(request: Request) -> Response:
-    """Ask the database and the signing proxy; 503 names what is missing."""
-    report = await run_in_threadpool(examine, state_of(request))
+async def readyz(request: Request, book: Book) -> Response:
+    """Ask the database and the signing proxy; 503 names what is missing for a post to this book."""
+    report = await run_in_threadpool(examine, state_of(request), check_book_name(book))
     if report.missing:
         names = ", ".join(item.dependency for item in report.missing)
         raise ApiProblem(

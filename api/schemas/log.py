@@ -144,3 +144,5 @@ class Ready(Wire):
     book: str
     size: int
     signed_size: int
+    stopped_books: list[str]
+    """Of all books of this process: those that take no writes before an operator looked at them."""

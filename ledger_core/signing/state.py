@@ -52,12 +52,10 @@ class WitnessState:
     """The last checkpoint of each log. Not safe for threads at once: the service holds a lock around it."""
 
     def __init__(self, path: Path, *, create: bool) -> None:
-        """Open the state at `path`. Raises `ConfigurationError` for what is no state, and for a file of no bytes."""
+        """Open the state at `path`. Raises `ConfigurationError` for what is no state, or an empty one."""
         self._path = path
         self._last_use: LastUse | None = None
         try:
-            if not create and path.stat().st_size == 0:
-                raise self._unusable("it is a file of no bytes")
             mode = "rwc" if create else "rw"
             self._db = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False

@@ -157,6 +157,14 @@ def test_a_memory_that_is_not_the_keys_last_is_refused(tmp_path: Path, attack: C
         assert "docs/runbooks/signing-state.md" in str(caught.value)
 
 
+@pytest.mark.parametrize("attack", [empty, first_form_without_rows, new_and_empty])
+def test_an_empty_state_is_called_empty_or_another_keys(tmp_path: Path, attack: Callable[[Path], None]) -> None:
+    used(tmp_path)
+    attack(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"it is empty|it is that of key"):
+        start(tmp_path)
+
+
 def test_a_copy_taken_while_the_proxy_runs_holds_everything(tmp_path: Path) -> None:
     service = start(tmp_path)
     note = grow(service, 0, 10)

@@ -140,6 +140,7 @@ def test_the_state_moves_on_only_from_the_very_tree_that_was_judged(tmp_path: Pa
     assert state.swap(None, at(10))
     assert not state.swap(at(10, OTHER), at(20, OTHER)), "the same size, another root"
     assert not state.swap(at(9), at(20))
+    assert not state.swap(replace(at(10), size=9), at(20)), "the same root, another size"
     assert not state.swap(None, at(20))
     assert (state.last(ORIGIN), state.generation) == (at(10), 1)
     assert state.swap(at(10), at(20))
