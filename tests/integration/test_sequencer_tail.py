@@ -96,7 +96,9 @@ def make(runtime: Runtime) -> Iterator[Make]:
 
 
 @pytest.fixture
-def ledger(runtime: Runtime) -> Ledger:
+def ledger(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    # It would have signed in time what a test says nobody has signed.
+    monkeypatch.setattr(tail, "LOOK_SECONDS", 3600.0)
     made = runtime.ledger()
     assert isinstance(made, Ledger)
     apply_accounts(made, CHART, Ask(actor=ACTOR))
@@ -135,7 +137,6 @@ def left_unsigned(ledger: Ledger, make: Make, runtime: Runtime, signer: Signer) 
 def test_what_is_durable_after_a_lost_commit_is_signed_without_another_post(
     ledger: Ledger, make: Make, runtime: Runtime, signer: Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tail, "LOOK_SECONDS", 3600.0)
     mine = make(signer)
     mine.append([entry("a:0")], Ask(actor=ACTOR))
     writer = mine._sequencer._writer
@@ -167,14 +168,21 @@ def test_a_tail_that_a_killed_process_left_is_signed_by_whoever_is_idle(
     await_signed(runtime, 10)
 
 
+@pytest.mark.parametrize("steps", [[3], [2, 1], [1, 1, 1]], ids=str)
 def test_a_tail_that_somebody_left_is_signed_before_the_first_write(
-    ledger: Ledger, make: Make, runtime: Runtime, signer: Signer, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger,
+    make: Make,
+    runtime: Runtime,
+    signer: Signer,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: list[int],
 ) -> None:
-    monkeypatch.setattr(tail, "LOOK_SECONDS", 3600.0)
     left = left_unsigned(ledger, make, runtime, signer)
+    monkeypatch.setattr(notary, "MAX_LEAVES", steps[0])
     ours = Signer(runtime.signer)
     answer = make(ours).append([entry("next:0")], Ask(actor=ACTOR))
-    assert ours.asked[0][1] == left, "the tail alone, first"
+    assert [new - old for old, new in ours.asked] == [*steps, 1], "the tail alone, first"
+    assert ours.asked[-1] == (left, left + 1)
     assert left in sizes(runtime)
     assert answer.size == left + 1
 
@@ -182,7 +190,6 @@ def test_a_tail_that_somebody_left_is_signed_before_the_first_write(
 def test_while_a_tail_cannot_be_signed_nothing_is_written_behind_it(
     ledger: Ledger, make: Make, runtime: Runtime, signer: Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tail, "LOOK_SECONDS", 3600.0)
     left = left_unsigned(ledger, make, runtime, signer)
     signer.away = True
     with pytest.raises(DependencyError):
@@ -193,7 +200,6 @@ def test_while_a_tail_cannot_be_signed_nothing_is_written_behind_it(
 def test_a_tail_longer_than_one_request_is_signed_in_steps(
     ledger: Ledger, make: Make, runtime: Runtime, signer: Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tail, "LOOK_SECONDS", 3600.0)
     monkeypatch.setattr(notary, "MAX_LEAVES", 4)
     first = head(runtime).size
     ours = Signer(runtime.signer)
