@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger_core.base.files import write_once
-from ledger_core.errors import ConfigurationError
+from ledger_core.errors import ConfigurationError, DependencyError
 from ledger_core.log.note import Checkpoint
 
 BLOCK_BYTES = 512
@@ -46,7 +46,12 @@ class LastUse:
     def note(self, generation: int, signed: Checkpoint) -> None:
         """Keep that the key is about to sign `signed`."""
         use = Use(key_id=self._key_id, generation=generation, origin=signed.origin, size=signed.size)
-        os.pwrite(self._handle, _block(use), 0)
+        try:
+            os.pwrite(self._handle, _block(use), 0)
+        except OSError as error:
+            raise DependencyError(
+                f"the record of the key's last use takes nothing: {error}.", remedy="Is the disk full, or gone?"
+            ) from error
 
     def close(self) -> None:
         """Have the record on disk and let go of it."""

@@ -1,51 +1,44 @@
-"""What the witness signed last, in a database of its own that the ledger cannot write.
+"""What the witness signed last, in a file of its own that the ledger cannot write.
 
-One file holds it whole: no write-ahead log, which a copy of the file would leave behind. Every advance is a
-compare-and-swap, durable before it returns (`synchronous = full`), so that two proxies on one state cannot sign two
-histories, and a proxy killed at any moment has stored whatever it may have signed. Each advance has a number, the
-`generation`, by which an older copy is told (`signing.last_use`), and the file names the key that it belongs to.
-Whoever can edit this file can have a split view signed: it stands in the proxy's own folder (0700), beside the key.
+One file holds it whole: two slots, of which each advance overwrites the older one and waits once for the disk, so that
+a copy of the file, taken at any moment, holds what was signed before. Every advance is a compare-and-swap under a lock,
+durable before it returns, so that two proxies on one state cannot sign two histories, and a proxy killed at any moment
+has stored whatever it may have signed. Each advance has a number, the `generation`, by which an older copy is told
+(`signing.last_use`), and the file names the key that it belongs to. Whoever can edit this file can have a split view
+signed: it stands in the proxy's own folder (0700), beside the key.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 
+from ledger_core.base.files import write_once
 from ledger_core.errors import ConfigurationError, DependencyError
 from ledger_core.log.note import Checkpoint
 from ledger_core.signing.last_use import LastUse
 
-VERSION = 2
-_UNVERSIONED = 0
-"""What the first form of the file says: checkpoints without generation and without the key's name."""
+SLOT_BYTES = 512 * 1024
+"""Room for 1,000 logs with the longest names; an advance writes what is in use, a few hundred bytes."""
 
-_SCHEMA = f"""
-create table checkpoints (
-    origin text primary key,
-    size integer not null check (size > 0),
-    root blob not null check (length(root) = 32),
-    -- In the row, and not beside it: a copy that is torn between two pages cannot have a new number on an old size.
-    generation integer not null default 0
-) strict;
-create table owner (one integer primary key check (one = 1), key_id text not null) strict;
-pragma user_version = {VERSION};
-"""
-_UPGRADE = f"""
-alter table checkpoints add column generation integer not null default 0;
-create table owner (one integer primary key check (one = 1), key_id text not null) strict;
-pragma user_version = {VERSION};
-"""
-_INSERT = """
-insert into checkpoints values (?, ?, ?, (select coalesce(max(generation), 0) + 1 from checkpoints))
-on conflict do nothing
-"""
-_UPDATE = """
-update checkpoints
-set size = ?, root = ?, generation = (select coalesce(max(generation), 0) + 1 from checkpoints)
-where origin = ? and size = ? and root = ?
-"""
+_HEAD = b"cf-witness-state/2 "
+_HEAD_BYTES = 128
+"""Form, generation, length, SHA-256 of number and content; a write that was cut off does not match it."""
+_SQLITE = b"SQLite format 3\x00"
+"""How the first form of the file begins, whose name this one keeps: backups name it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Content:
+    generation: int = 0
+    owner: str | None = None
+    logs: dict[str, tuple[int, bytes]] = field(default_factory=dict)
 
 
 class WitnessState:
@@ -56,40 +49,54 @@ class WitnessState:
         self._path = path
         self._last_use: LastUse | None = None
         try:
-            mode = "rwc" if create else "rw"
-            self._db = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
-            )
-            self._prepare(create)
-        except (sqlite3.Error, OSError) as error:
+            if create and (not path.exists() or path.stat().st_size == 0):
+                write_once(path, _file_of(_Content()), mode=0o600)
+            with path.open("rb") as file:
+                first_form = file.read(len(_SQLITE)) == _SQLITE
+            if first_form:
+                write_once(path, _file_of(_Content(logs=self._of_first_form())), mode=0o600)
+            self._handle = os.open(path, os.O_RDWR)
+        except OSError as error:
             raise self._unusable(f"it cannot be opened: {error}") from error
+        if os.fstat(self._handle).st_size != 2 * SLOT_BYTES:
+            size = os.fstat(self._handle).st_size
+            os.close(self._handle)
+            raise self._unusable("it is empty" if size == 0 else f"it has {size} bytes, not {2 * SLOT_BYTES}")
+        try:
+            self._read()
+        except ConfigurationError:
+            os.close(self._handle)
+            raise
         path.chmod(0o600)
 
     @property
     def generation(self) -> int:
         """How many times anything was stored in this state."""
-        return int(self._run("select coalesce(max(generation), 0) from checkpoints").fetchone()[0])
+        return self._read().generation
 
     @property
     def owner(self) -> str | None:
         """The key that the state belongs to, None before it is bound to one."""
-        row = self._run("select key_id from owner").fetchone()
-        return None if row is None else str(row[0])
+        return self._read().owner
 
     def bind(self, key_id: str, last_use: Callable[[], LastUse]) -> None:
         """Let the state belong to `key_id` for good, and each advance be noted in what `last_use` opens."""
-        self._run("insert into owner values (1, ?) on conflict do nothing", (key_id,))
-        assert self.owner == key_id, "the state of another key"
+        with self._locked() as found:
+            assert found.owner in (None, key_id), "the state of another key"
+            if found.owner is None:
+                # Both slots, the unused one first: none without the name is left to fall back to.
+                for slot in (1, 0):
+                    self._write(replace(found, owner=key_id), slot)
         self._last_use = last_use()
 
     def last(self, origin: str) -> Checkpoint | None:
         """Return the last checkpoint stored for `origin`."""
-        row = self._run("select size, root from checkpoints where origin = ?", (origin,)).fetchone()
-        return None if row is None else Checkpoint(origin, row[0], row[1])
+        found = self._read().logs.get(origin)
+        return None if found is None else Checkpoint(origin, *found)
 
     def sizes(self) -> dict[str, int]:
         """Return the size signed last of each log of which anything was signed."""
-        return dict(self._run("select origin, size from checkpoints order by origin").fetchall())
+        return {origin: size for origin, (size, _) in sorted(self._read().logs.items())}
 
     def origins(self) -> list[str]:
         """Return the logs of which anything was signed."""
@@ -97,61 +104,114 @@ class WitnessState:
 
     def swap(self, last: Checkpoint | None, new: Checkpoint) -> bool:
         """Store `new` durably if `last` is still what is stored; say whether it was."""
-        if last is None:
-            done = self._run(_INSERT, (new.origin, new.size, new.root))
-        else:
-            done = self._run(_UPDATE, (new.size, new.root, new.origin, last.size, last.root))
-        if done.rowcount != 1:
-            return False
+        with self._locked() as found:
+            if found.logs.get(new.origin) != (None if last is None else (last.size, last.root)):
+                return False
+            advanced = self._advance(found, [new], found.generation + 1)
         if self._last_use is not None:
-            self._last_use.note(self.generation, new)
+            self._last_use.note(advanced, new)
         return True
 
     def fill(self, checkpoints: Iterable[Checkpoint], *, generation: int) -> None:
         """Store what an operator vouches for in a new state, above `generation`."""
-        for place, item in enumerate(checkpoints, start=1):
-            self._run(
-                "insert into checkpoints values (?, ?, ?, ?)", (item.origin, item.size, item.root, generation + place)
-            )
+        with self._locked() as found:
+            self._advance(found, checkpoints, generation + 1)
 
     def close(self) -> None:
-        """Close the database."""
-        self._db.close()
+        """Close the file."""
+        os.close(self._handle)
         if self._last_use is not None:
             self._last_use.close()
 
-    def _prepare(self, create: bool) -> None:
-        self._db.execute("pragma busy_timeout = 5000")
-        # Of a file that has a write-ahead log yet, this takes what stands in it.
-        self._db.execute("pragma journal_mode = delete")
-        self._db.execute("pragma synchronous = full")
-        (sound,) = self._db.execute("pragma quick_check(1)").fetchone()
-        if sound != "ok":
-            raise self._unusable(f"it is damaged: {sound}")
-        (version,) = self._db.execute("pragma user_version").fetchone()
-        tables = {row[0] for row in self._db.execute("select name from sqlite_schema where type = 'table'")}
-        if not tables and create:
-            self._db.executescript(f"begin;{_SCHEMA}commit;")
-        elif version == _UNVERSIONED and tables == {"checkpoints"} and self.sizes():
-            self._db.executescript(f"begin;{_UPGRADE}commit;")
-        elif version == _UNVERSIONED:
+    def _advance(self, found: _Content, checkpoints: Iterable[Checkpoint], generation: int) -> int:
+        logs = found.logs | {item.origin: (item.size, item.root) for item in checkpoints}
+        self._write(replace(found, generation=generation, logs=logs), generation & 1)
+        return generation
+
+    @contextmanager
+    def _locked(self) -> Iterator[_Content]:
+        fcntl.flock(self._handle, fcntl.LOCK_EX)
+        try:
+            yield self._read()
+        finally:
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
+
+    def _read(self) -> _Content:
+        """Return the newer of the slots that hold together. Raises `ConfigurationError` when neither does."""
+        try:
+            slots = [_parse(lambda count, at: os.pread(self._handle, count, at), slot) for slot in (0, 1)]
+        except OSError as error:
+            raise self._unanswered(error) from error
+        found = [slot for slot in slots if slot is not None]
+        if not found:
+            raise self._unusable("it is damaged")
+        return max(found, key=lambda item: item.generation)
+
+    def _write(self, content: _Content, slot: int) -> None:
+        try:
+            os.pwrite(self._handle, _slot_of(content), slot * SLOT_BYTES)
+            os.fdatasync(self._handle)
+        except OSError as error:
+            raise self._unanswered(error) from error
+
+    def _of_first_form(self) -> dict[str, tuple[int, bytes]]:
+        """Return what the first form of the file holds, a database with a write-ahead log beside it."""
+        import sqlite3  # where there is an old file, and nowhere else
+
+        try:
+            db = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+            try:
+                db.execute("pragma journal_mode = delete")
+                rows = db.execute("select origin, size, root from checkpoints").fetchall()
+            finally:
+                db.close()
+        except sqlite3.Error as error:
+            raise self._unusable(f"it cannot be opened: {error}") from error
+        if not rows:
             raise self._unusable("it is empty")
-        elif version != VERSION:
-            raise self._unusable(f"it has version {version}, this software writes {VERSION}")
+        return {origin: (size, root) for origin, size, root in rows}
 
     def _unusable(self, why: str) -> ConfigurationError:
         return ConfigurationError(f"the witness state cannot be used: {why}.", file=str(self._path), remedy=REMEDY)
 
-    def _run(self, statement: str, arguments: tuple[object, ...] = ()) -> sqlite3.Cursor:
-        try:
-            return self._db.execute(statement, arguments)
-        except sqlite3.Error as error:
-            raise DependencyError(
-                f"the witness state does not answer: {error}.", file=str(self._path), remedy="Is the disk full?"
-            ) from error
+    def _unanswered(self, error: OSError) -> DependencyError:
+        return DependencyError(
+            f"the witness state does not answer: {error}.", file=str(self._path), remedy="Is the disk full, or gone?"
+        )
 
 
 REMEDY = (
     "Restore the newest copy, or give the newest anchored checkpoint of each log to "
     "`python -m ledger_core.signing.recover`: docs/runbooks/signing-state.md."
 )
+
+
+def _file_of(content: _Content) -> bytes:
+    """Return a whole file: no byte of it is without a place on disk, so that an advance changes nothing but content."""
+    return _slot_of(content).ljust(SLOT_BYTES, b"\0") + bytes(SLOT_BYTES)
+
+
+def _slot_of(content: _Content) -> bytes:
+    logs = {origin: [size, root.hex()] for origin, (size, root) in content.logs.items()}
+    data = json.dumps({"key_id": content.owner, "logs": logs}, separators=(",", ":")).encode()
+    assert _HEAD_BYTES + len(data) <= SLOT_BYTES, "the number of logs is bounded"
+    number = b"%d %d " % (content.generation, len(data))
+    return (_HEAD + number + sha256(number + data).hexdigest().encode()).ljust(_HEAD_BYTES - 1) + b"\n" + data
+
+
+def _parse(read: Callable[[int, int], bytes], slot: int) -> _Content | None:
+    """Return what `slot` holds; None for one that was never written, or not to its end."""
+    at = slot * SLOT_BYTES
+    head = read(_HEAD_BYTES, at)
+    try:
+        form, generation, length, digest = head.split()
+        if form != _HEAD.strip() or not 0 < int(length) <= SLOT_BYTES - _HEAD_BYTES:
+            return None
+        data = read(int(length), at + _HEAD_BYTES)
+        if sha256(b"%d %d " % (int(generation), int(length)) + data).hexdigest().encode() != digest:
+            return None
+        value = json.loads(data)
+        logs = {origin: (int(size), bytes.fromhex(root)) for origin, (size, root) in value["logs"].items()}
+        return _Content(generation=int(generation), owner=value["key_id"], logs=logs)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -6,8 +6,10 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing.bootstrap import open_service
 from ledger_core.signing.recover import main
 from ledger_core.signing.service import SigningService
+from ledger_core.signing.state import SLOT_BYTES, WitnessState
 from ledger_core.signing.witness import Request
 
 ORIGIN, OTHER = "ledger.example/test/main", "ledger.example/test/other"
@@ -71,8 +74,29 @@ def older_copy(folder: Path) -> None:
     shutil.copy(folder / "state.sqlite.at-10", state(folder))
 
 
+def edit(path: Path, **changes: Any) -> None:
+    """Write both slots anew, as somebody would who knows the form."""
+    found = WitnessState(path, create=False)
+    content = replace(found._read(), **changes)
+    for slot in (0, 1):
+        found._write(content, slot)
+    found.close()
+
+
 def cut_short(folder: Path) -> None:
-    os.truncate(state(folder), 4096 + 100)
+    os.truncate(state(folder), SLOT_BYTES + 100)
+
+
+def of_zeros(folder: Path) -> None:
+    state(folder).write_bytes(bytes(2 * SLOT_BYTES))
+
+
+def newer_slot_torn(folder: Path) -> None:
+    """What is left falls back to size 10."""
+    data = bytearray(state(folder).read_bytes())
+    newer = 0 if int(data[19:21]) > int(data[SLOT_BYTES + 19 : SLOT_BYTES + 21]) else SLOT_BYTES
+    data[newer + 200] ^= 1
+    state(folder).write_bytes(data)
 
 
 def garbage(folder: Path) -> None:
@@ -99,13 +123,11 @@ def new_and_empty(folder: Path) -> None:
 
 
 def rows_deleted(folder: Path) -> None:
-    with sqlite3.connect(state(folder)) as db:
-        db.execute("delete from checkpoints")
+    edit(state(folder), logs={}, generation=0)
 
 
 def unbound(folder: Path) -> None:
-    with sqlite3.connect(state(folder)) as db:
-        db.execute("delete from owner")
+    edit(state(folder), owner=None)
 
 
 def first_form_without_rows(folder: Path) -> None:
@@ -123,8 +145,7 @@ def first_form_with_old_rows(folder: Path) -> None:
 
 
 def of_a_later_version(folder: Path) -> None:
-    with sqlite3.connect(state(folder)) as db:
-        db.execute("pragma user_version = 99")
+    state(folder).write_bytes(state(folder).read_bytes().replace(b"witness-state/2", b"witness-state/3"))
 
 
 def last_use_deleted(folder: Path) -> None:
@@ -142,8 +163,8 @@ def last_use_deep(folder: Path) -> None:
 @pytest.mark.parametrize(
     "attack",
     [
-        empty, delete, older_copy, cut_short, garbage, another_keys, another_keys_with_its_last_use, new_and_empty,
-        rows_deleted, unbound, first_form_without_rows, first_form_with_old_rows, of_a_later_version, last_use_deleted,
+        empty, delete, older_copy, cut_short, of_zeros, newer_slot_torn, garbage, another_keys,
+        another_keys_with_its_last_use, new_and_empty, rows_deleted, unbound, first_form_without_rows, first_form_with_old_rows, of_a_later_version, last_use_deleted,
         last_use_emptied, last_use_deep,
     ],
     ids=lambda attack: attack.__name__,
@@ -183,6 +204,21 @@ def test_the_state_is_one_file(tmp_path: Path) -> None:
     grow(service, 0, 10)
     assert [path.name for path in (tmp_path / "signer").glob("state.sqlite*")] == ["state.sqlite"]
     service.close()
+
+
+def test_a_copy_taken_in_the_middle_of_an_advance_holds_what_was_signed_before(tmp_path: Path) -> None:
+    """Whatever part of a slot is written, the other one stands."""
+    used(tmp_path)
+    before, after = (tmp_path / "state.sqlite.at-10").read_bytes(), state(tmp_path).read_bytes()
+    ends = [place for place in range(len(after)) if before[place] != after[place]] if before != after else []
+    assert len(before) == len(after) == 2 * SLOT_BYTES
+    assert ends
+    for cut in (ends[0] + 1, (ends[0] + ends[-1]) // 2, ends[-1]):
+        torn = tmp_path / f"torn-{cut}"
+        torn.write_bytes(after[:cut] + before[cut:])
+        found = WitnessState(torn, create=False)
+        assert found.sizes() == {ORIGIN: 10}
+        found.close()
 
 
 def test_the_first_form_of_the_state_is_taken_over_once_with_its_log(tmp_path: Path) -> None:
@@ -245,10 +281,13 @@ def test_another_key_does_not_go_on_with_this_ones_state(tmp_path: Path) -> None
 def test_a_disk_that_takes_no_more_is_an_error_with_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service = start(tmp_path)
     grow(service, 0, 10)
-    service._state._db.execute("pragma query_only = on")
+    handle = service._state._handle
+    read_only = os.open(state(tmp_path), os.O_RDONLY)
+    monkeypatch.setattr(service._state, "_handle", read_only)
     with pytest.raises(DependencyError, match="witness state does not answer"):
         grow(service, 10, 20)
-    service._state._db.execute("pragma query_only = off")
+    monkeypatch.setattr(service._state, "_handle", handle)
+    os.close(read_only)
     assert parse_checkpoint(parse_note(grow(service, 10, 20)).text).size == 20
     service.close()
 
@@ -280,9 +319,7 @@ def test_a_log_that_is_archived_and_not_remembered_is_refused(tmp_path: Path) ->
     anchor(tmp_path, grow(service, 0, 5, OTHER), origin=OTHER)
     service.close()
     start(tmp_path, archive=True).close()
-    with sqlite3.connect(state(tmp_path)) as db:
-        db.execute("delete from checkpoints where origin = ?", (OTHER,))
-        db.execute("update checkpoints set generation = 99")
+    edit(state(tmp_path), logs={ORIGIN: (10, Frontier().extend(LEAVES[:10]).root())}, generation=99)
     with pytest.raises(ConfigurationError, match="remembered not at all"):
         start(tmp_path, archive=True)
 
@@ -290,8 +327,7 @@ def test_a_log_that_is_archived_and_not_remembered_is_refused(tmp_path: Path) ->
 def test_two_roots_of_one_size_are_two_histories(tmp_path: Path) -> None:
     note = used(tmp_path)
     anchor(tmp_path, note)
-    with sqlite3.connect(state(tmp_path)) as db:
-        db.execute("update checkpoints set root = ?", (bytes(32),))
+    edit(state(tmp_path), logs={ORIGIN: (20, bytes(32))})
     with pytest.raises(ConfigurationError, match="two roots"):
         start(tmp_path, archive=True)
 
