@@ -154,7 +154,8 @@ class Tail:
             while not (self._unsigned or self._waiting or self._asked or self._stopped):
                 if self._closing:
                     return False
-                self._asked = not self._changed.wait(LOOK_SECONDS)
+                if not self._changed.wait(LOOK_SECONDS):
+                    self._asked = True
             return not self._stopped
 
     def _pause(self, seconds: float) -> None:

@@ -164,7 +164,8 @@ def last_use_deep(folder: Path) -> None:
     "attack",
     [
         empty, delete, older_copy, cut_short, of_zeros, newer_slot_torn, garbage, another_keys,
-        another_keys_with_its_last_use, new_and_empty, rows_deleted, unbound, first_form_without_rows, first_form_with_old_rows, of_a_later_version, last_use_deleted,
+        another_keys_with_its_last_use, new_and_empty, rows_deleted, unbound, first_form_without_rows,
+        first_form_with_old_rows, of_a_later_version, last_use_deleted,
         last_use_emptied, last_use_deep,
     ],
     ids=lambda attack: attack.__name__,
