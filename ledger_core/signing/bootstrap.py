@@ -84,10 +84,11 @@ def _serve(
     _pin(trust_path, trust)
     # The registry is public; beside the trust file it serves proofs that carry none.
     write_once(trust_path.with_name(KEYS_FILE), (folder / KEYS_FILE).read_bytes(), mode=0o644)
-    confirmed = archive is not None
-    if archive is not None:
-        refuse_older(state.last, newest_anchors(archive, ring, policy.allows), folder / STATE_FILE)
-    return SigningService(backend=key, state=state, ring=ring, registry=registry, policy=policy, confirmed=confirmed)
+    anchors = {} if archive is None else newest_anchors(archive, ring, policy.allows)
+    refuse_older(state.last, anchors, folder / STATE_FILE)
+    return SigningService(
+        backend=key, state=state, ring=ring, registry=registry, policy=policy, confirmed=bool(anchors)
+    )
 
 
 def _load_or_create_registry(

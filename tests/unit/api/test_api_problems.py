@@ -24,7 +24,10 @@ def _make(kind):
 @pytest.mark.parametrize("kind", sorted(set(_all_errors(errors.CounterfoilError)), key=lambda kind: kind.__name__))
 def test_only_broken_integrity_is_a_500(kind):
     status = status_of(_make(kind))
-    assert (status == 500) == issubclass(kind, errors.IntegrityError)
+    # One of the two memories went back in time: the book waits for an operator, and says so by name.
+    waits = issubclass(kind, (errors.LedgerBehind, errors.SignerBehind))
+    assert (status == 500) == (issubclass(kind, errors.IntegrityError) and not waits)
+    assert status == 503 or not waits
 
 
 @pytest.mark.parametrize(
