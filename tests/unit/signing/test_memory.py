@@ -156,6 +156,11 @@ def last_use_emptied(folder: Path) -> None:
     (folder / "signer" / "last-use").write_bytes(b"")
 
 
+def last_use_of_another_key(folder: Path) -> None:
+    start(folder / "elsewhere").close()
+    shutil.copy(folder / "elsewhere" / "signer" / "last-use", folder / "signer" / "last-use")
+
+
 def last_use_deep(folder: Path) -> None:
     (folder / "signer" / "last-use").write_bytes(b"[" * 512)
 
@@ -166,7 +171,7 @@ def last_use_deep(folder: Path) -> None:
         empty, delete, older_copy, cut_short, of_zeros, newer_slot_torn, garbage, another_keys,
         another_keys_with_its_last_use, new_and_empty, rows_deleted, unbound, first_form_without_rows,
         first_form_with_old_rows, of_a_later_version, last_use_deleted,
-        last_use_emptied, last_use_deep,
+        last_use_emptied, last_use_of_another_key, last_use_deep,
     ],
     ids=lambda attack: attack.__name__,
 )  # fmt: skip
