@@ -49,6 +49,7 @@ def grow(service: SigningService, old: int, new: int, origin: str = ORIGIN, leav
 def used(folder: Path) -> str:
     """Leave a proxy's home in which size 10 and then 20 were signed, and a copy of each file as of size 10."""
     service = start(folder)
+    shutil.copy(state(folder), folder / "state.sqlite.at-0")
     grow(service, 0, 10)
     for name in ("state.sqlite", "last-use"):
         # As a backup would, while the proxy runs.
@@ -161,6 +162,11 @@ def last_use_of_another_key(folder: Path) -> None:
     shutil.copy(folder / "elsewhere" / "signer" / "last-use", folder / "signer" / "last-use")
 
 
+def first_copy_without_last_use(folder: Path) -> None:
+    shutil.copy(folder / "state.sqlite.at-0", state(folder))
+    last_use_deleted(folder)
+
+
 def last_use_deep(folder: Path) -> None:
     (folder / "signer" / "last-use").write_bytes(b"[" * 512)
 
@@ -171,7 +177,8 @@ def last_use_deep(folder: Path) -> None:
         empty, delete, older_copy, cut_short, of_zeros, newer_slot_torn, garbage, another_keys,
         another_keys_with_its_last_use, new_and_empty, rows_deleted, unbound, first_form_without_rows,
         first_form_with_old_rows, of_a_later_version, last_use_deleted,
-        last_use_emptied, last_use_of_another_key, last_use_deep,
+        last_use_emptied, last_use_of_another_key,
+        first_copy_without_last_use, last_use_deep,
     ],
     ids=lambda attack: attack.__name__,
 )  # fmt: skip
