@@ -75,6 +75,12 @@ class Metrics:
             ("book",),
             registry=self.registry,
         )
+        self.clock_ahead = Gauge(
+            "counterfoil_clock_ahead_seconds",
+            "How far this process' clock was ahead of the database's at the last batch; a minute is refused.",
+            ("book",),
+            registry=self.registry,
+        )
         self.verify_verdicts = Counter(
             "counterfoil_verify", "Verifications over HTTP by verdict.", ("verdict",), registry=self.registry
         )

@@ -56,6 +56,7 @@ class ApiState:
     def adopt(self, book: str, ledger: LedgerPort) -> None:
         """Take `ledger` for `book` and listen to what its sequencer measures."""
         ledger.observer = self.metrics
+        self.metrics.clock_ahead.labels(book).set_function(lambda: getattr(ledger, "clock_ahead_seconds", 0.0))
         self.ledgers[book] = ledger
 
     @contextmanager

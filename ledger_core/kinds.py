@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from ledger_core.actor import Actor
 from ledger_core.errors import InvalidInput
+from ledger_core.journal.cards import refuse_cards, texts_of
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.record import MAX_RECORD_BYTES, Record
 from ledger_core.log.shapes import Shape, check_members
@@ -169,6 +170,7 @@ class Kind:
         members = {**draft.body, "actor": actor.as_body()}
         # What is appended stays for ever: a body that no verifier accepts would make the book unexportable.
         check_members(self.name, members, {self.name: self.shape})
+        refuse_cards(texts_of(dict(draft.body), "/body"))
         body = canonical_bytes(members)
         check_size(body)
         return PreparedRecord(kind=self, body=body, members=members)

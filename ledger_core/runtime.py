@@ -20,6 +20,7 @@ from ledger_core.base.engine import make_engine, parse_url, require_server
 from ledger_core.base.migrate import migrate
 from ledger_core.base.objects.file import FileStore
 from ledger_core.base.objects.port import ObjectStore
+from ledger_core.base.promises import require_promises
 from ledger_core.book.kinds import Kinds
 from ledger_core.kinds import Kind
 from ledger_core.services import embedded_url, postgres_service, process_group, signing_service
@@ -139,6 +140,7 @@ def ensure_database(settings: Settings, *, progress: Progress | None = None) -> 
     try:
         require_server(login)
         migrate(login)
+        require_promises(login, durable=settings.env != "test")
     finally:
         login.dispose()
     return url

@@ -1,8 +1,6 @@
-"""Card numbers in free text: found, and masked before a byte is stored.
+"""Card numbers in what comes from outside: masked before a byte is stored.
 
-A card number is 13 to 19 digits standing alone (grouped by single blanks or hyphens or not at all) that pass Luhn's
-check and start in a known issuer's range. Looked for in free text only: one long reference in ten passes Luhn, and
-ids must stay.
+What a card number is, `ledger_core/journal/cards.py` says. Looked for in free text only: ids and references stay.
 """
 
 from __future__ import annotations
@@ -10,70 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 
+from ledger_core.journal.cards import find_cards, is_card, mask, mask_cards, may_hold_cards
+
+__all__ = ["MAX_CARDS_PER_FILE", "find_cards", "is_card", "mask", "mask_bytes", "mask_cards", "may_hold_cards"]
+
 MAX_CARDS_PER_FILE = 10_000
 """A report with more is no report but a dump of cards, and is refused whole."""
 
-_DIGITS = r"(?:\d{13,19}|\d{4}(?:[ -]\d{4}){2,3}[ -]\d{1,7}|\d{4}[ -]\d{6}[ -]\d{4,5})"
-# Not glued to a word (`order_4111...`, `inv-4111...`) and not the fraction of a number.
-_CANDIDATE = re.compile(rf"(?<!\w)(?<!\w-)(?<!\d[.,]){_DIGITS}(?!\w)(?!-\w)(?![.,]\d)")
 _LONGEST_CHARS = 32
-
-# First digits, and the lengths that the issuer uses. Source: ISO/IEC 7812 ranges as the schemes publish them.
-_ISSUERS: tuple[tuple[int, int, frozenset[int]], ...] = (
-    (4, 4, frozenset({13, 16, 19})),  # Visa
-    (51, 55, frozenset({16})),  # Mastercard
-    (2221, 2720, frozenset({16})),
-    (34, 34, frozenset({15})),  # American Express
-    (37, 37, frozenset({15})),
-    (300, 305, frozenset(range(14, 20))),  # Diners Club
-    (36, 36, frozenset(range(14, 20))),
-    (38, 39, frozenset(range(14, 20))),
-    (3528, 3589, frozenset(range(16, 20))),  # JCB
-    (6011, 6011, frozenset(range(16, 20))),  # Discover
-    (644, 659, frozenset(range(16, 20))),
-    (62, 62, frozenset(range(16, 20))),  # UnionPay
-    (2200, 2204, frozenset(range(16, 20))),  # Mir
-    (81, 82, frozenset({16})),  # RuPay
-    (508, 508, frozenset({16})),
-    *((start, start, frozenset(range(13, 20))) for start in (5018, 5020, 5038, 5893, 6304, 6759, 6761, 6762, 6763)),
-)
-
-
-def find_cards(text: str) -> list[str]:
-    """Return the card numbers in `text` as they stand there, separators included."""
-    return [match[0] for match in _CANDIDATE.finditer(text) if is_card(match[0])]
-
-
-def may_hold_cards(texts: Iterable[str]) -> bool:
-    """Tell, quickly, whether any of `texts` holds a card number."""
-    return any(map(is_card, _CANDIDATE.findall("\n".join(texts))))
-
-
-def is_card(candidate: str) -> bool:
-    """Tell whether digits (grouped or not) are in an issuer's range, of its length, and pass Luhn's check."""
-    digits = candidate.replace(" ", "").replace("-", "")
-    length = len(digits)
-    known = any(length in lengths and low <= int(digits[: len(str(low))]) <= high for low, high, lengths in _ISSUERS)
-    return known and _luhn(digits)
-
-
-def mask(card: str) -> str:
-    """Return `card` with every digit but the last four starred; separators and length stay."""
-    hidden = sum(character.isdigit() for character in card) - 4
-    masked = []
-    for character in card:
-        if character.isdigit() and hidden > 0:
-            hidden -= 1
-            character = "*"
-        masked.append(character)
-    return "".join(masked)
-
-
-def mask_cards(text: str, cards: Iterable[str]) -> str:
-    """Return `text` with every occurrence of `cards` masked."""
-    for card in sorted(cards, key=len, reverse=True):
-        text = text.replace(card, mask(card))
-    return text
 
 
 def mask_bytes(chunks: Iterable[bytes], cards: Collection[str], *, seen: set[str]) -> Iterator[bytes]:
@@ -99,11 +41,3 @@ def mask_bytes(chunks: Iterable[bytes], cards: Collection[str], *, seen: set[str
         held = text[-_LONGEST_CHARS:]
         yield text[:-_LONGEST_CHARS]
     yield held
-
-
-def _luhn(digits: str) -> bool:
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        value = int(digit) * (1 + place % 2)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0

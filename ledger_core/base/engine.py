@@ -1,4 +1,4 @@
-"""Connections to Postgres: always psycopg 3, always UTC, always in a role of our own."""
+"""Connections to Postgres: always psycopg 3, in a role of our own, with settings of our own (`base/promises.py`)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
+from ledger_core.base.promises import CONNECTION, SESSION
 from ledger_core.errors import ConfigurationError, DependencyError
 
 ROLES = ("migrator", "writer", "reader", "dbt", "dagster", "auditor")
@@ -44,13 +45,13 @@ def make_engine(url: str, *, role: str = "writer", application: str = "counterfo
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
-        connect_args={"application_name": application, "connect_timeout": 10},
+        connect_args={"application_name": application, **CONNECTION},
     )
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         with connection.cursor() as cursor:
-            cursor.execute("set timezone to 'UTC'")
+            cursor.execute(SESSION)
             if role != "login":
                 cursor.execute(f"set role counterfoil_{role}")
         connection.commit()

@@ -57,6 +57,7 @@ class Ledger:
                 max_records=settings.ledger.unsigned_tail_max_records,
             ),
             clock=clock,
+            durable=settings.env != "test",
         )
 
     @classmethod
@@ -97,6 +98,11 @@ class Ledger:
     @observer.setter
     def observer(self, observer: SequencerObserver | None) -> None:
         self._sequencer.observer = observer
+
+    @property
+    def clock_ahead_seconds(self) -> float:
+        """Return how far this process' clock was ahead of the database's at the last batch, negative behind it."""
+        return self._sequencer.clock_ahead_seconds
 
     @property
     def fault(self) -> CounterfoilError | None:

@@ -18,6 +18,8 @@ from sqlalchemy import Engine
 from ledger_core.actor import Actor
 from ledger_core.book.kinds import Kinds
 from ledger_core.book.posting.build import uuid7
+from ledger_core.book.posting.clock import check_clock
+from ledger_core.book.posting.holder import LOCK_TIMEOUT_SECONDS, STOPPED_SECONDS
 from ledger_core.book.sequencer.checkpoints import behind_signature
 from ledger_core.errors import ConfigurationError
 from ledger_core.journal.accounts import check_book_name
@@ -79,7 +81,11 @@ def open_book(
             if latest is not None:
                 raise behind_signature(book, 0, parse_checkpoint(parse_note(latest).text).size)
             with conn.transaction():
-                _write_first(conn, book, origin, legal_entity, actor, clock())
+                conn.execute(f"set local lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+                conn.execute(f"set local idle_in_transaction_session_timeout = '{STOPPED_SECONDS}s'")
+                now = clock()
+                check_clock(now, conn.execute("select clock_timestamp()").fetchone()[0])
+                _write_first(conn, book, origin, legal_entity, actor, now)
             with conn.transaction():
                 found = _head(conn, book)
             assert found is not None

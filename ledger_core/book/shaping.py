@@ -79,7 +79,7 @@ def _parts(
         if atomic and len(drafts) == 1 and isinstance(item, FaultyItem) and not isinstance(draft, EntryDraft):
             # Nothing could make it pass: said at once, not behind whatever else is queued.
             raise item.error
-        weight = len(item.body)
+        weight = _size_of(item)
         if part and (len(part) == MAX_BATCH_RECORDS or size + weight > MAX_BATCH_BYTES):
             if atomic:
                 raise InvalidInput(
@@ -91,6 +91,11 @@ def _parts(
         part.append(item)
         size += weight
     yield part, size
+
+
+def _size_of(item: Prepared) -> int:
+    """Return the bytes that `item` brings: its body's, or what it says of a body that only the lock can tell."""
+    return len(item.body) or getattr(item, "size_bytes", 0)
 
 
 def _prepared(kind: Kind, draft: Draft, actor: Actor, who: bytes) -> Prepared:

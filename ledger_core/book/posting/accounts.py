@@ -6,7 +6,7 @@ own last commit: every change of an account goes through the log, so an unmoved 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,12 @@ from ledger_core.journal.balances import overdraft_floor
 
 MAX_CACHED_ACCOUNTS = 200_000
 """About 100 MB; past it the cache starts over."""
+
+MAX_CACHED_METADATA_BYTES = 64 * 1024 * 1024
+"""A chart's accounts have some words each; one may have as much as a record holds."""
+
+MAX_MISSING_CODES = 10_000
+"""Codes that the book lacks are kept so that the next batch need not ask; whoever sends them can make up any number."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +55,8 @@ class BookState:
     book: str
     accounts: dict[str, AccountState] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
+    metadata_bytes: int = 0
+    """What the cached accounts' metadata has held, at most."""
     last_account_id: int | None = None
     believed: tuple[int, bytes] | None = None
     """Size and last leaf under which `accounts` was read."""
@@ -57,6 +65,7 @@ class BookState:
         """Drop everything that was cached."""
         self.accounts.clear()
         self.missing.clear()
+        self.metadata_bytes = 0
         self.last_account_id = None
         self.believed = None
 
@@ -67,10 +76,26 @@ class BookState:
 
     def believes(self, head: HeadRow) -> bool:
         """Say whether what is cached holds under `head`, and is not too much."""
-        return self.believed == (head.size, head.last_leaf) and len(self.accounts) <= MAX_CACHED_ACCOUNTS
+        return (
+            self.believed == (head.size, head.last_leaf)
+            and len(self.accounts) <= MAX_CACHED_ACCOUNTS
+            and self.metadata_bytes <= MAX_CACHED_METADATA_BYTES
+        )
+
+    def keep(self, account: AccountState) -> None:
+        """Take `account` into the cache."""
+        self.accounts[account.code] = account
+        self.missing.discard(account.code)
+        self.weigh(account.metadata)
+
+    def weigh(self, metadata: Mapping[str, str]) -> None:
+        """Count what an account's metadata holds."""
+        self.metadata_bytes += sum(len(name) + len(text) for name, text in metadata.items())
 
     def load(self, conn: Connection[Any], codes: Iterable[str]) -> None:
         """Read those of `codes` that are not known yet, in one query."""
+        if len(self.missing) > MAX_MISSING_CODES:
+            self.missing.clear()
         wanted = [code for code in codes if code not in self.accounts and code not in self.missing]
         if not wanted:
             return
@@ -83,9 +108,10 @@ class BookState:
         )
         for row in rows:
             id, code, kind, normal, currency, status, overdraft, metadata, debits, credits, changed_seq = row
-            self.accounts[code] = AccountState(
+            made = AccountState(
                 id, code, kind, normal, currency, status, overdraft, metadata, int(debits), int(credits), changed_seq
             )
+            self.keep(made)
         self.missing.update(code for code in wanted if code not in self.accounts)
 
     def load_last_id(self, conn: Connection[Any]) -> None:

@@ -8,11 +8,18 @@ from typing import Any
 
 from psycopg import Connection, Cursor
 
+from ledger_core.base.promises import broken_promises_sql, not_durable
 from ledger_core.errors import IntegrityError
 from ledger_core.log.merkle import Frontier
 
-_WRITERS = 0x77726974
+WRITERS = 0x77726974
 """Sets the queue of writers apart from other advisory locks."""
+
+_HEAD = (
+    "select origin, size, signed_size, last_leaf, last_recorded_at, frontier, clock_timestamp(), {broken} "
+    "from ledger.log_head where book = %s"
+)
+_HEAD_BY_DURABLE = {durable: _HEAD.format(broken=broken_promises_sql(durable=durable)) for durable in (False, True)}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,25 +32,30 @@ class HeadRow:
     last_leaf: bytes
     last_recorded_at: datetime | None
     frontier: Frontier
+    database_time: datetime | None = None
+    """The database's clock when the lock was had; None for a head that was worked out and not read."""
 
 
-def lock_head(conn: Connection[Any], book: str) -> HeadRow:
+def lock_head(conn: Connection[Any], book: str, *, durable: bool = False) -> HeadRow:
     """Queue up behind the other writers of the book until the end of the transaction, and return its head row.
 
     The queue is an advisory lock and not a lock of the row, because transaction 2 of the batch before must be able to
     advance `signed_size` meanwhile: with a row lock it waits for this whole batch (58 % of the signing thread's time).
-    The row still arbitrates: `move_head` moves it only from where it was found here.
+    The row still arbitrates: `move_head` moves it only from where it was found here. What the server promises is asked
+    in the same query, because settings change under a process that runs; with `durable` also that it forgets nothing.
+    Raises `ConfigurationError` for a broken promise.
     """
     with conn.pipeline():
-        conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, %s))", [book, _WRITERS])
+        conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, %s))", [book, WRITERS])
         found = conn.execute(
-            "select origin, size, signed_size, last_leaf, last_recorded_at, frontier "
-            "from ledger.log_head where book = %s",
+            _HEAD_BY_DURABLE[durable],
             [book],
         )
     row = found.fetchone()
     if row is None:
         raise IntegrityError(f"book {book} has no head.", remedy="Restore the database from its last backup.")
+    if row[7]:
+        raise not_durable(row[7])
     return HeadRow(
         origin=row[0],
         size=row[1],
@@ -51,6 +63,7 @@ def lock_head(conn: Connection[Any], book: str) -> HeadRow:
         last_leaf=bytes(row[3]),
         last_recorded_at=row[4],
         frontier=Frontier.from_bytes(row[1], bytes(row[5])),
+        database_time=row[6],
     )
 
 

@@ -18,6 +18,7 @@ from psycopg import Connection
 from ledger_core import errors
 from ledger_core.book.posting.requests import Request
 from ledger_core.errors import CounterfoilError, DuplicateExternalId, InvalidInput
+from ledger_core.journal.cards import refuse_cards
 from ledger_core.ports import Declined, Item, Posted, Unchanged
 
 KEPT = timedelta(days=30)
@@ -46,6 +47,8 @@ def check_key(key: str | None) -> str | None:
     """Return `key` when it can be stored. Raises `InvalidInput`."""
     if key is not None and not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
         raise InvalidInput(f"an idempotency key has 1 to {MAX_KEY_LENGTH} printable ASCII characters.")
+    if key is not None:
+        refuse_cards([("/Idempotency-Key", key)])
     return key
 
 

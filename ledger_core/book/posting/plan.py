@@ -65,6 +65,8 @@ class PlannedBatch:
     streams: list[tuple[str, bytes]]
     """COPY statements and streams, the records' first; a stream is empty where there is no row."""
     tiles: list[Tile]
+    clock: datetime | None = None
+    """What this process' clock said when the batch was planned."""
 
     @property
     def head_after(self) -> HeadRow:
@@ -144,7 +146,8 @@ class Planner:
         facts = read_facts(conn, self._state, requests, before)
         judge = BatchJudge(self._state, facts, known, head.size)
         judged = [judge.request(request) for request in requests]
-        built = Builder(self._book, head, self._rows, facts, self._clock(), self._random_bytes)
+        now = self._clock()
+        built = Builder(self._book, head, self._rows, facts, now, self._random_bytes)
         outcomes = [_outcome(each, built) for each in judged]
         holders: dict[int, int] = {}
         for kind, read in facts.items():
@@ -166,6 +169,7 @@ class Planner:
             last_recorded_at=built.last_recorded_at if tree is not None else head.last_recorded_at,
             streams=streams,
             tiles=tiles,
+            clock=now,
         )
         self._state.believed = (batch.size, built.prev)
         self._last_facts = facts

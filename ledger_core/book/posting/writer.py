@@ -15,6 +15,7 @@ from typing import Any
 from psycopg import Connection
 
 from ledger_core.book.posting.balances import add_to_balances
+from ledger_core.book.posting.clock import check_clock, seconds_ahead
 from ledger_core.book.posting.head import HeadRow, lock_head, move_head
 from ledger_core.book.posting.idempotency import write_outcomes
 from ledger_core.book.posting.plan import PlannedBatch, Planner
@@ -26,8 +27,11 @@ from ledger_core.reading.tiles import insert_tiles
 class BatchWriter:
     """Writes batches of one book, each in one transaction."""
 
-    def __init__(self, book: str, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, book: str, *, clock: Callable[[], datetime], durable: bool = False) -> None:
         self.book = book
+        self._durable = durable
+        self.clock_ahead_seconds = 0.0
+        """How far this process' clock was ahead of the database's at the last batch, also one that it kept out."""
         self.planner = Planner(book, clock=clock)
 
     def write(
@@ -42,16 +46,19 @@ class BatchWriter:
         """Write `requests` in one transaction, by the plan made ahead if it holds for the head, else by a new one.
 
         `admit` is called with the locked head, and raises to keep the batch out; `locked` is called with the plan that
-        is being written. Raises whatever psycopg raises: then nothing was written, or the outcome is unknown if
-        the connection broke. After any error the caller must have the planner forget.
+        is being written. Raises `DependencyError` for a clock that is ahead, and whatever psycopg raises: then nothing
+        was written, or the outcome is unknown if the connection broke. After any error the caller must have the planner
+        forget.
         """
         with conn.transaction():
-            head = lock_head(conn, self.book)
+            head = lock_head(conn, self.book, durable=self._durable)
             admit(head)
             if planned is None or not planned.holds_for(head):
                 if planned is not None:
                     self.planner.forget()
                 planned = self.planner.plan(conn, head, requests)
+            self.clock_ahead_seconds = seconds_ahead(planned.clock, head.database_time)
+            check_clock(planned.clock, head.database_time)
             planned.head = head
             if planned.tree is not None:
                 self._write(conn, planned, locked)

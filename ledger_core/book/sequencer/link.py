@@ -10,7 +10,22 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from ledger_core.book.posting.holder import LOCK_TIMEOUT_SECONDS, STOPPED_SECONDS
 from ledger_core.errors import DependencyError
+
+LOST = (
+    psycopg.OperationalError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
+"""What says that the database is not there for this batch, and nothing of the batch: also one that only reads, because
+another server is the primary now."""
+
+_SESSION = (
+    f"select set_config('lock_timeout', '{LOCK_TIMEOUT_SECONDS}s', false), "
+    f"set_config('idle_in_transaction_session_timeout', '{STOPPED_SECONDS}s', false)"
+)
 
 
 class Link:
@@ -30,6 +45,7 @@ class Link:
             driver: Any = pooled.driver_connection
             pooled.detach()
             driver.autocommit = True
+            driver.execute(_SESSION)
             self._conn = driver
         assert self._conn is not None
         return self._conn

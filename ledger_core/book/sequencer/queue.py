@@ -15,6 +15,9 @@ from ledger_core.settings import MAX_BATCH_BYTES, MAX_BATCH_RECORDS
 MAX_QUEUED_RECORDS = 50_000
 """What may wait in this process; beyond it callers are told to come back."""
 
+MAX_QUEUED_BYTES = 32 * 1024 * 1024
+"""Of bodies, which as drafts and rows take some four times as much memory."""
+
 
 class RequestQueue:
     """The requests of one book that are not in a batch yet."""
@@ -42,6 +45,11 @@ class RequestQueue:
             if self._records and self._records + request.weight > MAX_QUEUED_RECORDS:
                 raise TooManyRequests(
                     f"{self._records:,} records wait already; {MAX_QUEUED_RECORDS:,} are the most.",
+                    remedy="Send it again later.",
+                )
+            if self._bytes and self._bytes + request.bytes > MAX_QUEUED_BYTES:
+                raise TooManyRequests(
+                    f"{self._bytes:,} bytes wait already; {MAX_QUEUED_BYTES:,} are the most.",
                     remedy="Send it again later.",
                 )
             if request.key is not None:

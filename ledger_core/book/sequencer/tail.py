@@ -13,13 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 from psycopg import Connection
 from sqlalchemy import Engine
 
 from ledger_core.book.posting.requests import Request
 from ledger_core.book.sequencer.answers import Answers, Waiting
-from ledger_core.book.sequencer.link import Link
+from ledger_core.book.sequencer.link import LOST, Link
 from ledger_core.book.sequencer.notary import Notary, head_sizes
 from ledger_core.errors import CounterfoilError, DependencyError
 from ledger_core.ports import SequencerObserver
@@ -130,7 +129,7 @@ class Tail:
                 try:
                     self._sign(link.open())
                     failures = 0
-                except psycopg.OperationalError:
+                except LOST:
                     link.close()
                     failures += 1
                 except DependencyError:

@@ -18,23 +18,23 @@ import psycopg
 from sqlalchemy import Engine
 
 from ledger_core.book.posting.head import HeadRow
+from ledger_core.book.posting.holder import head_held
 from ledger_core.book.posting.plan import PlannedBatch
 from ledger_core.book.posting.requests import Request
 from ledger_core.book.posting.writer import BatchWriter
 from ledger_core.book.sequencer.answers import Waiting, unsigned_answer
 from ledger_core.book.sequencer.checkpoints import behind_signature
 from ledger_core.book.sequencer.interpreter import tune_interpreter
-from ledger_core.book.sequencer.link import Link, database_away
+from ledger_core.book.sequencer.link import LOST, Link, database_away
 from ledger_core.book.sequencer.notary import Notary
 from ledger_core.book.sequencer.queue import RequestQueue
 from ledger_core.book.sequencer.tail import Tail, TailLimits
 from ledger_core.errors import (
+    CannotRun,
     ConfigurationError,
     CounterfoilError,
     DependencyError,
     IntegrityError,
-    InvalidInput,
-    Refused,
     SignatureLate,
 )
 from ledger_core.ports import SequencerObserver
@@ -55,12 +55,13 @@ class Sequencer:
         notary: Notary,
         limits: TailLimits,
         clock: Callable[[], datetime],
+        durable: bool = True,
     ) -> None:
         self.book = book
         self.origin = origin
         self._engine = engine
         self._notary = notary
-        self._writer = BatchWriter(book, clock=clock)
+        self._writer = BatchWriter(book, clock=clock, durable=durable)
         self._changed = threading.Condition()
         self._queue = RequestQueue(self._changed)
         self._tail = Tail(
@@ -81,6 +82,11 @@ class Sequencer:
     @observer.setter
     def observer(self, observer: SequencerObserver | None) -> None:
         self._tail.observer = observer
+
+    @property
+    def clock_ahead_seconds(self) -> float:
+        """Return how far this process' clock was ahead of the database's at the last batch, negative behind it."""
+        return self._writer.clock_ahead_seconds
 
     @property
     def fault(self) -> CounterfoilError | None:
@@ -174,12 +180,14 @@ class Sequencer:
                 self._notary.recover(conn)
                 self._recovered = True
             batch = self._writer.write(conn, requests, planned=planned, admit=self._admit, locked=self._publish)
-        except psycopg.OperationalError as error:
+        except LOST as error:
             link.close()
             self._forget_plans()
             if isinstance(error, psycopg.errors.ProgramLimitExceeded):
                 # The server's limit on one row, not its absence: it would be met again, by that row alone.
                 self._isolate(link, requests, error)
+            elif isinstance(error, psycopg.errors.LockNotAvailable):
+                self._refuse(requests, head_held(self._engine, self.book))
             else:
                 # Lost at the commit, they may be durable all the same: then nobody else would have them signed.
                 self._tail.ask()
@@ -188,15 +196,15 @@ class Sequencer:
             link.close()
             self._forget_plans()
             self._isolate(link, requests, error)
-        except (InvalidInput, Refused) as error:
-            # A kind that refused what it read or wrote and not an item that it judged: its neighbours stand.
-            self._forget_plans()
-            self._isolate(link, requests, error)
-        except CounterfoilError as error:
+        except (IntegrityError, CannotRun) as error:
             self._forget_plans()
             if isinstance(error, IntegrityError | ConfigurationError):
                 self._stop_with(error)
             self._refuse(requests, error)
+        except CounterfoilError as error:
+            # A kind that refused what it read or wrote and not an item that it judged: its neighbours stand.
+            self._forget_plans()
+            self._isolate(link, requests, error)
         else:
             self._became_durable(batch, time.monotonic() - started)
 

@@ -12,7 +12,9 @@ from ledger_core.actor import Actor
 from ledger_core.book.kinds.account.derive import Accounts
 from ledger_core.book.kinds.account.judge import AccountItem, AccountVersion, judge_account
 from ledger_core.book.kinds.account.project import project_account
+from ledger_core.errors import InvalidInput
 from ledger_core.journal.accounts import AccountChange, AccountDraft, AccountOpening
+from ledger_core.journal.cards import refuse_cards, texts_of
 from ledger_core.kinds import Accepted, Kind, check_size
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.shapes import SHAPES
@@ -51,9 +53,12 @@ class Account(Kind):
         }
 
     def prepare(self, draft: AccountDraft | AccountOpening | AccountChange, actor: Actor, who: bytes) -> AccountItem:
+        document = self.document(draft)
+        refuse_cards(texts_of(document))
         # Asked before the lock: a body that turned out not to be canonical there would leave its account in the cache.
-        check_size(canonical_bytes({"account": self.document(draft), "actor": actor.as_body()}))
-        return AccountItem(draft=draft, actor=actor)
+        body = canonical_bytes({"account": document, "actor": actor.as_body()})
+        check_size(body)
+        return AccountItem(draft=draft, actor=actor, size_bytes=len(body))
 
     def read_facts(self, conn: Connection[Any], view: BookState, items: Sequence[AccountItem], before: Any) -> None:
         view.load(conn, {item.code for item in items})
@@ -63,7 +68,14 @@ class Account(Kind):
         version = judge_account(judging.state, item, judging.seq)
         if version is None:
             return Unchanged(code=item.code, stands=judging.state.accounts[item.code].changed_seq + 1)
-        return Accepted(item, canonical_bytes(version.body), version)
+        body = canonical_bytes(version.body)
+        try:
+            # Only here is known what else stands in the account that a change leaves.
+            check_size(body)
+        except InvalidInput:
+            version.undo(judging.state)
+            raise
+        return Accepted(item, body, version)
 
     def undo(self, judging: BatchJudge, accepted: Accepted, facts: None) -> None:
         version: AccountVersion = accepted.detail

@@ -14,6 +14,7 @@ from ledger_core.book.posting.accounts import AccountState, BookState
 from ledger_core.errors import AccountNotOpen, Conflict, PreconditionFailed, Refused, UnknownAccount
 from ledger_core.journal.accounts import AccountChange, AccountDraft, AccountOpening
 from ledger_core.journal.balances import overdraft_floor
+from ledger_core.journal.cards import without_cards
 from ledger_core.kinds import Kind
 
 
@@ -23,6 +24,8 @@ class AccountItem:
 
     draft: AccountDraft | AccountOpening | AccountChange
     actor: Actor
+    size_bytes: int = 0
+    """What the draft says; its record says at most as much again."""
 
     kind: ClassVar[Kind]
     body: ClassVar[bytes] = b""
@@ -84,7 +87,7 @@ def judge_account(state: BookState, item: AccountItem, seq: int) -> AccountVersi
     account = state.accounts.get(code)
     if isinstance(draft, AccountChange):
         if account is None:
-            raise UnknownAccount(f"there is no account {code}.")
+            raise UnknownAccount(f"there is no account {without_cards(code)}.")
         if draft.expected_seq is not None and draft.expected_seq != account.changed_seq:
             raise PreconditionFailed(
                 f"account {code} was changed since it was read.", remedy="Read it again and decide anew."
@@ -115,8 +118,7 @@ def _create(state: BookState, item: AccountItem, draft: AccountDraft, seq: int) 
         0,
         seq,
     )
-    state.accounts[draft.code] = account
-    state.missing.discard(draft.code)
+    state.keep(account)
     return AccountVersion("created", account, item, None)
 
 

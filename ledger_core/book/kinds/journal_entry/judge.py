@@ -23,6 +23,7 @@ from ledger_core.errors import (
     UnknownAccount,
 )
 from ledger_core.journal.balances import signed_balance
+from ledger_core.journal.cards import without_cards
 from ledger_core.journal.money import decimal_from_minor
 from ledger_core.kinds import Accepted
 
@@ -70,7 +71,7 @@ def _accounts_of(item: EntryItem, known: Mapping[str, AccountState]) -> list[Acc
         account = known.get(posting.account)
         if account is None:
             raise UnknownAccount(
-                f"there is no account {posting.account}.",
+                f"there is no account {without_cards(posting.account)}.",
                 pointer=f"/postings/{index}/account",
                 remedy="Add it to the chart of accounts first.",
             )
