@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 
@@ -44,9 +45,19 @@ def reverse(
     asked = {"entry_id": entry_id, "external_id": external_id, "description": description}
     asked["effective_at"] = None if effective_at is None else entry_as_json(draft)["effective_at"]
     fingerprint = sha256(canonical_bytes(asked)).digest()
-    answer = ledger.append([draft], Ask(actor=actor, route="reversals", key=key, fingerprint=fingerprint))
+    ask = Ask(actor=actor, route="reversals", key=key, fingerprint=fingerprint)
+    answer = ledger.append([draft], ask)
+    if external_id is not None or not _name_is_taken(answer):
+        return answer
+    with engine.connect() as connection:
+        found = get_entry(connection, ledger.book, entry.id)
+    if found is None or found.reversed_by is None:
+        # An earlier release let anybody choose the name. It reverses nothing: only a link does.
+        return ledger.append([replace(draft, external_id=f"{draft.external_id}:2")], ask)
+    error = AlreadyReversed(f"entry {entry.id} is reversed already, by {found.reversed_by}.")
+    return Answer(items=(Declined(error=error),), replayed=False, checkpoint=None, size=answer.size)
+
+
+def _name_is_taken(answer: Answer) -> bool:
     item = answer.items[0]
-    if external_id is None and isinstance(item, Declined) and isinstance(item.error, DuplicateExternalId):
-        error = AlreadyReversed(f"entry {entry.id} is reversed already, by {item.error.entry_id}.")
-        return Answer(items=(Declined(error=error),), replayed=False, checkpoint=None, size=answer.size)
-    return answer
+    return isinstance(item, Declined) and isinstance(item.error, DuplicateExternalId)

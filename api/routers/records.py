@@ -19,6 +19,7 @@ from api.schemas import log as schemas
 from api.schemas.log import PostedRecord
 from api.state import state_of
 from ledger_core.errors import InvalidInput
+from ledger_core.evidence.export.segment import require_recordable
 from ledger_core.journal.entries import format_timestamp
 from ledger_core.ports import Answer, Ask, RecordDraft
 
@@ -41,6 +42,8 @@ async def append_record(request: Request, actor: RecordWriter) -> Response:
     draft = _record(asked.body, scopes)
     require(actor, scopes[draft.kind])
     ledger = await state.ledger(asked.book)
+    if draft.kind == "export":
+        await run_in_threadpool(require_recordable, state.runtime, book=asked.book, body=draft.body)
     answer = await run_in_threadpool(ledger.append, [draft], Ask(actor=actor, key=asked.key), atomic=True)
     document = await run_in_threadpool(_document, asked.book, answer)
     return json_answer(document, status=201, headers=replay_headers(answer))

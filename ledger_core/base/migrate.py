@@ -6,16 +6,20 @@ Objects belong to the role `counterfoil_migrator`, which cannot log in; the logi
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg.errors import InsufficientPrivilege, LockNotAvailable
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from ledger_core.base.engine import ROLES
-from ledger_core.errors import ConfigurationError
+from ledger_core.errors import ConfigurationError, DependencyError
 
 ROOMS = ("ledger_core", "ingest", "payments", "reconciliation")
 VERSION_SCHEMA = "migrations"
@@ -26,31 +30,83 @@ MIGRATION_LOCK = 0x636F756E  # "coun"
 def migrate(engine: Engine) -> list[str]:
     """Bring every room's schema to its head; return the heads that were applied, none if all stood already.
 
-    `engine` needs a login that may create roles and schemas in its database.
+    `engine` needs a login that may create roles and schemas in its database. A database that a newer release migrated
+    is left as it is: releases only add. Raises `ConfigurationError`, naming them, for migrations that the database lacks
+    and this login may not apply, `DependencyError` while somebody holds a table that one of them changes.
     """
     config = _config()
-    heads = set(ScriptDirectory.from_config(config).get_heads())
+    script = ScriptDirectory.from_config(config)
     with engine.connect() as connection:
-        if _applied(connection) == heads:
+        if not _lacking(script, _applied(connection)):
             return []
         connection.rollback()
         connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})
         try:
             before = _applied(connection)
-            if before == heads:
+            lacking = _lacking(script, before)
+            if not lacking:
                 return []
-            _prepare_roles(connection)
-            connection.commit()
-            connection.execute(text("set role counterfoil_migrator"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "heads")
-            connection.commit()
+            newer = before - _known(script)
+            if newer:
+                raise ConfigurationError(
+                    f"the database was migrated by a newer release, to {', '.join(sorted(newer))}, and lacks "
+                    f"{', '.join(sorted(lacking))} of this one.",
+                    remedy="Use the newer release, which has both.",
+                )
+            with _told(before, lacking):
+                _prepare_roles(connection)
+                connection.commit()
+                connection.execute(text("set role counterfoil_migrator"))
+                config.attributes["connection"] = connection
+                command.upgrade(config, "heads")
+                connection.commit()
         finally:
             connection.rollback()
             connection.execute(text("reset role"))
             connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": MIGRATION_LOCK})
             connection.commit()
-    return sorted(heads - before)
+    return sorted(set(script.get_heads()) - before)
+
+
+@contextmanager
+def _told(applied: set[str], lacking: set[str]) -> Iterator[None]:
+    """Say by name what keeps a database behind: a right that the login lacks, a lock that somebody else has."""
+    stands = f"the database stands at {', '.join(sorted(applied)) or 'nothing'} and lacks {', '.join(sorted(lacking))}"
+    try:
+        yield
+    except DBAPIError as error:
+        why = str(error.orig).strip().splitlines()[0]
+        if isinstance(error.orig, InsufficientPrivilege):
+            raise ConfigurationError(
+                f"{stands}, which this login may not apply: {why}.",
+                remedy="Run `counterfoil up` once with a login that may create roles and schemas.",
+            ) from error
+        if isinstance(error.orig, LockNotAvailable):
+            raise DependencyError(f"{stands}, and a table is held by somebody: {why}.", remedy="Try again.") from error
+        raise
+
+
+def _known(script: ScriptDirectory) -> set[str]:
+    return {revision.revision for revision in script.walk_revisions()}
+
+
+def _lacking(script: ScriptDirectory, applied: set[str]) -> set[str]:
+    """Return this release's heads that the database does not have, nor one that a newer release put on top of it.
+
+    Revisions are named by their room and count up, so that a room's newer ones are known without their files.
+    """
+    newer = [_parts(revision) for revision in applied - _known(script)]
+    lacking = set()
+    for head in script.get_heads():
+        room, number = _parts(head)
+        if head not in applied and not any(theirs == room and count > number for theirs, count in newer):
+            lacking.add(head)
+    return lacking
+
+
+def _parts(revision: str) -> tuple[str, int]:
+    room, _, number = revision.rpartition("_")
+    return room, int(number) if number.isdecimal() else -1
 
 
 def _config() -> Config:

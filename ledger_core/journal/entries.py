@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final
 
 from ledger_core.errors import InvalidInput, UnbalancedEntry
 from ledger_core.journal.accounts import MAX_CODE_LENGTH
+from ledger_core.journal.cards import without_cards
 from ledger_core.journal.money import decimal_from_minor, is_currency, parse_amount
 from ledger_core.journal.strict_json import parse_json as parse_json
 from ledger_core.journal.text import check_metadata, check_text, escape_pointer, shown
@@ -23,6 +24,9 @@ from ledger_core.journal.text import check_metadata, check_text, escape_pointer,
 MAX_POSTINGS = 500
 MAX_EXTERNAL_ID_LENGTH = 255
 MAX_DESCRIPTION_LENGTH = 4_000
+
+REVERSAL_SPACE = "reversal:"
+"""What the `external_id` of a reversal begins with unless its caller names it: nobody else may choose such a name."""
 
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 
@@ -169,12 +173,30 @@ def reversal_of(
     )
     return EntryDraft(
         effective_at=effective_at,
-        external_id=external_id or f"reversal:{entry.id}",
-        description=description if description is not None else f"Reversal of {entry.draft.external_id}",
+        external_id=external_id or f"{REVERSAL_SPACE}{entry.id}",
+        description=description if description is not None else without_cards(f"Reversal of {entry.draft.external_id}"),
         postings=swapped,
-        metadata=dict(entry.draft.metadata),
+        # What was taken before card numbers were refused is undone all the same.
+        metadata={
+            name: without_cards(value) for name, value in entry.draft.metadata.items() if name == without_cards(name)
+        },
         reverses=entry.id,
     )
+
+
+def check_external_id(draft: EntryDraft) -> None:
+    """Raise `InvalidInput` for a name in the space of reversals that is not of the entry which `draft` reverses.
+
+    So whoever holds such a name is linked to the entry in it, and a reversal can be blocked by nothing but a reversal.
+    """
+    if not draft.external_id.startswith(REVERSAL_SPACE):
+        return
+    if draft.reverses is None or not draft.external_id.startswith(f"{REVERSAL_SPACE}{draft.reverses}"):
+        raise InvalidInput(
+            f"names that begin with {REVERSAL_SPACE!r} are given to reversals alone.",
+            pointer="/external_id",
+            remedy="Choose another, or name in `reverses` the entry that is reversed.",
+        )
 
 
 def entry_as_json(draft: EntryDraft) -> dict[str, Any]:

@@ -70,8 +70,9 @@ def legal_entity(conn: Connection, book: str) -> str:
 
 
 def latest_checkpoint(conn: Connection, book: str) -> StoredCheckpoint | None:
-    """Return the newest stored checkpoint, None while nothing is signed."""
-    return _checkpoint(conn, book, "true order by size desc", {})
+    """Return the checkpoint that the head says is the newest, whatever else is stored; None while nothing is signed."""
+    signed = "size = (select signed_size from ledger.log_head where book = :book) order by size"
+    return _checkpoint(conn, book, signed, {})
 
 
 def checkpoint_at(conn: Connection, book: str, size: int) -> StoredCheckpoint | None:

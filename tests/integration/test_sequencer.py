@@ -315,7 +315,7 @@ def test_a_dry_run_says_what_posting_would_say_and_writes_nothing(ledger: Ledger
 
 def test_other_kinds_of_records_join_the_same_log(ledger: Ledger, runtime: Runtime) -> None:
     body = {
-        "closed_on": "2026-11-22", "segment": 0, "first_seq": 0, "next_seq": 5,
+        "closed_on": "2026-11-22", "segment": 1, "first_seq": 0, "next_seq": 5,
         "manifest_sha256": "00" * 32, "uri": "file:///x",
     }  # fmt: skip
     posted = ledger.append([RecordDraft(kind="export", body=body)], Ask(actor=ACTOR, key="e0"), atomic=True).only
@@ -325,7 +325,7 @@ def test_other_kinds_of_records_join_the_same_log(ledger: Ledger, runtime: Runti
     with pytest.raises(Refused):
         ledger.append([RecordDraft(kind="export", body=body)], Ask(actor=ACTOR), atomic=True)
     with runtime.engine.connect() as connection:
-        assert connection.execute(text("select segment, seq from ledger.exports")).one() == (0, posted.seq)
+        assert connection.execute(text("select segment, seq from ledger.exports")).one() == (1, posted.seq)
 
 
 def test_the_clock_may_stand_still_or_go_back(ledger: Ledger, runtime: Runtime) -> None:

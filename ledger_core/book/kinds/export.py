@@ -1,21 +1,26 @@
 """An export: the record that the archive holds a segment, and the table of segments.
 
-Once a segment and once a date: exporting a day again is a no-op, never a second segment.
+Once a segment and once a date: exporting a day again is a no-op, never a second segment. Invariant: the recorded
+segments join, from 1 and from the first record on, and hold nothing that is not signed: a record of any other would
+stand for ever, and no export could follow it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from ledger_core.errors import Conflict
+from ledger_core.actor import Actor
+from ledger_core.errors import Conflict, InvalidInput, Refused
 from ledger_core.evidence.check.lockstep import Lockstep
 from ledger_core.evidence.check.model import Code, Findings
 from ledger_core.evidence.check.snapshot import Snapshot
 from ledger_core.kinds import Accepted, BookView, Judging, Kind, PreparedRecord
 from ledger_core.log.record import Record
 from ledger_core.log.shapes import SHAPES
+from ledger_core.ports import RecordDraft
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -25,26 +30,69 @@ if TYPE_CHECKING:
 _COLUMNS = ("seq", "segment", "closed_on", "first_seq", "next_seq", "manifest_sha256", "uri")
 
 
+@dataclass(slots=True, kw_only=True)
+class ExportFacts:
+    """What is exported so far, by the batch too, and how far the log is signed."""
+
+    days: set[str] = field(default_factory=set)
+    segment: int = 0
+    next_seq: int = 0
+    signed_size: int = 0
+
+
 class Export(Kind):
-    """The kind `export`. Its facts are the segments and dates that are taken, those of this batch among them."""
+    """The kind `export`."""
 
-    def read_facts(self, conn: Connection[Any], view: BookView, items: Sequence[Any], before: Any) -> set[Any]:
+    def prepare(self, draft: RecordDraft, actor: Actor, who: bytes) -> PreparedRecord:
+        made: PreparedRecord = super().prepare(draft, actor, who)
+        closed_on = made.members["closed_on"]
+        # Python reads more forms of a date than Postgres, and both more than are a record's.
+        if date.fromisoformat(closed_on).isoformat() != closed_on:
+            raise InvalidInput("a date such as 2026-10-31 is expected.", pointer="/body/closed_on")
+        return made
+
+    def read_facts(self, conn: Connection[Any], view: BookView, items: Sequence[Any], before: Any) -> ExportFacts:
         del items, before
-        rows = conn.execute("select segment, closed_on from ledger.exports where book = %s", [view.book])
-        return {value for segment, closed_on in rows for value in (segment, closed_on.isoformat())}
+        facts = ExportFacts()
+        for segment, closed_on, next_seq in conn.execute(
+            "select segment, closed_on, next_seq from ledger.exports where book = %s order by segment", [view.book]
+        ):
+            facts.days.add(closed_on.isoformat())
+            facts.segment, facts.next_seq = segment, next_seq
+        head = conn.execute("select signed_size from ledger.log_head where book = %s", [view.book]).fetchone()
+        facts.signed_size = head[0] if head else 0
+        return facts
 
-    def judge(self, judging: Judging, item: PreparedRecord, facts: set[Any]) -> Accepted:
+    def judge(self, judging: Judging, item: PreparedRecord, facts: ExportFacts) -> Accepted:
         del judging
-        segment, closed_on = item.members["segment"], item.members["closed_on"]
-        if segment in facts or closed_on in facts:
+        body = item.members
+        segment, closed_on, first_seq, next_seq = (
+            body[name] for name in ("segment", "closed_on", "first_seq", "next_seq")
+        )
+        if (segment <= facts.segment and segment) or closed_on in facts.days:
             raise Conflict(f"segment {segment} or the export of {closed_on} is recorded already.")
-        facts |= {segment, closed_on}
-        return Accepted(item, item.body)
+        for name, expected in (("segment", facts.segment + 1), ("first_seq", facts.next_seq)):
+            if body[name] != expected:
+                raise Refused(
+                    f"the next segment has {name} {expected}, not {body[name]}.",
+                    pointer=f"/body/{name}",
+                    remedy="Segments join without gap or overlap: read what is exported so far.",
+                )
+        if not first_seq < next_seq <= facts.signed_size:
+            raise Refused(
+                f"a segment from record {first_seq} ends past it and with what is signed, which is up to "
+                f"{facts.signed_size}; {next_seq} is neither.",
+                pointer="/body/next_seq",
+            )
+        was = (facts.segment, facts.next_seq)
+        facts.days.add(closed_on)
+        facts.segment, facts.next_seq = segment, next_seq
+        return Accepted(item, item.body, was)
 
-    def undo(self, judging: Judging, accepted: Accepted, facts: set[Any]) -> None:
+    def undo(self, judging: Judging, accepted: Accepted, facts: ExportFacts) -> None:
         del judging
-        members = accepted.item.members
-        facts -= {members["segment"], members["closed_on"]}
+        facts.days.discard(accepted.item.members["closed_on"])
+        facts.segment, facts.next_seq = accepted.detail
 
     def project(self, conn: Connection[Any], book: str, accepted: Sequence[tuple[int, Accepted]]) -> None:
         for seq, each in accepted:

@@ -41,18 +41,12 @@ def store_checkpoint(conn: Connection[Any], book: str, signed: SignedTree) -> St
     """
     with conn.transaction():
         row = conn.execute(
-            "select size, signed_size from ledger.log_head where book = %s for update", [book]
-        ).fetchone()
-        if row is None or row[0] < signed.size:
-            raise behind_signature(book, row[0] if row else 0, signed.size)
-        if row[1] >= signed.size:
-            return Stored(signed_before=row[1], inserted=False)
-        conn.execute(
-            "insert into ledger.checkpoints (book, size, root, frontier, note) values (%s, %s, %s, %s, %s)",
+            "select size, signed_size, stored from ledger.store_checkpoint(%s, %s, %s, %s, %s)",
             [book, signed.size, signed.root, signed.tree.frontier.to_bytes(), signed.note],
-        )
-        conn.execute("update ledger.log_head set signed_size = %s where book = %s", [signed.size, book])
-        return Stored(signed_before=row[1], inserted=True)
+        ).fetchone()
+        if row is None or row[0] is None or row[0] < signed.size:
+            raise behind_signature(book, row[0] if row and row[0] else 0, signed.size)
+        return Stored(signed_before=row[1], inserted=row[2])
 
 
 def covering_checkpoint(conn: Connection[Any], book: str, covers: int) -> tuple[int, str] | None:

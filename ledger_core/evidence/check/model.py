@@ -64,6 +64,8 @@ class Code(StrEnum):
     """An archived object is not the one that the log or its manifest recorded."""
     ENTRY_UNBALANCED = "entry_unbalanced"
     """An entry's debits and credits differ in some currency."""
+    OVERDRAWN = "overdrawn"
+    """An entry draws an account below what its overdraft rule permits."""
     UNKNOWN_SCHEMA = "unknown_schema"
     """A record is of a schema or kind that this version cannot derive from."""
 

@@ -9,18 +9,18 @@ or overlap; a date is exported once; objects are never replaced.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, text
 
 from ledger_core.actor import Actor
 from ledger_core.base.locks import hold_lock
 from ledger_core.book.sequencer.checkpoints import behind_signature
-from ledger_core.errors import DependencyError, IntegrityError, SignatureLate
+from ledger_core.errors import DependencyError, IntegrityError, Refused, SignatureLate
 from ledger_core.evidence.export.archive import ArchivedFolder, ArchivedManifest, list_segments, read_manifest
 from ledger_core.evidence.export.records import require_intact, verify_against_database
 from ledger_core.evidence.export.write import Desk, NextSegment, Tip, tip_after, write_segment
@@ -93,6 +93,32 @@ def export_segment(runtime: Runtime, *, closed_on: date, book: str, progress: Pr
             frontier = verify_against_database(desk.driver, runtime.archive, archived.manifest).frontier
             tip = tip_after(archived, frontier)
             connection.rollback()
+
+
+def require_recordable(runtime: Runtime, *, book: str, body: Mapping[str, Any]) -> None:
+    """Raise `Refused` unless the archive holds the signed segment that the `export` record `body` names.
+
+    For records that come from outside: one of a segment that nobody wrote would end exporting, because every later
+    export starts from the last recorded one. Raises `IntegrityError` for an archive that is not the log's own.
+    """
+    origin = runtime.settings.origin_of(book)
+    found = [item for item in list_segments(runtime.archive, origin) if item.segment == body.get("segment")]
+    if len(found) == 1 and found[0].is_complete:
+        archived = read_manifest(runtime.archive, found[0], pinned_ring(runtime, origin), origin)
+        manifest = archived.manifest
+        named = {
+            "closed_on": manifest.closed_on.isoformat(),
+            "first_seq": manifest.first_seq,
+            "manifest_sha256": archived.sha256,
+            "next_seq": manifest.next_seq,
+        }
+        if all(body.get(name) == value for name, value in named.items()):
+            return
+    raise Refused(
+        "the archive holds no signed segment that is the one this record names.",
+        pointer="/body/manifest_sha256",
+        remedy="Write the segment first, with `counterfoil export`, which records it.",
+    )
 
 
 def _only_exporter(engine: Engine, book: str) -> AbstractContextManager[None]:
@@ -239,7 +265,8 @@ def _record(desk: Desk, ledger: LedgerPort, archived: ArchivedManifest) -> None:
         "segment": manifest.segment,
         "uri": f"{desk.runtime.archive.uri}/{manifest.folder}",
     }
-    ask = Ask(actor=Actor(subject=desk.runtime.settings.actor), key=f"export/{manifest.segment}")
+    # A route of its own: a key that the product makes is one that no caller may have used before.
+    ask = Ask(actor=Actor(subject=desk.runtime.settings.actor), route="export", key=f"export/{manifest.segment}")
     ledger.append([RecordDraft(kind="export", body=body)], ask, atomic=True)
 
 

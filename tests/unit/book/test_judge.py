@@ -12,7 +12,7 @@ import pytest
 from ledger_core.actor import Actor
 from ledger_core.book.kinds import Kinds
 from ledger_core.book.kinds.account import ACCOUNT
-from ledger_core.book.kinds.export import EXPORT
+from ledger_core.book.kinds.export import EXPORT, ExportFacts
 from ledger_core.book.kinds.journal_entry import JOURNAL_ENTRY
 from ledger_core.book.kinds.journal_entry.facts import EntryFacts
 from ledger_core.book.posting.accounts import AccountState, BookState
@@ -47,7 +47,7 @@ class Desk:
         self.state = BookState(book="main", accounts={each.code: each for each in accounts}, last_account_id=3)
         self.state.missing.add("assets:new")
         self.entries = EntryFacts()
-        self.exports: set[Any] = set()
+        self.exports = ExportFacts(signed_size=100)
         facts = {ACCOUNT: None, JOURNAL_ENTRY: self.entries, EXPORT: self.exports}
         self.judge = BatchJudge(self.state, facts, {}, 10)
 
@@ -63,7 +63,7 @@ class Desk:
         return (
             accounts, set(self.state.missing), self.state.last_account_id, self.judge.seq,
             {id: list(delta) for id, delta in self.judge.deltas.items()},
-            set(facts.taken), set(facts.reversed), set(self.exports),
+            set(facts.taken), set(facts.reversed), replace(self.exports, days=set(self.exports.days)),
         )  # fmt: skip
 
 
@@ -85,7 +85,8 @@ def sale(external_id: str, amount: int = 5, *, back: bool = False, cash: str = "
 
 
 def export(segment: int, day: int) -> RecordDraft:
-    body = {"closed_on": f"2026-10-{day}", "segment": segment, "first_seq": 0, "next_seq": 10, "uri": "file:///a"}
+    place = {"first_seq": 10 * segment - 10, "next_seq": 10 * segment}
+    body = {"closed_on": f"2026-10-{day}", "segment": segment, **place, "uri": "file:///a"}
     return RecordDraft(kind="export", body={**body, "manifest_sha256": "a" * 64})
 
 
@@ -161,8 +162,13 @@ def test_a_change_of_the_overdraft_rule_counts_for_the_next_entry() -> None:
     assert how(desk.ask(sale("a", back=True))) == [InsufficientFunds]
     desk.ask(AccountChange(code="assets:cash", overdraft="allowed"))
     assert how(desk.ask(sale("a", back=True))) == [Accepted]
-    desk.ask(AccountChange(code="assets:cash", overdraft="forbidden"))
+    # At -5 it cannot be promised that it is never below nothing.
+    assert how(desk.ask(AccountChange(code="assets:cash", overdraft="forbidden"))) == [InsufficientFunds]
+    assert how(desk.ask(AccountChange(code="assets:cash", overdraft="5"))) == [Accepted]
     assert how(desk.ask(sale("b", back=True))) == [InsufficientFunds]
+    # A wider limit is no such promise, though the account is below nothing still.
+    assert how(desk.ask(AccountChange(code="assets:cash", overdraft="9"))) == [Accepted]
+    assert how(desk.ask(sale("c"), AccountChange(code="assets:cash", overdraft="forbidden"))) == [Accepted, Accepted]
 
 
 def test_a_made_account_is_no_longer_missing() -> None:

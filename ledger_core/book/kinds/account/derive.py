@@ -11,6 +11,7 @@ from typing import Any
 from ledger_core.evidence.check.lockstep import Lockstep
 from ledger_core.evidence.check.model import Code, Findings
 from ledger_core.evidence.check.snapshot import Snapshot
+from ledger_core.journal.balances import overdraft_floor, signed_balance
 from ledger_core.log.record import Record
 
 _VERSION_COLUMNS = (
@@ -41,6 +42,11 @@ class Accounts:
         self._debits: dict[int, int] = {}
         self._credits: dict[int, int] = {}
         self._last_seq: dict[int, int] = {}
+        self._floors: dict[int, int] = {}
+        """Of the accounts that may not fall without limit."""
+        self._entry = -1
+        self._nets: dict[int, int] = {}
+        """What the entry at `_entry` does to each of those, on its normal side."""
         self._versions = Lockstep(
             snapshot.rows(
                 "select seq, account_id, code, type, normal_balance, currency, status, overdraft, metadata"
@@ -70,6 +76,12 @@ class Accounts:
             else replace(known, members=members, changed_seq=seq)
         )
         self._versions.expect((seq, account_id, *_columns(members)))
+        self._judge_funds()
+        floor = overdraft_floor(members["overdraft"])
+        if floor is None:
+            self._floors.pop(account_id, None)
+        else:
+            self._floors[account_id] = floor
         self._by_id[account_id] = folded
         self._ids[code] = account_id
         if known is None:
@@ -89,9 +101,29 @@ class Accounts:
         side = self._debits if direction == "debit" else self._credits
         side[account_id] = side.get(account_id, 0) + amount_minor
         self._last_seq[account_id] = seq
+        if account_id in self._floors:
+            if seq != self._entry:
+                self._judge_funds()
+                self._entry = seq
+            grows = direction == self._by_id[account_id].members["normal_balance"]
+            self._nets[account_id] = self._nets.get(account_id, 0) + (amount_minor if grows else -amount_minor)
+
+    def _judge_funds(self) -> None:
+        """Hold the last entry against the limits of its accounts: it may not draw one below; mending one it may."""
+        for account_id, net in self._nets.items():
+            members = self._by_id[account_id].members
+            balance = signed_balance(members["normal_balance"], self._debits[account_id], self._credits[account_id])
+            if net < 0 and balance < self._floors[account_id]:
+                self._findings.add(
+                    Code.OVERDRAWN, "ledger.records", self._entry,
+                    f"account {members['code']} is drawn to {balance} (minor units), and {self._floors[account_id]} "
+                    "is the least that it may hold",
+                )  # fmt: skip
+        self._nets.clear()
 
     def finish(self) -> dict[str, int]:
         """Compare what was folded with what is stored; return the rows compared by table."""
+        self._judge_funds()
         accounts = Lockstep(
             self._snapshot.rows(
                 "select account_id, code, type, normal_balance, currency, status, overdraft, metadata,"

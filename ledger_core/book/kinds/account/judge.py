@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 
 from ledger_core.actor import Actor
 from ledger_core.book.posting.accounts import AccountState, BookState
-from ledger_core.errors import AccountNotOpen, Conflict, PreconditionFailed, Refused, UnknownAccount
+from ledger_core.errors import AccountNotOpen, Conflict, InsufficientFunds, PreconditionFailed, Refused, UnknownAccount
 from ledger_core.journal.accounts import AccountChange, AccountDraft, AccountOpening
-from ledger_core.journal.balances import overdraft_floor
+from ledger_core.journal.balances import overdraft_floor, signed_balance
 from ledger_core.journal.cards import without_cards
+from ledger_core.journal.money import decimal_from_minor
 from ledger_core.kinds import Kind
 
 
@@ -133,6 +134,7 @@ def _change(account: AccountState, item: AccountItem, wanted: dict[str, Any], se
         raise Refused(
             f"account {account.code} has a balance and cannot be closed.", remedy="Move the balance away first."
         )
+    _refuse_floor_above_balance(account, wanted.get("overdraft", account.overdraft))
     before = {name: getattr(account, name) for name in (*names, "changed_seq")}
     action = {"frozen": "frozen", "closed": "closed"}.get(status, "changed") if status != account.status else "changed"
     for name in names:
@@ -140,6 +142,21 @@ def _change(account: AccountState, item: AccountItem, wanted: dict[str, Any], se
     account.floor = overdraft_floor(account.overdraft)
     account.changed_seq = seq
     return AccountVersion(action, account, item, before)
+
+
+def _refuse_floor_above_balance(account: AccountState, overdraft: str) -> None:
+    """Refuse a limit that the account is past already: it would promise what is not so. A wider one than now passes."""
+    floor = overdraft_floor(overdraft)
+    if floor is None or (account.floor is not None and floor <= account.floor):
+        return
+    balance = signed_balance(account.normal_balance, account.debits, account.credits)
+    if balance < floor:
+        raise InsufficientFunds(
+            f"account {account.code} stands at {decimal_from_minor(balance, account.currency)} {account.currency}, "
+            f"below {decimal_from_minor(floor, account.currency)}: the limit would not hold.",
+            pointer="/overdraft",
+            remedy="Bring the account up to the limit first.",
+        )
 
 
 def _refuse_other(account: AccountState, draft: AccountDraft) -> None:

@@ -23,6 +23,7 @@ from ledger_core.journal.entries import (
     MAX_POSTINGS,
     EntryDraft,
     check_balanced,
+    check_external_id,
     entry_as_json,
 )
 from ledger_core.journal.money import MAX_AMOUNT_MINOR
@@ -59,6 +60,7 @@ def prepare_entry(draft: EntryDraft, who: bytes) -> EntryItem:
     """
     _check_postings(draft)
     check_balanced(draft)
+    check_external_id(draft)
     text = _text_of(draft)
     if LONG_DIGITS.search(text):
         refuse_cards(_texts(draft))
