@@ -31,8 +31,8 @@ def migrate(engine: Engine) -> list[str]:
     """Bring every room's schema to its head; return the heads that were applied, none if all stood already.
 
     `engine` needs a login that may create roles and schemas in its database. A database that a newer release migrated
-    is left as it is: releases only add. Raises `ConfigurationError`, naming them, for migrations that the database lacks
-    and this login may not apply, `DependencyError` while somebody holds a table that one of them changes.
+    is left as it is: releases only add. Raises `ConfigurationError`, naming them, for migrations that it lacks
+    and this login may not apply; `DependencyError` while somebody holds a table that one of them changes.
     """
     config = _config()
     script = ScriptDirectory.from_config(config)

@@ -17,6 +17,8 @@ from ledger_core.reading.records import posted_from_row
 
 MAX_PAGE = 1_000
 
+NEAR = 5_000
+"""Records after the cursor that are looked through for a page of a window before the index is asked."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -30,6 +32,10 @@ class EntryFilter:
     effective_before: datetime | None = None
     reverses: str | None = None
     corrects: str | None = None
+
+    @property
+    def has_window(self) -> bool:
+        return self.effective_from is not None or self.effective_before is not None
 
 
 def get_entry(conn: Connection, book: str, id_or_external: str) -> RecordedEntry | None:
@@ -53,8 +59,6 @@ def list_entries(
     if filters.account is not None:
         conditions.append(f"entry.seq in ({_seqs_of_account(filters)})")
         given["account"] = filters.account
-    elif filters.effective_from is not None and filters.effective_before is not None:
-        conditions.append(f"entry.seq in ({_SEQS_OF_WINDOW})")
     for name, condition in (
         ("effective_from", "entry.effective_at >= :effective_from"),
         ("effective_before", "entry.effective_at < :effective_before"),
@@ -65,6 +69,14 @@ def list_entries(
         if value is not None:
             conditions.append(condition)
             given[name] = value
+    if filters.has_window and filters.account is None:
+        # Most pages of a wide window lie right after the cursor; a narrow one is found by the index over the times.
+        near = _entries(
+            conn, book, " and ".join([*conditions, "entry.seq <= :near"]), {**given, "near": after_seq + NEAR}, limit
+        )
+        if len(near) == limit:
+            return near
+        conditions.append(f"entry.seq in ({_seqs_of_window(filters)})")
     return _entries(conn, book, " and ".join(conditions), given, limit)
 
 
@@ -74,27 +86,33 @@ def _seqs_of_account(filters: EntryFilter) -> str:
     The page's limit stands inside where nothing outside takes entries away: otherwise the account's whole history would
     be read for a page of it. Where `reverses` or `corrects` is asked for, its own index leaves a handful.
     """
-    window = "".join(
-        f" and posting.effective_at {comparison} :{name}"
-        for name, comparison in (("effective_from", ">="), ("effective_before", "<"))
-        if getattr(filters, name) is not None
-    )
     whole = filters.reverses is None and filters.corrects is None
     page = " order by posting.seq limit :limit" if whole else ""
     return (
         "select distinct posting.seq from ledger.postings as posting "  # noqa: S608
         "where posting.book = :book and posting.account_id = "
         "(select account_id from ledger.accounts where book = :book and code = :account) "
-        f"and posting.seq > :after_seq{window}{page}"
+        f"and posting.seq > :after_seq{_window('posting', filters)}{page}"
     )
 
 
-_SEQS_OF_WINDOW = """
-    select held.seq from ledger.entries as held
-    where held.book = :book and held.effective_at >= :effective_from and held.effective_at < :effective_before
-    -- Nothing is folded into the plan of the page: that one would walk the log from the cursor on and hope.
-    offset 0
-"""
+def _seqs_of_window(filters: EntryFilter) -> str:
+    """Return the query of all seqs after the cursor in a window of business time.
+
+    `offset 0` keeps it out of the plan of the page, which would walk the log from the cursor on and hope.
+    """
+    return (
+        "select held.seq from ledger.entries as held "  # noqa: S608
+        f"where held.book = :book and held.seq > :after_seq{_window('held', filters)} offset 0"
+    )
+
+
+def _window(table: str, filters: EntryFilter) -> str:
+    return "".join(
+        f" and {table}.effective_at {comparison} :{name}"
+        for name, comparison in (("effective_from", ">="), ("effective_before", "<"))
+        if getattr(filters, name) is not None
+    )
 
 
 def _entries(conn: Connection, book: str, condition: str, given: dict[str, Any], limit: int) -> list[RecordedEntry]:
