@@ -29,8 +29,8 @@ from ledger_core.ports import Draft, RecordDraft, Unchanged
 if TYPE_CHECKING:
     from psycopg import Connection
 
-ENVELOPE_BYTES = 320
-"""More than what a record has around its body: names, id, `prev`, time, and a book of 63 characters."""
+ENVELOPE_BYTES = 360
+"""More than what a record has around its body: names, id, `prev`, time, and a book and a kind of 63 characters."""
 
 MAX_BODY_BYTES = MAX_RECORD_BYTES - ENVELOPE_BYTES
 

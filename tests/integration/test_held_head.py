@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from ledger_core.actor import Actor
-from ledger_core.book.posting.head import WRITERS
+from ledger_core.book.posting.head import _WRITERS
 from ledger_core.book.posting.holder import LOCK_TIMEOUT_SECONDS, STOPPED_SECONDS
 from ledger_core.book.sequencer.link import Link
 from ledger_core.errors import DependencyError
@@ -102,7 +102,7 @@ def ledger(runtime: Runtime) -> LedgerPort:
 
 
 HOLDS = {
-    "the queue of writers": f"select pg_advisory_xact_lock(hashtextextended('main', {WRITERS}))",
+    "the queue of writers": f"select pg_advisory_xact_lock(hashtextextended('main', {_WRITERS}))",
     "the head's row": "select 1 from ledger.log_head where book = 'main' for update",
     "the head's table": "lock table ledger.log_head in exclusive mode",
 }

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from ledger_core.actor import Actor
 from ledger_core.book.kinds.journal_entry import JournalEntry
-from ledger_core.book.posting.head import WRITERS, lock_head
+from ledger_core.book.posting.head import _WRITERS, lock_head
 from ledger_core.book.posting.plan import PlannedBatch
 from ledger_core.book.shaping import requests_of
 from ledger_core.errors import (
@@ -155,7 +155,7 @@ def writers_kept_waiting(runtime: Runtime) -> Iterator[None]:
     """Keep every writer out meanwhile: what is submitted after the first request becomes one batch."""
     with runtime.engine.begin() as connection:
         connection.execute(
-            text("select pg_advisory_xact_lock(hashtextextended(:book, :writers))"), {"book": BOOK, "writers": WRITERS}
+            text("select pg_advisory_xact_lock(hashtextextended(:book, :writers))"), {"book": BOOK, "writers": _WRITERS}
         )
         runtime.ledger(BOOK).submit([sale("first in line", 1)], Ask(actor=ME))
         time.sleep(0.3)

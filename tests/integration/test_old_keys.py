@@ -28,12 +28,23 @@ def test_the_close_forgets_the_keys_past_their_month_and_keeps_the_rest(runtime:
         age = "update ledger.idempotency set created_at = now() - :age where key = :key"
         connection.execute(text(age), [{"age": KEPT * 1.01, "key": "old"}, {"age": KEPT * 0.99, "key": "young"}])
 
+    other = runtime.ledger("other")
+    other.append([AccountOpening(account=draft("assets:old"))], Ask(actor=ACTOR, key="old"), atomic=True)
+    with engine.begin() as connection:
+        connection.execute(text(age + " and book = 'other'"), {"age": KEPT * 1.01, "key": "old"})
+
     assert runtime.forget_old_keys() == 1
     assert runtime.forget_old_keys() == 0
 
     with engine.connect() as connection:
-        kept = connection.execute(text("select key from ledger.idempotency where key in ('old', 'young')")).scalars()
+        kept = connection.execute(
+            text("select key from ledger.idempotency where book = 'main' and key in ('old', 'young')")
+        ).scalars()
         assert list(kept) == ["young"]
+        # Another book keeps its own, however old, until it is that book's turn.
+        others = connection.execute(text("select key from ledger.idempotency where book = 'other'")).scalars()
+        assert list(others) == ["old"]
+    assert runtime.forget_old_keys("other") == 1
     assert ledger.append(
         [AccountOpening(account=draft("assets:young"))], Ask(actor=ACTOR, key="young"), atomic=True
     ).replayed

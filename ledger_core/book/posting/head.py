@@ -12,7 +12,7 @@ from ledger_core.base.promises import broken_promises_sql, not_durable
 from ledger_core.errors import IntegrityError
 from ledger_core.log.merkle import Frontier
 
-WRITERS = 0x77726974
+_WRITERS = 0x77726974
 """Sets the queue of writers apart from other advisory locks."""
 
 _HEAD = (
@@ -46,7 +46,7 @@ def lock_head(conn: Connection[Any], book: str, *, durable: bool = False) -> Hea
     Raises `ConfigurationError` for a broken promise.
     """
     with conn.pipeline():
-        conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, %s))", [book, WRITERS])
+        conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, %s))", [book, _WRITERS])
         found = conn.execute(
             _HEAD_BY_DURABLE[durable],
             [book],

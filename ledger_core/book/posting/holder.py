@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ledger_core.book.posting.head import WRITERS
+from ledger_core.book.posting.head import _WRITERS
 from ledger_core.errors import DependencyError
 
 LOCK_TIMEOUT_SECONDS = 5
@@ -86,7 +86,7 @@ def _told(conn: Connection[Any], book: str) -> DependencyError:
     try:
         # Of another session only its own login may know the state, or end it: the role of ours may neither.
         conn.execute("reset role")
-        row = conn.execute(_HOLDERS, {"book": book, "writers": WRITERS, "stopped": STOPPED_SECONDS}).fetchone()
+        row = conn.execute(_HOLDERS, {"book": book, "writers": _WRITERS, "stopped": STOPPED_SECONDS}).fetchone()
         if row is None:
             return _error(book, "somebody who has let go of it by now", None, "")
         holder = Holder(pid=row[0], application=row[1] or "", since=row[2], state=row[3], stopped=bool(row[4]))

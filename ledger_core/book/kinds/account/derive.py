@@ -98,13 +98,13 @@ class Accounts:
 
     def post(self, seq: int, account_id: int, direction: str, amount_minor: int) -> None:
         """Add one posting to its account's gross side."""
+        if self._nets and seq != self._entry:
+            self._judge_funds()
         side = self._debits if direction == "debit" else self._credits
         side[account_id] = side.get(account_id, 0) + amount_minor
         self._last_seq[account_id] = seq
         if account_id in self._floors:
-            if seq != self._entry:
-                self._judge_funds()
-                self._entry = seq
+            self._entry = seq
             grows = direction == self._by_id[account_id].members["normal_balance"]
             self._nets[account_id] = self._nets.get(account_id, 0) + (amount_minor if grows else -amount_minor)
 
