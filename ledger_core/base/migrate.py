@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -74,14 +75,16 @@ def _told(applied: set[str], lacking: set[str]) -> Iterator[None]:
     stands = f"the database stands at {', '.join(sorted(applied)) or 'nothing'} and lacks {', '.join(sorted(lacking))}"
     try:
         yield
-    except DBAPIError as error:
-        why = str(error.orig).strip().splitlines()[0]
-        if isinstance(error.orig, InsufficientPrivilege):
+    except (DBAPIError, psycopg.Error) as error:
+        # A script of ours runs on the driver, where nobody wraps what it raises.
+        cause = getattr(error, "orig", error)
+        why = str(cause).strip().splitlines()[0]
+        if isinstance(cause, InsufficientPrivilege):
             raise ConfigurationError(
                 f"{stands}, which this login may not apply: {why}.",
                 remedy="Run `counterfoil up` once with a login that may create roles and schemas.",
             ) from error
-        if isinstance(error.orig, LockNotAvailable):
+        if isinstance(cause, LockNotAvailable):
             raise DependencyError(f"{stands}, and a table is held by somebody: {why}.", remedy="Try again.") from error
         raise
 
