@@ -18,6 +18,7 @@ from api.http.problems import ApiProblem
 from api.state import state_of
 from ledger_core.actor import Actor
 from ledger_core.errors import InvalidInput
+from ledger_core.journal.cards import find_cards
 
 MAX_KEY_CHARACTERS = 255
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_KEY_CHARACTERS}}}")
@@ -48,7 +49,7 @@ async def read_command(
 
 
 def idempotency_key(request: Request) -> str:
-    """Return the request's key. Raises a 400 problem when it is missing or unusable."""
+    """Return the request's key. Raises a 400 problem when it is missing or unusable, a 422 one for a card number."""
     key = request.headers.get("idempotency-key")
     if not key:
         raise ApiProblem(
@@ -64,6 +65,14 @@ def idempotency_key(request: Request) -> str:
             "idempotency_key_invalid",
             f"The Idempotency-Key is not 1 to {MAX_KEY_CHARACTERS} visible ASCII characters.",
             places=[{"parameter": "Idempotency-Key", "in": "header", "detail": "is not usable"}],
+        )
+    if find_cards(key):
+        raise ApiProblem(
+            422,
+            "idempotency_key_invalid",
+            "The Idempotency-Key looks like a card number, which is not kept here.",
+            remedy="Make keys up: they stand for a thing to be done, not for a card.",
+            places=[{"parameter": "Idempotency-Key", "in": "header", "detail": "looks like a card number"}],
         )
     return key
 

@@ -16,8 +16,19 @@ Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Entries of a page."
 Cursor = Annotated[str | None, Query(max_length=1024, description="From `next_cursor` of the page before.")]
 EffectiveFrom = Annotated[str | None, Query(description="From this business time on, with a zone.")]
 EffectiveBefore = Annotated[str | None, Query(description="Before this business time, with a zone.")]
-EffectiveAt = Annotated[str | None, Query(description="As of this business time (inclusive), with a zone.")]
-KnownAt = Annotated[str | None, Query(description="As known at this recorded time (inclusive), with a zone.")]
+EffectiveAt = Annotated[
+    str | None,
+    Query(
+        description="As of this business time (inclusive), with a zone. Without it every entry counts, also one dated "
+        "ahead."
+    ),
+]
+KnownAt = Annotated[
+    str | None,
+    Query(
+        description="As known at this recorded time (inclusive), with a zone. Without it all that is recorded counts."
+    ),
+]
 
 __all__ = ["DEFAULT_PAGE", "Cursor", "EffectiveAt", "EffectiveBefore", "EffectiveFrom", "KnownAt", "Limit", "moment"]
 

@@ -42,7 +42,7 @@ def get_balance(
     effective_at: EffectiveAt = None,
     known_at: KnownAt = None,
 ) -> Response:
-    """Return what was true of business time `effective_at` as the books knew it at `known_at`; both default to now."""
+    """Return what was true of business time `effective_at` as the books knew it at `known_at`."""
     at, known = moment("effective_at", effective_at), moment("known_at", known_at)
     with state.reading() as connection:
         found = balances.balance(connection, book, code, effective_at=at, known_at=known)

@@ -2,7 +2,8 @@
 
 Each is one SQL statement, so that it sees one snapshot. The current balance is one row. A past one is that
 row minus the postings after it, through the index over (account, effective_at): the cost grows with how far
-back it looks, not with the age of the account. Nothing here writes.
+back it looks, not with the age of the account. Without a business time every entry counts, also one dated ahead: "now"
+is a time like another, and whoever means it says it. Nothing here writes.
 """
 
 from __future__ import annotations
