@@ -16,7 +16,7 @@ import orjson
 
 from ledger_core.book.posting.rows import entry_suffix, micros_since_2000, posting_suffix
 from ledger_core.errors import InvalidAmount, InvalidInput
-from ledger_core.journal.cards import LONG_DIGITS, refuse_cards, texts_of
+from ledger_core.journal.cards import has_long_digits, refuse_cards, texts_of
 from ledger_core.journal.entries import (
     CREDIT,
     DEBIT,
@@ -62,7 +62,7 @@ def prepare_entry(draft: EntryDraft, who: bytes) -> EntryItem:
     check_balanced(draft)
     check_external_id(draft)
     text = _text_of(draft)
-    if LONG_DIGITS.search(text):
+    if has_long_digits(text):
         refuse_cards(_texts(draft))
     wire = entry_as_json(draft)
     plain = orjson.dumps(wire, option=_SORTED) if _is_plain(draft, text) else canonical_bytes(wire)
