@@ -282,6 +282,18 @@ def test_a_stray_checkpoint_is_refused_whatever_part_of_it_is_not_the_logs(
     assert conn.execute("select signed_size from ledger.log_head").fetchone() == (0,)
 
 
+def test_peaks_that_no_tree_of_that_size_has_are_refused_though_they_agree_with_root_and_note(
+    conn: psycopg.Connection,
+) -> None:
+    signed_head(conn)
+    one, other = sha256(b"1").digest(), sha256(b"2").digest()
+    root = sha256(b"\x01" + one + other).digest()
+    (text,) = conn.execute("select encode(%s::bytea, 'base64')", [root]).fetchone() or ("",)
+    conn.execute("set role counterfoil_writer")
+    with pytest.raises(psycopg.errors.CheckViolation, match="has not these peaks"):
+        store(conn, 2, root, one + other, f"o\n2\n{text}\n\n— o AAAA\n")
+
+
 @pytest.mark.parametrize(
     ("role", "act"),
     [
