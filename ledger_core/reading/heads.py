@@ -70,8 +70,8 @@ def legal_entity(conn: Connection, book: str) -> str:
 
 
 def latest_checkpoint(conn: Connection, book: str) -> StoredCheckpoint | None:
-    """Return the checkpoint that the head says is the newest, whatever else is stored; None while nothing is signed."""
-    signed = "size = (select signed_size from ledger.log_head where book = :book) order by size"
+    """Return the newest checkpoint that the head knows of, whatever else is stored; None while nothing is signed."""
+    signed = "size <= (select signed_size from ledger.log_head where book = :book) order by size desc"
     return _checkpoint(conn, book, signed, {})
 
 
