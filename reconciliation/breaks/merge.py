@@ -1,20 +1,18 @@
 """Merge the differences of a run into `recon.breaks`: what was open and is found again persists, what is not closes.
 
 One transaction, the caller's. dbt says what differs today; a break is what lives from the first day it differed to the
-day it no longer did, whatever it was called in between. Dates are business dates: nothing here reads a clock.
+day it no longer did, whatever it was called in between. Dates are business dates: nothing here reads a clock. All of it
+is done where the rows are: what a run costs here does not grow with what it found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection, text
 
-from reconciliation.breaks.identity import BreakKey, Found, assign
-
-BATCH_ROWS = 10_000
+from reconciliation.breaks.identity import assign, release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,161 +40,31 @@ def merge_differences(
 ) -> MergeCounts:
     """Bring `recon.breaks` of `book` to what the run in `schema` found past its grace; return what that changed."""
     assert schema.isidentifier(), schema
-    found = _read_found(connection, schema)
-    assignments = assign(
-        found,
-        _known_keys(connection, book, found),
-        book=book,
-        exists=lambda ids: _existing(connection, book, ids),
-    )
-    _stage(connection, assignments)
+    assign(connection, book=book, schema=schema)
     parameters = {"book": book, "run_id": run_id, "as_of": as_of}
-    events = connection.execute(text(_EVENTS.format(schema=schema)), parameters).all()
-    closed = connection.execute(text(_CLOSING_EVENTS), parameters).all()
+    connection.execute(text(f"create temporary table happened as {_EVENTS.format(schema=schema)}"), parameters)
+    connection.execute(text(f"insert into pg_temp.happened {_CLOSING_EVENTS}"), parameters)
     connection.execute(text(_UPSERT.format(schema=schema)), parameters)
     connection.execute(text(_CLOSE.format(schema=schema)), parameters)
-    _insert_events(connection, [row._mapping for row in (*events, *closed)], run_ordinal)
-    _insert_keys(connection, book, found, assignments)
-    connection.execute(text("drop table pg_temp.assigned"))
-    happened = [row.event for row in events]
+    connection.execute(text(_STORE_EVENTS), {"run_ordinal": run_ordinal})
+    connection.execute(text(_STORE_KEYS), {"book": book})
+    happened = {row.event: row.events for row in connection.execute(text(_COUNT_EVENTS))}
+    connection.execute(text("drop table pg_temp.happened"))
+    release(connection)
     return MergeCounts(
-        opened=happened.count("opened"),
-        reopened=happened.count("reopened"),
-        reclassified=happened.count("reclassified"),
-        changed=happened.count("changed"),
-        closed=len(closed),
+        opened=happened.get("opened", 0),
+        reopened=happened.get("reopened", 0),
+        reclassified=happened.get("reclassified", 0),
+        changed=happened.get("changed", 0),
+        closed=happened.get("closed", 0),
     )
 
-
-def _read_found(connection: Connection, schema: str) -> list[Found]:
-    rows = connection.execute(text(_FOUND.format(schema=schema))).mappings()
-    return [_found(row) for row in rows]
-
-
-def _found(row: RowMapping) -> Found:
-    return Found(
-        difference_id=row["difference_id"],
-        leg=row["leg"],
-        provider=row["provider"],
-        account=row["account"],
-        sign=row["sign"],
-        key=row["key"],
-        currency=row["currency"],
-        keys=tuple(
-            BreakKey(
-                leg=row["leg"],
-                provider=row["provider"],
-                account=row["account"],
-                kind=kind,
-                key=key,
-                sign=row["sign"],
-                currency=currency,
-            )
-            for kind, key, currency in row["identity_keys"]
-        ),
-    )
-
-
-def _known_keys(connection: Connection, book: str, found: Sequence[Found]) -> dict[BreakKey, str]:
-    ids = sorted({key.key for difference in found for key in difference.keys})
-    known: dict[BreakKey, str] = {}
-    for start in range(0, len(ids), BATCH_ROWS):
-        rows = connection.execute(
-            text(
-                "select leg, provider, account, kind, key, sign, currency, break_id from recon.break_keys"
-                " where book = :book and key = any(:keys)"
-            ),
-            {"book": book, "keys": ids[start : start + BATCH_ROWS]},
-        )
-        for row in rows:
-            known[
-                BreakKey(
-                    leg=row.leg,
-                    provider=row.provider,
-                    account=row.account,
-                    kind=row.kind,
-                    key=row.key,
-                    sign=row.sign,
-                    currency=row.currency,
-                )
-            ] = row.break_id
-    return known
-
-
-def _existing(connection: Connection, book: str, break_ids: Sequence[str]) -> set[str]:
-    rows = connection.execute(
-        text("select break_id from recon.breaks where book = :book and break_id = any(:ids)"),
-        {"book": book, "ids": list(break_ids)},
-    )
-    return {row.break_id for row in rows}
-
-
-def _stage(connection: Connection, assignments: Mapping[str, str]) -> None:
-    connection.execute(
-        text("create temporary table assigned (difference_id text primary key, break_id text not null unique)")
-    )
-    rows = [{"difference_id": difference, "break_id": found} for difference, found in sorted(assignments.items())]
-    for start in range(0, len(rows), BATCH_ROWS):
-        connection.execute(
-            text("insert into pg_temp.assigned values (:difference_id, :break_id)"), rows[start : start + BATCH_ROWS]
-        )
-    connection.execute(text("analyze pg_temp.assigned"))
-
-
-def _insert_events(connection: Connection, events: Sequence[RowMapping], run_ordinal: int) -> None:
-    for start in range(0, len(events), BATCH_ROWS):
-        connection.execute(
-            text(
-                "insert into recon.break_events"
-                " (book, break_id, run_id, run_ordinal, event, happened_on, class, amount_minor, was_class,"
-                " was_amount_minor)"
-                " values (:book, :break_id, :run_id, :run_ordinal, :event, :happened_on, :class, :amount_minor,"
-                " :was_class, :was_amount_minor)"
-            ),
-            [{**event, "run_ordinal": run_ordinal} for event in events[start : start + BATCH_ROWS]],
-        )
-
-
-def _insert_keys(connection: Connection, book: str, found: Sequence[Found], assignments: Mapping[str, str]) -> None:
-    rows = [
-        {
-            "book": book,
-            "leg": key.leg,
-            "provider": key.provider,
-            "account": key.account,
-            "kind": key.kind,
-            "key": key.key,
-            "sign": key.sign,
-            "currency": key.currency,
-            "break_id": assignments[difference.difference_id],
-        }
-        for difference in found
-        for key in difference.keys
-    ]
-    # An id that another break lists already stays with it: the older one was there first.
-    for start in range(0, len(rows), BATCH_ROWS):
-        connection.execute(
-            text(
-                "insert into recon.break_keys (book, leg, provider, account, kind, key, sign, currency, break_id)"
-                " values (:book, :leg, :provider, :account, :kind, :key, :sign, :currency, :break_id)"
-                " on conflict do nothing"
-            ),
-            rows[start : start + BATCH_ROWS],
-        )
-
-
-_FOUND = """
-select difference_id, leg, provider, account, sign, key, currency, identity_keys
-from {schema}.fct_differences
-where status = 'break'
-order by difference_id
-"""
 
 _EVENTS = """
 select
-    :book as book,
+    cast(:book as text) as book,
     assigned.break_id,
-    :run_id as run_id,
+    cast(:run_id as text) as run_id,
     case
         when standing.break_id is null then 'opened'
         when standing.status = 'closed' then 'reopened'
@@ -223,7 +91,7 @@ _CLOSING_EVENTS = """
 select
     standing.book,
     standing.break_id,
-    :run_id as run_id,
+    cast(:run_id as text) as run_id,
     'closed' as event,
     cast(:as_of as date) as happened_on,
     standing.class,
@@ -235,6 +103,29 @@ where standing.book = :book
     and standing.status = 'open'
     and not exists (select 1 from pg_temp.assigned where assigned.break_id = standing.break_id)
 order by standing.break_id
+"""
+
+_STORE_EVENTS = """
+insert into recon.break_events
+    (book, break_id, run_id, run_ordinal, event, happened_on, class, amount_minor, was_class, was_amount_minor)
+select
+    happened.book, happened.break_id, happened.run_id, :run_ordinal, happened.event, happened.happened_on,
+    happened.class, happened.amount_minor, happened.was_class, happened.was_amount_minor
+from pg_temp.happened
+"""
+
+_COUNT_EVENTS = "select event, count(*) as events from pg_temp.happened group by event"
+
+# An id that another break lists already stays with it: the older one was there first.
+_STORE_KEYS = """
+insert into recon.break_keys (book, leg, provider, account, kind, key, sign, currency, break_id)
+select
+    :book, keys.leg, keys.provider, keys.account, keys.kind, keys.key, keys.sign, keys.currency, assigned.break_id
+from pg_temp.difference_keys as keys
+inner join pg_temp.assigned
+    on keys.difference_id = assigned.difference_id
+order by keys.difference_id collate "C", keys.place
+on conflict do nothing
 """
 
 # A break keeps the day on which it opened, and with it its age, through every change of its diagnosis.

@@ -23,6 +23,7 @@ DECIDES = {
     "manifest": "reconciliation.runs.manifest",
     "match_rate": "reconciliation.runs.match_rate",
     "merge": "reconciliation.breaks.merge",
+    "output_hashes": "reconciliation.runs.output_hashes",
     "pins": "reconciliation.runs.pins",
     "runs": "reconciliation.runs.run",
 }

@@ -10,31 +10,10 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, text
-
 from ledger_core.log.canonical import canonical_bytes
 from reconciliation.runs.pins import Pin
 
 SCHEMA = "cf-run/1"
-
-# What a match or difference says, without what depends on the order of posting: which of two equal entries came first.
-MATCH_COLUMNS = (
-    "leg, provider, account, currency, stage, rule, rule_version, is_equal, id_kind, ledger_key, psp_key, bank_key,"
-    " ledger_amount_minor, psp_amount_minor, bank_amount_minor, psp_on, bank_on, ledger_count, psp_count"
-)
-DIFFERENCE_COLUMNS = (
-    "leg, provider, account, class, status, key, sign, currency, other_currency, amount_minor, ledger_amount_minor,"
-    " psp_amount_minor, bank_amount_minor, base_on, grace_until, opened_on, rule, rule_version"
-)
-
-
-def output_hashes(connection: Connection, schema: str) -> dict[str, str]:
-    """Return one hash for the matches and one for the differences: SHA-256 over the sorted SHA-256 of each row."""
-    assert schema.isidentifier(), schema
-    return {
-        "differences_sha256": _table_hash(connection, f"{schema}.fct_differences", DIFFERENCE_COLUMNS),
-        "matches_sha256": _table_hash(connection, f"{schema}.fct_matches", MATCH_COLUMNS),
-    }
 
 
 def build_manifest(
@@ -65,14 +44,3 @@ def build_manifest(
 def manifest_sha256(manifest: Mapping[str, Any]) -> str:
     """Return the hash of the manifest's canonical bytes."""
     return sha256(canonical_bytes(dict(manifest))).hexdigest()
-
-
-def _table_hash(connection: Connection, table: str, columns: str) -> str:
-    found: str = connection.execute(text(_TABLE_HASH.format(table=table, columns=columns))).scalar_one()
-    return found
-
-
-_TABLE_HASH = """
-select encode(sha256(coalesce(string_agg(hashed.digest, ''::bytea order by hashed.digest), ''::bytea)), 'hex')
-from (select sha256(convert_to(row({columns})::text, 'UTF8')) as digest from {table}) as hashed
-"""

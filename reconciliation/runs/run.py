@@ -28,7 +28,8 @@ from reconciliation.breaks.merge import MergeCounts, merge_differences
 from reconciliation.runs.code_version import code_version
 from reconciliation.runs.dbt_runner import AFTER_MERGE, LASTING, Dbt, NodeResult
 from reconciliation.runs.findings import Findings, read_findings, read_rules
-from reconciliation.runs.manifest import build_manifest, manifest_sha256, output_hashes
+from reconciliation.runs.manifest import build_manifest, manifest_sha256
+from reconciliation.runs.output_hashes import output_hashes
 from reconciliation.runs.pins import TARGET_SCHEMA, Pin, is_built, mark_built, staging_stands, store_pin, take_pin
 
 if TYPE_CHECKING:
