@@ -16,13 +16,21 @@ having count(*) > 1
 union all
 
 select 'payout' as side, matches.payout_number as item_id
-from {{ ref('int_bank_matches') }} as matches
+from (
+    select matches.payout_number from {{ ref('int_bank_matches') }} as matches
+    union all
+    select bank_groups.payout_number from {{ ref('int_bank_groups') }} as bank_groups where bank_groups.payout_number is not null
+) as matches
 group by matches.payout_number
 having count(*) > 1
 
 union all
 
 select 'bank' as side, matches.bank_line_id as item_id
-from {{ ref('int_bank_matches') }} as matches
+from (
+    select matches.bank_line_id from {{ ref('int_bank_matches') }} as matches
+    union all
+    select bank_groups.bank_line_id from {{ ref('int_bank_groups') }} as bank_groups where bank_groups.bank_line_id is not null
+) as matches
 group by matches.bank_line_id
 having count(*) > 1

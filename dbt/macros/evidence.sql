@@ -39,6 +39,8 @@
         'status', {{ payout }}.payout_status,
         'currency', {{ payout }}.currency,
         'net_minor', {{ payout }}.net_minor::text,
+        -- What reaches the bank, where that is another amount.
+        'bank_minor', nullif({{ payout }}.bank_minor, {{ payout }}.net_minor)::text,
         'on', {{ payout }}.booked_on,
         'expected_on', {{ payout }}.expected_on
     ))

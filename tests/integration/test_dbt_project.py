@@ -16,7 +16,11 @@ from reconciliation.runs.dbt_runner import Dbt
 
 pytestmark = pytest.mark.integration
 
-STAGES = ("int_match_duplicates", "int_match_equal", "int_match_unequal", "int_match_groups", "int_match_window")
+STAGES = (
+    "int_match_duplicates", "int_match_equal", "int_match_unequal", "int_match_groups", "int_match_shared",
+    "int_match_window", "int_bank_candidates", "int_bank_groups", "int_bank_pairs", "int_bank_window",
+    "int_bank_unmatched",
+)  # fmt: skip
 COLUMNS = """
 select relation.relname as relation, attribute.attname as name, format_type(attribute.atttypid, null) as type
 from pg_attribute as attribute
@@ -98,7 +102,8 @@ def test_every_source_stands_under_the_kind_that_its_contract_declares() -> None
 
 
 def test_every_stage_of_the_waterfall_has_a_unit_test_and_sql_names_no_source() -> None:
-    unit_tests = (project_folder() / "models/intermediate/_intermediate__unit_tests.yml").read_text()
+    folder = project_folder() / "models/intermediate"
+    unit_tests = "".join(path.read_text() for path in sorted(folder.glob("*__unit_tests.yml")))
     for stage in STAGES:
         assert (project_folder() / f"models/intermediate/{stage}.sql").exists()
         assert f"model: {stage}\n" in unit_tests

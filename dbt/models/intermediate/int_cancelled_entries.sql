@@ -3,9 +3,7 @@
 with recursive
 reversals as (
 
-    select entries.seq, entries.entry_id, entries.reverses
-    from {{ ref('stg_ledger__entries') }} as entries
-    where entries.reverses is not null
+    select * from {{ ref('int_reversals') }}
 
 ),
 
@@ -17,10 +15,15 @@ chain as (
 
     union all
 
-    select reversals.reverses as entry_id, chain.height + 1 as height
+    -- By the index, one entry at a time: a chain of any length costs its length.
+    select lower_one.reverses as entry_id, chain.height + 1 as height
     from chain
-    inner join reversals
-        on chain.entry_id = reversals.entry_id
+    cross join lateral (
+        select found.reverses
+        from {{ ref('int_reversals') }} as found
+        where found.entry_id = chain.entry_id
+        offset 0
+    ) as lower_one
 
 ),
 

@@ -1,60 +1,58 @@
 -- One row per adjustment that counts towards the entry it corrects: it has no reference of its own, or the same one.
+-- Walked from the first entry upwards, each adjustment once; one that has another reference begins anew.
 with recursive
-cancelled as (
-
-    select * from {{ ref('int_cancelled_entries') }}
-
-),
-
-adjustments as (
-
-    select entries.seq, entries.entry_id, entries.corrects, entries.metadata_reference
-    from {{ ref('stg_ledger__entries') }} as entries
-    where entries.corrects is not null
-        and not exists (select 1 from cancelled where cancelled.seq = entries.seq)
-
-),
-
-corrected as (
-
-    select entries.seq, entries.entry_id, entries.metadata_reference
-    from {{ ref('stg_ledger__entries') }} as entries
-    where entries.entry_id in (select adjustments.corrects from adjustments)
-        and not exists (select 1 from cancelled where cancelled.seq = entries.seq)
-
-),
-
 links as (
 
-    select adjustments.seq, adjustments.entry_id, corrected.seq as corrected_seq, corrected.entry_id as corrected_id
-    from adjustments
-    inner join corrected
-        on adjustments.corrects = corrected.entry_id
-    where adjustments.metadata_reference is null
-        or adjustments.metadata_reference = corrected.metadata_reference
+    select * from {{ ref('int_correction_links') }}
 
 ),
 
--- An adjustment of an adjustment counts towards the first entry.
+roots as (
+
+    select distinct links.corrected_seq, links.corrected_id, links.corrected_reference, links.corrected_external_id
+    from links
+    where not exists (select 1 from links as lower_one where lower_one.seq = links.corrected_seq)
+
+),
+
 walk as (
 
-    select links.seq, links.corrected_seq as root_seq, links.corrected_id as root_id
-    from links
+    select
+        roots.corrected_seq as seq,
+        roots.corrected_id as entry_id,
+        roots.corrected_seq as root_seq,
+        roots.corrected_reference as root_reference,
+        roots.corrected_external_id as root_external_id
+    from roots
 
     union all
 
-    select walk.seq, links.corrected_seq as root_seq, links.corrected_id as root_id
+    -- By the index, one entry at a time: a chain of any length costs its length.
+    select
+        upper_one.seq,
+        upper_one.entry_id,
+        case when upper_one.is_counted then walk.root_seq else upper_one.seq end as root_seq,
+        case when upper_one.is_counted then walk.root_reference else upper_one.metadata_reference end as root_reference,
+        case when upper_one.is_counted then walk.root_external_id end as root_external_id
     from walk
-    inner join links
-        on walk.root_id = links.entry_id
+    cross join lateral (
+        select
+            found.seq,
+            found.entry_id,
+            found.metadata_reference,
+            coalesce(found.metadata_reference in (walk.root_reference, walk.root_external_id), true) as is_counted
+        from {{ ref('int_correction_links') }} as found
+        where found.corrected_id = walk.entry_id
+        offset 0
+    ) as upper_one
 
 ),
 
 final as (
 
-    select walk.seq, min(walk.root_seq) as root_seq
+    select walk.seq, walk.root_seq
     from walk
-    group by walk.seq
+    where walk.root_seq <> walk.seq
 
 )
 

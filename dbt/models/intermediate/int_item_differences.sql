@@ -63,6 +63,8 @@ ledger_rest as (
     left join ambiguous
         on unmatched.ledger_item_id = ambiguous.ledger_item_id
     where coalesce(ambiguous.id_kind, 'amount_window') = 'amount_window'
+        -- What moved nothing is missing nowhere.
+        and unmatched.net_minor <> 0
 
 ),
 
@@ -75,6 +77,7 @@ psp_rest as (
         'reference_equal' as rule
     from {{ ref('int_psp_unmatched') }} as unmatched
     where not exists (select 1 from ambiguous where ambiguous.psp_item_id = unmatched.psp_item_id)
+        and (unmatched.net_minor <> 0 or unmatched.event is null)
 
 ),
 

@@ -100,14 +100,7 @@ final as (
         coalesce(items.fee_minor, 0)::numeric(38, 0) as fee_minor,
         (items.net_minor + coalesce(items.fee_minor, 0))::numeric(38, 0) as gross_minor,
         sign(items.net_minor)::smallint as sign,
-        coalesce(
-            nullif(entries.metadata_reference, ''),
-            case
-                when starts_with(entries.external_id, items.provider || ':')
-                    then substr(entries.external_id, length(items.provider) + 2)
-                else entries.external_id
-            end
-        ) as reference,
+        {{ entry_reference('entries', 'items.provider') }} as reference,
         (
             nullif(entries.metadata_reference, '') is not null
             or starts_with(entries.external_id, items.provider || ':')

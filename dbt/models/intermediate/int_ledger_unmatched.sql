@@ -12,6 +12,9 @@ where not exists (
         select 1 from {{ ref('int_match_groups') }} as matched_groups where matched_groups.ledger_item_id = items.ledger_item_id
     )
     and not exists (
+        select 1 from {{ ref('int_match_shared') }} as shared where shared.ledger_item_id = items.ledger_item_id
+    )
+    and not exists (
         select 1 from {{ ref('int_match_window') }} as matched_window where matched_window.ledger_item_id = items.ledger_item_id
     )
     and not exists (

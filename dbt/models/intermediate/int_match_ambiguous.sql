@@ -117,8 +117,13 @@ psp_days as (
         psp_rest.account,
         psp_rest.currency,
         psp_rest.net_minor,
-        {{ business_day_number('psp_rest.booked_on') }} as business_day
+        {{ business_day_number('psp_rest.booked_on') }} + offsets.days_off as business_day
     from psp_rest
+    -- Each day spread over its window.
+    cross join (
+        select days.days_off::bigint as days_off
+        from generate_series(-{{ window_days }}, {{ window_days }}) as days (days_off)
+    ) as offsets
     where psp_rest.psp_item_id not in (select groups.psp_item_id from groups where groups.psp_item_id is not null)
 
 ),
@@ -140,7 +145,7 @@ by_window as (
         and ledger_rest.account = psp_days.account
         and ledger_rest.currency = psp_days.currency
         and ledger_rest.net_minor = psp_days.net_minor
-        and abs({{ business_day_number('ledger_rest.effective_on') }} - psp_days.business_day) <= {{ window_days }}
+        and {{ business_day_number('ledger_rest.effective_on') }} = psp_days.business_day
     where not ledger_rest.has_provider_id
         and ledger_rest.ledger_item_id not in (
             select groups.ledger_item_id from groups where groups.ledger_item_id is not null

@@ -25,6 +25,12 @@ with final as (
     left join {{ ref('int_match_duplicates') }} as repeated
         on ledger_items.ledger_item_id = repeated.ledger_item_id
     where not coalesce(repeated.is_duplicate, false)
+        and not exists (
+            select 1 from {{ ref('int_match_groups') }} as grouped where grouped.ledger_item_id = ledger_items.ledger_item_id
+        )
+        and not exists (
+            select 1 from {{ ref('int_match_groups') }} as grouped where grouped.psp_item_id = psp_items.psp_item_id
+        )
 
 )
 

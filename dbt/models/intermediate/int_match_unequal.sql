@@ -1,17 +1,15 @@
 -- One row per match of items with the same key and unequal amounts, or with another currency (stage 2): matched, and one break.
--- First all kinds in the same currency, then all kinds across currencies; unique among what stage 1 left.
+-- First all kinds in the same currency, then all kinds across currencies; unique among what the stages before left.
 {%- set kinds = match_kinds() %}
 with edges as (
 
     select edges.*
-    from {{ ref('int_match_edges') }} as edges
+    from {{ ref('int_match_left') }} as edges
     where not exists (
-            select 1 from {{ ref('int_match_equal') }} as matched_equal
-            where matched_equal.ledger_item_id = edges.ledger_item_id
+            select 1 from {{ ref('int_match_shared') }} as shared where shared.ledger_item_id = edges.ledger_item_id
         )
         and not exists (
-            select 1 from {{ ref('int_match_equal') }} as matched_equal
-            where matched_equal.psp_item_id = edges.psp_item_id
+            select 1 from {{ ref('int_match_shared') }} as shared where shared.psp_item_id = edges.psp_item_id
         )
 
 ),

@@ -8,6 +8,8 @@ with consumed as (
     select matched_unequal.ledger_item_id, matched_unequal.psp_item_id from {{ ref('int_match_unequal') }} as matched_unequal
     union all
     select matched_groups.ledger_item_id, matched_groups.psp_item_id from {{ ref('int_match_groups') }} as matched_groups
+    union all
+    select shared.ledger_item_id, shared.psp_item_id from {{ ref('int_match_shared') }} as shared
 
 ),
 
@@ -94,6 +96,44 @@ seeker_days as (
 
 ),
 
+-- Each day spread over its window: a price that sells every day for years is not multiplied by itself.
+offsets as (
+
+    select days.days_off::bigint as days_off
+    from generate_series(-{{ window_days }}, {{ window_days }}) as days (days_off)
+
+),
+
+spread_psp_days as (
+
+    select
+        psp_days.provider,
+        psp_days.account,
+        psp_days.currency,
+        psp_days.net_minor,
+        psp_days.business_day + offsets.days_off as seen_from,
+        psp_days.business_day,
+        psp_days.items,
+        psp_days.psp_item_id
+    from psp_days
+    cross join offsets
+
+),
+
+spread_ledger_days as (
+
+    select
+        ledger_days.provider,
+        ledger_days.account,
+        ledger_days.currency,
+        ledger_days.net_minor,
+        ledger_days.business_day + offsets.days_off as seen_from,
+        ledger_days.items
+    from ledger_days
+    cross join offsets
+
+),
+
 -- A seeker whose window holds exactly one PSP item.
 found as (
 
@@ -106,12 +146,12 @@ found as (
         seeker_days.currency,
         seeker_days.net_minor
     from seeker_days
-    inner join psp_days
+    inner join spread_psp_days as psp_days
         on seeker_days.provider = psp_days.provider
         and seeker_days.account = psp_days.account
         and seeker_days.currency = psp_days.currency
         and seeker_days.net_minor = psp_days.net_minor
-        and abs(psp_days.business_day - seeker_days.business_day) <= {{ window_days }}
+        and seeker_days.business_day = psp_days.seen_from
     group by
         seeker_days.ledger_item_id,
         seeker_days.provider,
@@ -127,12 +167,12 @@ mutual as (
 
     select found.ledger_item_id, found.psp_item_id
     from found
-    inner join ledger_days
+    inner join spread_ledger_days as ledger_days
         on found.provider = ledger_days.provider
         and found.account = ledger_days.account
         and found.currency = ledger_days.currency
         and found.net_minor = ledger_days.net_minor
-        and abs(ledger_days.business_day - found.psp_business_day) <= {{ window_days }}
+        and found.psp_business_day = ledger_days.seen_from
     group by found.ledger_item_id, found.psp_item_id
     having sum(ledger_days.items) = 1
 

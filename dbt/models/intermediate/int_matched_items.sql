@@ -8,7 +8,9 @@ with final as (
         1::smallint as stage,
         matched_equal.id_kind,
         null::text as class,
-        null::text as payout_id
+        null::text as payout_id,
+        'reference_equal' as rule,
+        null::text as group_key
     from {{ ref('int_match_equal') }} as matched_equal
 
     union all
@@ -19,7 +21,9 @@ with final as (
         2::smallint as stage,
         matched_unequal.id_kind,
         matched_unequal.class,
-        null::text as payout_id
+        null::text as payout_id,
+        'reference_unequal' as rule,
+        null::text as group_key
     from {{ ref('int_match_unequal') }} as matched_unequal
 
     union all
@@ -30,8 +34,23 @@ with final as (
         3::smallint as stage,
         'payout' as id_kind,
         null::text as class,
-        matched_groups.payout_id
+        matched_groups.payout_id,
+        'payout_group' as rule,
+        matched_groups.payout_id as group_key
     from {{ ref('int_match_groups') }} as matched_groups
+
+    union all
+
+    select
+        shared.ledger_item_id,
+        shared.psp_item_id,
+        3::smallint as stage,
+        'reference' as id_kind,
+        null::text as class,
+        shared.payout_id,
+        'reference_group' as rule,
+        shared.reference as group_key
+    from {{ ref('int_match_shared') }} as shared
 
     union all
 
@@ -41,7 +60,9 @@ with final as (
         4::smallint as stage,
         'amount_window' as id_kind,
         null::text as class,
-        null::text as payout_id
+        null::text as payout_id,
+        'amount_window' as rule,
+        null::text as group_key
     from {{ ref('int_match_window') }} as matched_window
 
 )

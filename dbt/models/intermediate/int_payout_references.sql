@@ -1,7 +1,7 @@
--- One row per text by which a bank line may name a payout: its id, and what a newer report says the bank will show.
-with payouts as (
+-- One row per folded text by which a bank line may name a payout: its id, and what its provider says the bank will show.
+with transfers as (
 
-    select * from {{ ref('int_psp_payouts') }}
+    select * from {{ ref('int_transfers') }}
 
 ),
 
@@ -11,27 +11,41 @@ said as (
 
 named as (
 
-    select payouts.payout_number, lower(payouts.payout_id) as reference
-    from payouts
+    select transfers.payout_number, transfers.provider, {{ folded('transfers.payout_id') }} as reference
+    from transfers
 
     union
 
-    select payouts.payout_number, lower(said.reference) as reference
-    from payouts
+    select transfers.payout_number, transfers.provider, {{ folded('said.reference') }} as reference
+    from transfers
     inner join said
-        on payouts.provider = said.provider
-        and payouts.account = said.account
-        and payouts.payout_id = said.payout_id
+        on transfers.provider = said.provider
+        and transfers.account = said.account
+        and transfers.payout_id = said.payout_id
+
+),
+
+counted as (
+
+    select
+        named.payout_number,
+        named.provider,
+        named.reference,
+        count(*) over (partition by named.provider, named.reference) as owners
+    from named
+    where length(named.reference) >= {{ least_reference_length() }}
 
 ),
 
 final as (
 
     select
-        named.payout_number,
-        named.reference
-    from named
-    where length(named.reference) >= 6
+        counted.payout_number,
+        counted.provider,
+        counted.reference,
+        counted.owners = 1 as is_unique
+    from counted
+    where counted.owners <= {{ most_payouts_of_a_reference() }}
 
 )
 

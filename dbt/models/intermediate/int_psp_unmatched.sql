@@ -11,5 +11,8 @@ where not exists (
         select 1 from {{ ref('int_match_groups') }} as matched_groups where matched_groups.psp_item_id = items.psp_item_id
     )
     and not exists (
+        select 1 from {{ ref('int_match_shared') }} as shared where shared.psp_item_id = items.psp_item_id
+    )
+    and not exists (
         select 1 from {{ ref('int_match_window') }} as matched_window where matched_window.psp_item_id = items.psp_item_id
     )

@@ -13,17 +13,10 @@ psp_items as (
 
 ),
 
-payouts as (
+-- Payouts and bank lines, each under the account under which it was matched or differs.
+members as (
 
-    select * from {{ ref('int_psp_payouts') }}
-    where is_expected_at_bank
-
-),
-
-lines as (
-
-    select * from {{ ref('int_bank_lines') }}
-    where not is_cancelled
+    select * from {{ ref('int_bank_members') }}
 
 ),
 
@@ -51,15 +44,16 @@ balances as (
 
     union all
 
-    select 'B' as leg, payouts.provider, payouts.account, payouts.currency, 'left_balance' as step, count(*) as items, sum(payouts.net_minor) as amount_minor
-    from payouts
-    group by payouts.provider, payouts.account, payouts.currency
-
-    union all
-
-    select 'B' as leg, lines.provider, lines.account, lines.currency, 'right_balance' as step, count(*) as items, sum(lines.amount_minor) as amount_minor
-    from lines
-    group by lines.provider, lines.account, lines.currency
+    select
+        'B' as leg,
+        members.provider,
+        members.account,
+        members.currency,
+        case when members.payout_number is not null then 'left_balance' else 'right_balance' end as step,
+        count(*) as items,
+        sum(members.amount_minor) as amount_minor
+    from members
+    group by members.provider, members.account, members.currency, members.payout_number is not null
 
 ),
 

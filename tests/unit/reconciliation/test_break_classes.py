@@ -10,7 +10,7 @@ from reconciliation.breaks.break_classes import break_class, break_classes, seed
 from reconciliation.runs.code_version import project_folder
 
 ROOT = Path(__file__).parents[3]
-FOUND_IN = ("int_item_differences", "int_payout_differences", "int_match_unequal", "int_bank_matches")
+FOUND_IN = ("int_item_differences", "int_payout_differences", "int_match_unequal", "int_bank_unmatched")
 
 
 def test_every_class_is_one_that_the_models_find():

@@ -107,3 +107,25 @@ def test_the_manifest_is_canonical_and_small_whatever_the_number_of_files() -> N
     assert len(canonical_bytes(manifest)) < 4_000
     assert len(manifest_sha256(manifest)) == 64
     assert manifest["inputs"]["files"] == 5_000
+
+
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [
+        ("book", "other"),
+        ("as_of", date(2026, 11, 2)),
+        ("last_entry_seq", 7_777),
+        ("last_account_seq", 7_777),
+        ("grace_business_days", 9),
+        ("provider_account", "acct_other"),
+        ("code_version", "f" * 64),
+        ("files", ()),
+    ],
+)
+def test_every_input_is_part_of_the_runs_name(field: str, other: Any) -> None:
+    assert getattr(pin(), field) != other
+    assert pin(**{field: other}).run_id != pin().run_id
+
+
+def test_the_signed_size_is_no_part_of_the_runs_name() -> None:
+    assert pin(signed_size=99_999).run_id == pin().run_id
