@@ -65,6 +65,10 @@ test: setup lint types contracts ## Every check and every test
 unit: setup ## The tests without I/O
 	$(BIN)/python -m pytest tests/unit
 
+.PHONY: long
+long: setup ## The cases in their long form: whole months, night by night
+	COUNTERFOIL_CASES=long $(BIN)/python -m pytest tests/cases
+
 .PHONY: lint
 lint: setup ## ruff, and deptry: what is declared is what is used
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ from cli.output import BookOption, JsonFlag, print_json, progress, say, table
 from cli.runtime import opened
 
 breaks_app = typer.Typer(help="The work queue of breaks.", no_args_is_help=True)
+feeds_app = typer.Typer(help="What is expected from outside, and when.", no_args_is_help=True)
 
 LIST_COLUMNS = [
     "break_id",
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(reconcile)
     app.add_typer(breaks_app, name="breaks")
+    app.add_typer(feeds_app, name="feeds")
 
 
 def reconcile(
@@ -38,7 +40,7 @@ def reconcile(
     json: JsonFlag = False,
     book: BookOption = None,
 ) -> None:
-    """Match everything as of a day; the default is the latest day that any input carries."""
+    """Match everything as of a day; the default is the latest day that a booked input carries, at most today."""
     from reconciliation.runs.run import reconcile as run
 
     with opened(book, quiet=json) as runtime, progress("reconciling", quiet=json) as update:
@@ -50,6 +52,21 @@ def reconcile(
             say(line)
     if result.verdict not in ("reconciled", "reconciled_with_pending"):
         raise typer.Exit(NO)
+
+
+@feeds_app.command("show")
+def feeds_show(json: JsonFlag = False, book: BookOption = None) -> None:
+    """Show each feed as the last run saw it: its cadence, how far it has come, and whether it is late."""
+    from reconciliation.runs.feed_states import COLUMNS, read_feed_states
+
+    with opened(book, quiet=json) as runtime, runtime.engine.connect() as connection:
+        feeds = [feed.as_json() for feed in read_feed_states(connection, runtime.settings.book)]
+    if json:
+        print_json(feeds)
+    else:
+        rows = [{name: "" if value is None else value for name, value in feed.items()} for feed in feeds]
+        table([{**row, "account": f"{row['account']} {row['currency']}".strip()} for row in rows], COLUMNS)
+        say(f"{len(feeds)} feeds." + (f" As of {feeds[0]['as_of']}." if feeds else ""))
 
 
 @breaks_app.command("list")

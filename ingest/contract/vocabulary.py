@@ -118,6 +118,15 @@ class Difference:
     subtrahend: str
 
 
+class Carries(StrEnum):
+    """Which side of matching waits for a record type: nothing is missing before its report has come."""
+
+    ITEMS = "items"
+    PAYOUTS = "payouts"
+    ITEMS_AND_PAYOUTS = "items_and_payouts"
+    BANK = "bank"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutRows:
     """Which rows of a report are payouts, so that items and payouts can tell the sign in which it writes them."""
@@ -150,6 +159,8 @@ class RecordType:
     """The provider's own names of the reports this reads."""
     dated_by: str
     """The column whose first and last value say which days the file covers, in UTC as all our days."""
+    carries: Carries = Carries.ITEMS_AND_PAYOUTS
+    """Of a provider's record type, what of matching stands in it; a bank's carries its lines."""
     identity: Difference | None = None
     selected_by: tuple[str, ...] = ()
     """The columns of the day by which the provider selects rows for a report, the first that is filled; `dated_by` for

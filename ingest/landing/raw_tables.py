@@ -18,7 +18,7 @@ import orjson
 import psycopg
 
 from ingest.contract.rows import Batch, ControlTotal, QuarantinedRow
-from ingest.contract.vocabulary import Contract
+from ingest.contract.vocabulary import Carries, Contract, SourceKind
 from ingest.landing.copy_text import copy_statement, encode_batch
 from ledger_core.base.encryption import ALGORITHM
 
@@ -156,9 +156,13 @@ def mirror_contract(cursor: psycopg.Cursor, contract: Contract) -> None:
     provider = contract.provider
     shared = [contract.kind, provider, contract.scale, contract.sign, contract.time_zone, contract.currency_case]
     shared += [contract.credit_word, contract.debit_word]
-    records = [[each.name, *shared, each.identified_by, each.dated_by] for each in contract.record_types]
+    is_bank = contract.kind is SourceKind.BANK
+    records = [
+        [each.name, *shared, Carries.BANK if is_bank else each.carries, each.identified_by, each.dated_by]
+        for each in contract.record_types
+    ]
     columns = ("record_type", "kind", "provider", "scale", "sign_rule", "time_zone", "currency_case")
-    columns += ("credit_word", "debit_word", "identified_by", "dated_by")
+    columns += ("credit_word", "debit_word", "carries", "identified_by", "dated_by")
     _mirror(cursor, "raw.sources", columns, contract.source, records)
     claims = [[provider, claim.field, claim.pattern, claim.purpose] for claim in contract.claims]
     _mirror(cursor, "raw.bank_claims", ("provider", "field", "pattern", "purpose"), contract.source, claims)

@@ -18,6 +18,7 @@ from ledger_core.errors import ConfigurationError
 
 DECIDES = {
     "dbt_runner": "reconciliation.runs.dbt_runner",
+    "feeds": "reconciliation.runs.feeds",
     "findings": "reconciliation.runs.findings",
     "identity": "reconciliation.breaks.identity",
     "manifest": "reconciliation.runs.manifest",
@@ -28,7 +29,7 @@ DECIDES = {
     "runs": "reconciliation.runs.run",
 }
 """The modules that decide: the name in the digest, which stays, and where the module lies today."""
-DECIDES_NOT = frozenset({"reconciliation.runs.code_version"})
+DECIDES_NOT = frozenset({"reconciliation.runs.code_version", "reconciliation.runs.touched"})
 """What a run imports of this room and what cannot change its answer."""
 READ_SUFFIXES = frozenset({".sql", ".yml", ".csv"})
 OURS = frozenset({"ledger_core", "ingest", "sample", "payments", "reconciliation", "expectations"})

@@ -26,6 +26,7 @@ class Findings:
     pending: int
     breaks_by_class: Mapping[str, int]
     pending_by_class: Mapping[str, int]
+    pending_by_reason: Mapping[str, int]
     matches_by_stage: Mapping[str, int]
     ledger_items: int
     psp_items: int
@@ -75,6 +76,7 @@ class Findings:
             "payouts": self.payouts,
             "pending": self.pending,
             "pending_by_class": dict(self.pending_by_class),
+            "pending_by_reason": dict(self.pending_by_reason),
             "psp_items": self.psp_items,
             "reasons": self.reason_count,
         }
@@ -85,6 +87,7 @@ def read_findings(connection: Connection, schema: str) -> Findings:
     assert schema.isidentifier(), schema
     scalars = connection.execute(text(_SCALARS.format(schema=schema))).mappings().one()
     classes = connection.execute(text(_CLASSES.format(schema=schema))).all()
+    waiting = connection.execute(text(_PENDING.format(schema=schema))).all()
     stages = connection.execute(text(_STAGES.format(schema=schema))).all()
     reasons = connection.execute(text(_REASONS.format(schema=schema)), {"most": MAX_REASONS}).all()
     pending = {row[0]: row.items for row in _counted(classes, "pending")}
@@ -93,6 +96,7 @@ def read_findings(connection: Connection, schema: str) -> Findings:
         pending=sum(pending.values()),
         breaks_by_class={row[0]: row.items for row in _counted(classes, "break")},
         pending_by_class=pending,
+        pending_by_reason={row.pending_reason: row.items for row in waiting},
         matches_by_stage={f"{row.leg.lower()}{row.stage}": row[2] for row in stages},
         ledger_items=scalars["ledger_items"],
         psp_items=scalars["psp_items"],
@@ -133,6 +137,14 @@ select
 
 _CLASSES = """
 select class, status, count(*) as items from {schema}.fct_differences group by class, status order by class, status
+"""
+
+_PENDING = """
+select pending_reason, count(*) as items
+from {schema}.fct_differences
+where status = 'pending'
+group by pending_reason
+order by pending_reason
 """
 
 _STAGES = """

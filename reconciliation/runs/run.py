@@ -31,6 +31,7 @@ from reconciliation.runs.findings import Findings, read_findings, read_rules
 from reconciliation.runs.manifest import build_manifest, manifest_sha256
 from reconciliation.runs.output_hashes import output_hashes
 from reconciliation.runs.pins import TARGET_SCHEMA, Pin, is_built, mark_built, staging_stands, store_pin, take_pin
+from reconciliation.runs.touched import TouchedDays, touched_days
 
 if TYPE_CHECKING:
     from ledger_core.ports import LedgerPort
@@ -73,6 +74,7 @@ class RunResult:
     manifest: Mapping[str, Any]
     record_seq: int | None
     merged: bool
+    touched: TouchedDays | None = None
     nodes: tuple[NodeResult, ...] = field(default=(), repr=False)
 
     @property
@@ -105,7 +107,12 @@ class RunResult:
             "record_seq": self.record_seq,
             "merged": self.merged,
             "outputs": dict(self.manifest["outputs"]),
+            "touched": self.touched.as_json() if self.touched else None,
         }
+
+    def _waiting(self) -> str:
+        awaited = self.counts.get("pending_by_reason", {}).get("awaiting_report", 0)
+        return f" ({awaited} of them await a report)" if awaited else ""
 
     def as_lines(self) -> list[str]:
         """Return what `reconcile` says to people."""
@@ -113,12 +120,14 @@ class RunResult:
         lines = [
             f"{self.verdict} as of {self.as_of}{known}",
             f"run {self.run_id[:12]}, match rate {self.match_rate}, {self.counts['matched']} matched,"
-            f" {self.pending} pending, {sum(self.breaks_by_class.values())} breaks",
+            f" {self.pending} pending{self._waiting()}, {sum(self.breaks_by_class.values())} breaks",
         ]
         lines += [f"  {name:24} {count:>8}" for name, count in sorted(self.breaks_by_class.items())]
         lines += [f"  {reason['kind']}: {reason['subject']}: {reason['detail']}" for reason in self.reasons[:20]]
         if len(self.reasons) > 20:
             lines.append(f"  and {len(self.reasons) - 20} more reasons")
+        if self.touched:
+            lines.append(str(self.touched))
         if not self.merged:
             lines.append("an older day than the last run: the open breaks were left alone")
         return lines
@@ -142,6 +151,7 @@ def reconcile(
             to=to,
             today=runtime.clock().date(),
             code_version=code_version(),
+            home=runtime.home,
         )
         dbt = Dbt(home=runtime.home, database_url=runtime.database_url, schema=TARGET_SCHEMA)
         with runtime.engine.connect() as connection:
@@ -164,7 +174,9 @@ def reconcile(
             with runtime.engine.begin() as connection:
                 mark_built(connection, pin.run_id)
         result = _recorded(runtime, pin.run_id)
-    return replace(result, created=standing is None or standing.record_seq is None, nodes=tuple(nodes))
+        with runtime.engine.connect() as connection:
+            touched = touched_days(connection, name, pin.run_id)
+    return replace(result, created=standing is None or standing.record_seq is None, touched=touched, nodes=tuple(nodes))
 
 
 def find_run(connection: Connection, run_id: str) -> RunResult | None:

@@ -43,6 +43,8 @@ current_files as (
     select files.file_id
     from raw.current_files as files
     where files.book = :book
+        -- A file that begins after the day says nothing about it, and no pin of it names the file.
+        and coalesce(least(files.covers_from, files.first_on) <= cast(:as_of as date), true)
 ),
 
 seen_files as (

@@ -129,9 +129,14 @@ def test_strange_files_give_their_own_classes_and_no_second_break_for_one_cause(
 
 def test_a_missing_statement_or_bank_makes_the_run_incomplete(company: Company) -> None:
     company.load(banks=False)
-    without = reconcile(company.runtime)
+    waiting = reconcile(company.runtime)
+    assert (waiting.verdict, waiting.reasons) == ("reconciled_with_pending", ())
+    assert waiting.counts["pending_by_reason"].keys() == {"awaiting_report"}
+    # What has never come is waited for a month; then its silence is a reason, one for each account and currency.
+    without = reconcile(company.runtime, to=company.summary.as_of + timedelta(days=31))
     assert without.verdict == "incomplete"
     assert {reason["kind"] for reason in without.reasons} == {"statement_missing"}
+    assert len(without.reasons) == len({reason["subject"] for reason in without.reasons}) == 4
 
     statements = sorted((company.folder / "bank").glob("delta_*.xml"))
     statements[3].unlink()

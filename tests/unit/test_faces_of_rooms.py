@@ -24,7 +24,10 @@ FACES = {
     ),
     "ingest": ("contract", "sources", "landing.land"),
     "sample": ("",),
-    "reconciliation": ("runs.run", "runs.standing", "runs.dbt_runner", "runs.code_version", "breaks.queue", "report"),
+    "reconciliation": (
+        "runs.run", "runs.standing", "runs.feed_states", "runs.dbt_runner", "runs.code_version",
+        "breaks.queue", "report",
+    ),
     "expectations": ("model", "page", "runner", "suites", "words"),
     "orchestration": ("close", "dagster_home", "processes"),
     "api": ("auth.development",),

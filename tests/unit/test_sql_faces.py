@@ -48,7 +48,7 @@ FACES = {
     },
     "recon": {"runs", "breaks"},
 }
-PINS = {"recon.pins", "recon.pin_files"}
+PINS = {"recon.pins", "recon.pin_files", "recon.pin_feeds"}
 """What the run reads, for dbt and the suites."""
 
 _SCHEMA = "|".join(OWNERS)

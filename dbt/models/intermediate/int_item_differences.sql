@@ -128,6 +128,7 @@ single as (
             when psp.psp_item_id is not null then 'psp:' || psp.psp_transaction_id
             else 'ledger:' || ledger.external_id || ':' || ledger.ledger_account
         end as anchor,
+        ledger.ledger_item_id,
         coalesce(psp.provider, ledger.provider) as provider,
         coalesce(psp.account, ledger.account) as account,
         case when psp.psp_item_id is not null and psp.event is null then 'unclassified_type' else pairs.class end as class,
@@ -218,6 +219,7 @@ grouped as (
 
     select
         'ambiguous:' || members.id_kind || ':' || members.reference || ':' || members.currency || ':' || members.sign as anchor,
+        null::bigint as ledger_item_id,
         members.provider,
         members.account,
         'ambiguous' as class,

@@ -28,6 +28,7 @@ both_legs as (
     select
         'A' as leg,
         differences.anchor,
+        differences.ledger_item_id,
         differences.provider,
         differences.account,
         differences.class,
@@ -51,6 +52,7 @@ both_legs as (
     select
         'B' as leg,
         differences.anchor,
+        null::bigint as ledger_item_id,
         differences.provider,
         differences.account,
         differences.class,
@@ -71,6 +73,22 @@ both_legs as (
 
 ),
 
+clocks as (
+
+    select * from {{ ref('int_leg_clocks') }}
+
+),
+
+-- Both reports of an account must have come before the items of one can disagree with the payouts of the other.
+account_clocks as (
+
+    select clocks.provider, clocks.account, min(clocks.clock_on) as clock_on
+    from clocks
+    where clocks.leg = 'A'
+    group by clocks.provider, clocks.account
+
+),
+
 graced as (
 
     select
@@ -79,8 +97,40 @@ graced as (
         case
             when classes.is_pending_allowed
                 then {{ add_business_days('both_legs.base_on', pinned('grace_business_days')) }}
-        end as grace_until
+        end as grace_until,
+        -- The day to which grace counts. What the provider has said and the books lack waits for no report.
+        least(
+            case
+                when classes.awaits_kind = 'psp' then own.clock_on
+                -- It compares two statements of one side.
+                when classes.bridge_step is null then account_clocks.clock_on
+                when both_legs.leg = 'B' then coalesce(paid.clock_on, anyones.clock_on)
+            end,
+            {{ pinned('as_of') }}
+        ) as clock_on
     from both_legs
+    left join {{ ref('int_awaited_items') }} as awaited
+        on both_legs.ledger_item_id = awaited.ledger_item_id
+    left join clocks as own
+        on own.leg = 'A'
+        and both_legs.provider = own.provider
+        and both_legs.account = own.account
+        and awaited.awaits = own.awaits
+    left join account_clocks
+        on both_legs.provider = account_clocks.provider
+        and both_legs.account = account_clocks.account
+    left join clocks as paid
+        on both_legs.leg = paid.leg
+        and paid.leg = 'B'
+        and both_legs.provider = paid.provider
+        and both_legs.account = paid.account
+        and both_legs.currency = paid.currency
+    left join clocks as anyones
+        on both_legs.leg = anyones.leg
+        and anyones.leg = 'B'
+        and both_legs.provider = anyones.provider
+        and anyones.account = ''
+        and both_legs.currency = anyones.currency
     -- A class that the seed lacks has no priority, which the contract refuses: no difference is lost in silence.
     left join classes
         on both_legs.class = classes.class
@@ -91,12 +141,17 @@ final as (
 
     select
         graced.leg || ':' || graced.provider || ':' || graced.account || ':' || graced.anchor as difference_id,
+        graced.ledger_item_id,
         graced.leg,
         graced.provider,
         graced.account,
         graced.class,
         graced.priority,
-        case when {{ pinned('as_of') }} <= graced.grace_until then 'pending' else 'break' end as status,
+        case when graced.clock_on <= graced.grace_until then 'pending' else 'break' end as status,
+        case
+            when {{ pinned('as_of') }} <= graced.grace_until then 'in_grace'
+            when graced.clock_on <= graced.grace_until then 'awaiting_report'
+        end as pending_reason,
         graced.key,
         -- Every id that finds the break, the one it is known by first.
         array(

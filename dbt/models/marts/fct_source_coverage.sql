@@ -1,107 +1,117 @@
--- Grain: one row per source, account, record type and day between its first and last: was it expected, is it there, is it whole.
--- A report covers the interval of its files, days without rows inside it included; a bank covers the business days on which it
--- closed a statement.
-with files as (
+-- Grain: one row per feed and day from its first to the run's own: was it expected, is it there, is it whole. A bank account in
+-- several currencies is one row a day.
+-- Days are counted from where files begin and end, so it costs days and files, never the product of the two.
+with spans as (
 
-    select * from {{ ref('stg_raw__files') }}
-    where covers_from is not null
-
-),
-
-totals as (
-
-    select totals.file_no, count(*) filter (where not totals.passed) as failed
-    from {{ ref('stg_raw__control_totals') }} as totals
-    group by totals.file_no
+    select * from {{ ref('int_feed_spans') }}
 
 ),
 
-statements as (
-
-    select * from {{ ref('int_bank_statements') }}
-
-),
-
-spans as (
+feeds as (
 
     select
-        files.source,
-        files.account,
-        files.record_type,
-        true as is_daily,
-        least(files.covers_from, {{ pinned('as_of') }}) as covers_from,
-        least(files.covers_to, {{ pinned('as_of') }}) as covers_to,
-        files.rows_accepted,
-        coalesce(totals.failed, 0) as failed
-    from files
-    left join totals
-        on files.file_no = totals.file_no
-    where files.kind is distinct from 'bank'
-        and files.covers_from <= {{ pinned('as_of') }}
+        clocks.source,
+        clocks.account,
+        clocks.record_type,
+        min(clocks.first_on) as first_on,
+        min(clocks.cadence) as cadence,
+        bool_or(clocks.carries = 'bank') as is_bank,
+        max({{ through_weekend('clocks.last_on') }}) as last_on,
+        -- Of a feed that is late every day is expected that should have come by now; else only those between what has come.
+        max(case when clocks.is_late then {{ pinned('as_of') }} - case when clocks.due_hour > 0 then 1 else 0 end else clocks.last_on end)
+            as expected_through
+    from {{ ref('int_feed_clocks') }} as clocks
+    where clocks.files > 0
+    group by clocks.source, clocks.account, clocks.record_type
+
+),
+
+edges as (
+
+    select spans.source, spans.account, spans.record_type, spans.covers_from as on_day, 1 as files, spans.failed
+    from spans
 
     union all
 
-    select
-        statements.source,
-        statements.account_iban as account,
-        'statements' as record_type,
-        false as is_daily,
-        coalesce(statements.opening_on, statements.closing_on) as covers_from,
-        coalesce(statements.closing_on, statements.opening_on) as covers_to,
-        0 as rows_accepted,
-        coalesce(totals.failed, 0) as failed
-    from statements
-    left join totals
-        on statements.file_no = totals.file_no
+    select spans.source, spans.account, spans.record_type, spans.covers_to + 1 as on_day, -1 as files, -spans.failed as failed
+    from spans
 
 ),
 
-ranges as (
+changes as (
 
     select
-        spans.source,
-        spans.account,
-        spans.record_type,
-        bool_or(spans.is_daily) as is_daily,
-        min(spans.covers_from) as first_on,
-        max(spans.covers_to) as last_on
-    from spans
-    group by spans.source, spans.account, spans.record_type
+        edges.source,
+        edges.account,
+        edges.record_type,
+        edges.on_day,
+        sum(edges.files) as files,
+        sum(edges.failed) as failed
+    from edges
+    group by edges.source, edges.account, edges.record_type, edges.on_day
 
 ),
 
 days as (
 
     select
-        ranges.source,
-        ranges.account,
-        ranges.record_type,
-        ranges.is_daily,
+        feeds.*,
         day::date as covered_on
-    from ranges
-    cross join lateral generate_series(ranges.first_on, ranges.last_on, interval '1 day') as day
+    from feeds
+    cross join lateral generate_series(feeds.first_on, {{ pinned('as_of') }}, interval '1 day') as day
 
 ),
 
-final as (
+counted as (
 
     select
         days.source,
         days.account,
         days.record_type,
         days.covered_on,
-        days.is_daily or extract(isodow from days.covered_on) <= 5 as is_expected,
-        count(spans.source) > 0 as is_present,
-        count(spans.source) > 0 and coalesce(sum(spans.failed), 0) = 0 as is_complete,
-        count(spans.source) as files,
-        coalesce(sum(spans.failed), 0)::bigint as failed_control_totals
+        days.cadence,
+        days.is_bank,
+        days.expected_through,
+        coalesce(sum(changes.files) over so_far, 0)::bigint as files,
+        coalesce(sum(changes.failed) over so_far, 0)::bigint as failed_control_totals
     from days
-    left join spans
-        on days.source = spans.source
-        and days.account = spans.account
-        and days.record_type = spans.record_type
-        and days.covered_on between spans.covers_from and spans.covers_to
-    group by days.source, days.account, days.record_type, days.covered_on, days.is_daily
+    left join changes
+        on days.source = changes.source
+        and days.account = changes.account
+        and days.record_type = changes.record_type
+        and days.covered_on = changes.on_day
+    window so_far as (
+        partition by days.source, days.account, days.record_type order by days.covered_on
+        rows between unbounded preceding and current row
+    )
+
+),
+
+final as (
+
+    select
+        counted.source,
+        counted.account,
+        counted.record_type,
+        counted.covered_on,
+        counted.files > 0
+        or coalesce(
+            case counted.cadence
+                when 'daily' then true
+                -- What one file of the week or month leaves out may be a day on which nothing happened.
+                when 'business_daily' then extract(isodow from counted.covered_on) <= 5
+                when 'weekly' then extract(isodow from counted.covered_on) <= 5
+                when 'monthly' then extract(isodow from counted.covered_on) <= 5
+                else false
+            end
+            and counted.covered_on <= counted.expected_through,
+            false
+        ) as is_expected,
+        counted.files > 0 as is_present,
+        counted.files > 0 and counted.failed_control_totals = 0 as is_complete,
+        counted.files,
+        counted.failed_control_totals
+    from counted
 
 )
 

@@ -1,28 +1,8 @@
 -- Grain: one row per reason for which this run is incomplete. None is what a run hopes for: missing input is never zero.
-with totals as (
-
-    select * from {{ ref('stg_raw__control_totals') }}
-
-),
-
-statements as (
+-- The union of what each part of the run finds, and of what only the whole shows.
+with statements as (
 
     select * from {{ ref('int_bank_statements') }}
-
-),
-
-coverage as (
-
-    select * from {{ ref('fct_source_coverage') }}
-
-),
-
-differences as (
-
-    select differences.*, classes.awaits_kind
-    from {{ ref('fct_differences') }} as differences
-    left join {{ ref('break_classes') }} as classes
-        on differences.class = classes.class
 
 ),
 
@@ -32,123 +12,61 @@ bridge as (
 
 ),
 
-psp_sources as (
+numbered as (
 
-    select distinct sources.source
-    from {{ ref('stg_raw__sources') }} as sources
-    where sources.kind = 'psp'
-
-),
-
-failed_totals as (
-
-    select
-        'control_total' as kind,
-        totals.source,
-        totals.account,
-        totals.file_name || ': ' || totals.name || ' ' || totals.subject as subject,
-        'expected ' || coalesce(totals.expected, 'nothing') || ', found ' || coalesce(totals.actual, 'nothing') as detail
-    from totals
-    -- Of a bank's files only the statements that count are asked (`int_bank_findings`).
-    where not totals.passed
-        and totals.source not in (
-            select sources.source from {{ ref('stg_raw__sources') }} as sources where sources.kind = 'bank'
-        )
-
-),
-
--- A ledger item that nobody answers on a day that no report covers says nothing about the item.
-report_days as (
-
-    select coverage.record_type, min(coverage.covered_on) as first_on, max(coverage.covered_on) as last_on
-    from coverage
-    where coverage.source in (select psp_sources.source from psp_sources)
-    group by coverage.record_type
-
-),
-
-report_gaps as (
-
-    select
-        'report_gap' as kind,
-        coverage.source,
-        coverage.account,
-        coverage.record_type || ' ' || coverage.covered_on as subject,
-        'no file covers the day, and the ledger has items on it' as detail
-    from coverage
-    where coverage.source in (select psp_sources.source from psp_sources)
-        and coverage.is_expected
-        and not coverage.is_present
-        and exists (
-            select 1 from differences
-            where differences.awaits_kind = 'psp' and differences.base_on = coverage.covered_on
-        )
-
-),
-
-unreported as (
-
-    select
-        'report_missing' as kind,
-        differences.provider as source,
-        differences.account,
-        differences.provider || ' ' || differences.base_on as subject,
-        'no report reaches the day, and the ledger has items on it' as detail
-    from differences
-    where differences.awaits_kind = 'psp'
-        and differences.status = 'break'
-        and not exists (
-            select 1 from report_days
-            where differences.base_on between report_days.first_on and report_days.last_on
-        )
-    group by differences.provider, differences.account, differences.base_on
-
-),
-
-bank_days as (
-
-    select
+    select distinct
+        statements.source,
+        statements.bank_account,
+        statements.account_iban,
         statements.currency,
-        string_agg(distinct statements.source, ', ') as sources,
-        max(coalesce(statements.closing_on, statements.opening_on)) as last_on
+        statements.electronic_sequence,
+        min(statements.opening_minor) over whole as opening_minor,
+        min(statements.closing_minor) over whole as closing_minor,
+        min(statements.closing_on) over whole as closing_on
     from statements
-    group by statements.currency
+    where statements.electronic_sequence is not null
+    window whole as (partition by statements.account_iban, statements.currency, statements.statement_id)
 
 ),
 
--- Where a statement in a currency nobody has stated yet would come from: the banks that speak, else those that could.
-bank_sources as (
-
-    select coalesce(
-        (select string_agg(distinct statements.source, ', ') from statements),
-        string_agg(distinct sources.source, ', ')
-    ) as sources
-    from {{ ref('stg_raw__sources') }} as sources
-    where sources.kind = 'bank'
-
-),
-
-unstated as (
+sequenced as (
 
     select
-        'statement_missing' as kind,
-        coalesce(bank_days.sources, bank_sources.sources) as source,
-        differences.account,
-        differences.currency || ' ' || differences.base_on as subject,
-        'a payout was due, and no statement reaches the day' as detail
-    from differences
-    cross join bank_sources
-    left join bank_days
-        on differences.currency = bank_days.currency
-    where differences.awaits_kind = 'bank'
-        and differences.status = 'break'
-        and (bank_days.last_on is null or bank_days.last_on < differences.base_on)
-    group by
-        bank_days.sources,
-        bank_sources.sources,
-        differences.account,
-        differences.currency,
-        differences.base_on
+        numbered.*,
+        lag(numbered.electronic_sequence) over earlier as previous_sequence,
+        lag(numbered.closing_minor) over earlier as previous_closing_minor
+    from numbered
+    window earlier as (
+        partition by numbered.account_iban, numbered.currency order by numbered.closing_on, numbered.electronic_sequence
+    )
+
+),
+
+sequence_gaps as (
+
+    select
+        'statement_sequence' as kind,
+        sequenced.source,
+        sequenced.bank_account as account,
+        sequenced.account_iban || ' ' || sequenced.currency || ' ' || sequenced.closing_on as subject,
+        'statement ' || sequenced.electronic_sequence || ' follows ' || sequenced.previous_sequence as detail
+    from sequenced
+    where sequenced.electronic_sequence <> sequenced.previous_sequence + 1
+        -- A bank may begin again at 1 with the year.
+        and sequenced.electronic_sequence <> 1
+
+),
+
+balance_gaps as (
+
+    select
+        'statement_balance' as kind,
+        sequenced.source,
+        sequenced.bank_account as account,
+        sequenced.account_iban || ' ' || sequenced.currency || ' ' || sequenced.closing_on as subject,
+        'opens with ' || sequenced.opening_minor || ' after a closing balance of ' || sequenced.previous_closing_minor as detail
+    from sequenced
+    where sequenced.opening_minor <> sequenced.previous_closing_minor
 
 ),
 
@@ -166,21 +84,30 @@ residuals as (
 
 ),
 
-final as (
+found as (
 
-    select * from failed_totals
+{% for findings in ['int_feed_findings', 'int_landing_findings'] %}
+    select findings.kind, findings.source, findings.account, findings.subject, findings.detail
+    from {{ ref(findings) }} as findings
     union all
-    select * from {{ ref('int_bank_findings') }}
+{% endfor %}
+    select * from sequence_gaps
     union all
-    select * from {{ ref('int_landing_findings') }}
-    union all
-    select * from report_gaps
-    union all
-    select * from unreported
-    union all
-    select * from unstated
+    select * from balance_gaps
     union all
     select * from residuals
+
+),
+
+final as (
+
+    select distinct
+        found.kind,
+        coalesce(found.source, '') as source,
+        coalesce(found.account, '') as account,
+        coalesce(found.subject, '') as subject,
+        coalesce(found.detail, '') as detail
+    from found
 
 )
 

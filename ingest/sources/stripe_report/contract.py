@@ -8,6 +8,7 @@ come in both cases. Also how Stripe's payouts look on a bank statement.
 from __future__ import annotations
 
 from ingest.contract.vocabulary import (
+    Carries,
     Case,
     Claim,
     Column,
@@ -43,6 +44,7 @@ PAYOUT_RECONCILIATION = RecordType(
     table="raw.stripe_report_payout_reconciliation",
     reports=("payout_reconciliation.itemized.5", "payout_reconciliation.itemized.7"),
     dated_by="created_utc",
+    carries=Carries.ITEMS,
     # Stripe puts an item into the report of the day on which its payout takes effect.
     selected_by=("automatic_payout_effective_at_utc", "automatic_payout_effective_at"),
     identified_by="balance_transaction_id",
@@ -111,6 +113,7 @@ PAYOUTS = RecordType(
     table="raw.stripe_report_payouts",
     reports=("payouts.itemized.3",),
     dated_by="effective_at_utc",
+    carries=Carries.PAYOUTS,
     identified_by="balance_transaction_id",
     sliced_by=("currency", "reporting_category"),
     payout_rows=PayoutRows(

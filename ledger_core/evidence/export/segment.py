@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, text
@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, text
 from ledger_core.actor import Actor
 from ledger_core.base.locks import hold_lock
 from ledger_core.book.sequencer.checkpoints import behind_signature
-from ledger_core.errors import DependencyError, IntegrityError, Refused, SignatureLate
+from ledger_core.errors import DependencyError, IntegrityError, InvalidInput, Refused, SignatureLate
 from ledger_core.evidence.export.archive import ArchivedFolder, ArchivedManifest, list_segments, read_manifest
 from ledger_core.evidence.export.records import require_intact, verify_against_database
 from ledger_core.evidence.export.write import Desk, NextSegment, Tip, tip_after, write_segment
@@ -83,6 +83,7 @@ def export_segment(runtime: Runtime, *, closed_on: date, book: str, progress: Pr
         known = next((item for item in recorded if item.closed_on == closed_on), None)
         if known is not None:
             return _result(desk, _require_archived(desk, archive, known), created=False)
+        _refuse_a_day_to_come(closed_on, runtime.clock().astimezone(UTC).date())
         tip = _verified_tip(desk, archive, recorded)
         while True:
             archived = _finish(desk, archive, tip, closed_on)
@@ -119,6 +120,15 @@ def require_recordable(runtime: Runtime, *, book: str, body: Mapping[str, Any]) 
         pointer="/body/manifest_sha256",
         remedy="Write the segment first, with `counterfoil export`, which records it.",
     )
+
+
+def _refuse_a_day_to_come(closed_on: date, today: date) -> None:
+    """Refuse a day that has not begun: its segment would close it before anything of it is recorded."""
+    if closed_on > today:
+        raise InvalidInput(
+            f"{closed_on} has not come (today is {today} UTC), and a segment closes its day for good.",
+            remedy="Export a day up to today.",
+        )
 
 
 def _only_exporter(engine: Engine, book: str) -> AbstractContextManager[None]:

@@ -45,6 +45,7 @@ HOLDERS = {
 """How the code calls what it reads a field of: `.name` alone would be anybody's."""
 MIRRORED = {
     Contract: ("sources", {"sign": "sign_rule"}),
+    RecordType: ("sources", {}),
     Claim: ("claims", {}),
 }
 """Under which alias dbt reads the mirror, and the names that differ there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -9,10 +10,16 @@ from uuid import UUID
 import pytest
 
 from ledger_core.log.canonical import canonical_bytes
+from reconciliation.runs.feeds import Feed
 from reconciliation.runs.findings import Findings
 from reconciliation.runs.manifest import build_manifest, manifest_sha256
 from reconciliation.runs.match_rate import decimal_rate
 from reconciliation.runs.pins import Pin, PinnedFile
+
+FILE = PinnedFile(
+    file_no=1, file_id=UUID(int=1), source="camt053", account="bank", sha256="0" * 64, facts_sha256="2" * 64
+)
+FEED = Feed(source="camt053", account="DE75512108001245126199", record_type="statements", cadence="business_daily")
 
 
 def findings(**changes: Any) -> Findings:
@@ -21,6 +28,7 @@ def findings(**changes: Any) -> Findings:
         "pending": 0,
         "breaks_by_class": {},
         "pending_by_class": {},
+        "pending_by_reason": {},
         "matches_by_stage": {"a1": 10},
         "ledger_items": 10,
         "psp_items": 10,
@@ -46,7 +54,9 @@ def pin(**changes: Any) -> Pin:
         "grace_business_days": 5,
         "provider_account": "default",
         "code_version": "abc",
-        "files": (PinnedFile(file_no=1, file_id=UUID(int=1), source="camt053", account="bank", sha256="0" * 64),),
+        "contracts_sha256": "1" * 64,
+        "feeds": (),
+        "files": (FILE,),
     }
     return Pin(**(values | changes))
 
@@ -87,15 +97,18 @@ def test_the_run_is_named_by_its_input_and_not_by_the_growth_of_the_log() -> Non
         pin(files=()),
         pin(book="other"),
         pin(grace_business_days=4),
+        pin(provider_account="acct_other"),
+        pin(contracts_sha256="3" * 64),
+        pin(feeds=(FEED,)),
+        pin(feeds=(replace(FEED, due_hour=0),)),
+        pin(files=(replace(FILE, account="other"),)),
+        pin(files=(replace(FILE, facts_sha256="3" * 64),)),
     ]
     assert len({pin().run_id, *(other.run_id for other in others)}) == len(others) + 1
 
 
 def test_the_manifest_is_canonical_and_small_whatever_the_number_of_files() -> None:
-    files = tuple(
-        PinnedFile(file_no=n, file_id=UUID(int=n), source="stripe_report", account="default", sha256=f"{n:064x}")
-        for n in range(1, 5_001)
-    )
+    files = tuple(replace(FILE, file_no=n, file_id=UUID(int=n), sha256=f"{n:064x}") for n in range(1, 5_001))
     manifest = build_manifest(
         pin(files=files),
         verdict="reconciled",

@@ -40,6 +40,8 @@ final as (
         files.payouts_sign_by_sum,
         files.covers_from,
         files.covers_to,
+        files.first_on as rows_from,
+        sources.carries,
         replaced.replaced_days,
         files.rows_read,
         files.rows_accepted,

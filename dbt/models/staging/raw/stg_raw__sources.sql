@@ -8,6 +8,7 @@ select
     sources.sign_rule,
     sources.time_zone,
     sources.currency_case,
+    sources.carries,
     sources.credit_word,
     sources.debit_word,
     sources.identified_by,
