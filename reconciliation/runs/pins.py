@@ -281,8 +281,8 @@ from (
 ) as dated
 """
 
-# All of them but those that begin after the run's day, which can say nothing that the run may know. Which days of a file a
-# newer one replaces is for the run to tell, and that one may be replaced as well: it is no fact of the file alone.
+# All of them but those that begin after the run's day, which can say nothing that the run may know. Which days of a file
+# a newer one replaces is for the run to tell, and that one may be replaced as well: it is no fact of the file alone.
 _FILES = """
 select
     file.file_id,
@@ -291,8 +291,8 @@ select
     file.sha256,
     encode(sha256(convert_to(
         (to_jsonb(file) - array[
-            'file_id', 'book', 'name', 'bytes', 'received_at', 'warnings', 'superseded_by', 'superseded_by_name', 'is_current',
-            'status', 'parser_version', 'content_hmac', 'counting_days', 'replaced_by'
+            'file_id', 'book', 'name', 'bytes', 'received_at', 'warnings', 'superseded_by', 'superseded_by_name',
+            'is_current', 'status', 'parser_version', 'content_hmac', 'counting_days', 'replaced_by'
         ])::text, 'UTF8'
     )), 'hex') as facts_sha256
 from raw.current_files as file
