@@ -281,8 +281,8 @@ from (
 ) as dated
 """
 
-# All of them but those that begin after the run's day, which can say nothing that the run may know. Which days of a file
-# a newer one replaces is for the run to tell, and that one may be replaced as well: it is no fact of the file alone.
+# All of them but those that begin after the run's day, which can say nothing that the run may know. Which days of a
+# file a newer one replaces is for the run to tell, and that one may be replaced as well: no fact of the file alone.
 _FILES = """
 select
     file.file_id,
