@@ -55,7 +55,9 @@ statements as (
         statements.account_iban,
         statements.currency,
         statements.statement_id,
-        statements.electronic_sequence
+        statements.electronic_sequence,
+        -- Some banks give every statement one id.
+        coalesce(statements.closing_on, statements.opening_on)
     having min(coalesce(statements.opening_on, statements.closing_on)) <= {{ pinned('as_of') }}
 
 ),
