@@ -22,7 +22,7 @@ def settings_for(book: str | None = None, *, create_home: bool = False) -> Setti
         from ledger_core.settings import HOME_FOLDER_NAME, find_home
 
         home = find_home(Path.cwd()) or Path.cwd() / HOME_FOLDER_NAME
-        home.mkdir(exist_ok=True)
+        home.mkdir(mode=0o700, exist_ok=True)
         settings = load_settings(book=book, home_path=home)
     return settings
 

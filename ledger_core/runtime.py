@@ -17,13 +17,21 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine
 
 from ledger_core.base.engine import make_engine, parse_url, require_server
+from ledger_core.base.files import private_folder, private_umask
 from ledger_core.base.migrate import migrate
 from ledger_core.base.objects.file import FileStore
 from ledger_core.base.objects.port import ObjectStore
 from ledger_core.base.promises import require_promises
 from ledger_core.book.kinds import Kinds
 from ledger_core.kinds import Kind
-from ledger_core.services import embedded_url, postgres_service, process_group, signing_service
+from ledger_core.services import (
+    archive_mode,
+    embedded_url,
+    home_mode,
+    postgres_service,
+    process_group,
+    signing_service,
+)
 from ledger_core.settings import Settings
 from ledger_core.signing.client import SigningClient
 
@@ -110,8 +118,16 @@ def open_runtime(
     Raises `ConfigurationError` when no home is named or found, `DependencyError` when something does not start.
     """
     home = settings.home
-    for folder in (home, home / "run", home / "landing", home / "reports"):
-        folder.mkdir(parents=True, exist_ok=True)
+    private_folder(home, mode=home_mode(settings))
+    for folder in ("run", "landing", "reports"):
+        private_folder(home / folder)
+    with private_umask(), _opened(settings, kinds, progress) as runtime:
+        yield runtime
+
+
+@contextmanager
+def _opened(settings: Settings, kinds: Iterable[Kind], progress: Progress | None) -> Iterator[Runtime]:
+    home = settings.home
     url = ensure_database(settings, progress=progress)
     proxy = process_group(settings).ensure(signing_service(settings), progress=progress)
     runtime = Runtime(
@@ -119,7 +135,7 @@ def open_runtime(
         database_url=url,
         engine=make_engine(url),
         signer=SigningClient(Path(proxy.address)),
-        archive=FileStore(home / "archive"),
+        archive=FileStore(home / "archive", mode=archive_mode(settings)),
         raw_store=FileStore(home / "raw"),
         kinds=Kinds(kinds),
     )

@@ -7,15 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ledger_core.base.embedded import EmbeddedPostgres
+from ledger_core.base.embedded import EmbeddedPostgres, runs_as_somebody_else
 from ledger_core.base.engine import make_engine, require_server
+from ledger_core.base.files import PRIVATE_FOLDER, private_folder
 from ledger_core.base.processes import ProcessGroup, ProcessRecord, Service, short_socket_folder
 from ledger_core.errors import DependencyError
-from ledger_core.settings import Settings, child_environment
+from ledger_core.settings import Settings
+from ledger_core.settings.child import SIGNER_READS, child_environment
 from ledger_core.signing.client import SigningClient
 
 POSTGRES = "postgres"
 SIGNING_PROXY = "signing-proxy"
+READERS = {"owner": 0o500, "group": 0o550, "everyone": 0o555}
+"""Who may read the archive, as the bits of a folder that is only read."""
 
 
 def process_group(settings: Settings) -> ProcessGroup:
@@ -23,15 +27,37 @@ def process_group(settings: Settings) -> ProcessGroup:
     return ProcessGroup(settings.home / "run")
 
 
+def home_mode(settings: Settings) -> int:
+    """Return the mode of the home: its owner's alone, but for those who may pass through it to one folder of it."""
+    mode = PRIVATE_FOLDER | READERS[settings.ledger.archive_readers] & 0o011
+    return mode | 0o001 if settings.database_url is None and runs_as_somebody_else() else mode
+
+
+def archive_mode(settings: Settings) -> int:
+    """Return the mode of what the archive holds, for whom `ledger.archive_readers` names."""
+    return READERS[settings.ledger.archive_readers] & 0o444
+
+
 def postgres_service(settings: Settings) -> Service:
     """Return how the embedded Postgres is started; its address is the port on 127.0.0.1."""
     embedded = EmbeddedPostgres(folder=settings.home / "postgres", durable=settings.env != "test")
 
     def start() -> tuple[subprocess.Popen[bytes], str]:
-        process, port = embedded.start(port=settings.ledger.postgres_port)
+        # At the port that it had: every process of the home, and whoever is connected from elsewhere, knows that one.
+        port = settings.ledger.postgres_port or process_group(settings).last_port(POSTGRES)
+        process, port = embedded.start(port=port)
         return process, f"127.0.0.1:{port}"
 
-    return Service(name=POSTGRES, start=start, healthy=lambda address: _accepts(embedded_url(settings, address)))
+    def standing() -> tuple[int, str] | None:
+        found = embedded.standing()
+        return None if found is None else (found[0], f"127.0.0.1:{found[1]}")
+
+    return Service(
+        name=POSTGRES,
+        start=start,
+        healthy=lambda address: _accepts(embedded_url(settings, address)),
+        standing=standing,
+    )
 
 
 def embedded_url(settings: Settings, address: str) -> str:
@@ -46,15 +72,14 @@ def signing_service(settings: Settings) -> Service:
     group = process_group(settings)
 
     def start() -> tuple[subprocess.Popen[bytes], str]:
-        state.mkdir(parents=True, exist_ok=True)
-        state.chmod(0o700)
+        private_folder(state)
         socket_path = short_socket_folder(state) / "proxy.sock"
         arguments = [
             sys.executable, "-m", "ledger_core.signing.proxy",
             "--socket", str(socket_path), "--state", str(state), "--trust", str(settings.home / "trust.json"),
             "--origin-prefix", settings.origin_prefix, "--archive", str(settings.home / "archive"),
         ]  # fmt: skip
-        return group.spawn(SIGNING_PROXY, arguments, child_environment(settings)), str(socket_path)
+        return group.spawn(SIGNING_PROXY, arguments, child_environment(settings, SIGNER_READS)), str(socket_path)
 
     return Service(name=SIGNING_PROXY, start=start, healthy=_signs)
 

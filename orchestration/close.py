@@ -51,7 +51,8 @@ def close(
     """
     check_window(Window(first=first, last=last), runtime.settings, runtime.clock().date())
     windows = _nights(first, last) if night_by_night else [Window(first=first, last=last)]
-    home = write_dagster_home(runtime.home, runtime.database_url)
+    own_login = runtime.settings.database_url is None
+    home = write_dagster_home(runtime.home, runtime.database_url, own_login=own_login)
     # Dagster takes these from the environment alone.
     os.environ.update(dagster_environment(home))
     with (

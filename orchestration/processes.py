@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from ledger_core.settings import Settings, child_environment
+from ledger_core.settings import Settings
+from ledger_core.settings.child import child_environment
 from orchestration.dagster_home import FOLDER_NAME, dagster_environment
 
 MODULE = "orchestration.definitions"
@@ -28,7 +29,4 @@ def daemon_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
 
 def _environment(settings: Settings) -> dict[str, str]:
     """Return the environment that runs launched from the UI inherit: they find home and database by it."""
-    environment = child_environment(settings) | dagster_environment(settings.home / FOLDER_NAME)
-    if settings.database_url:
-        environment["DATABASE_URL"] = settings.database_url
-    return environment
+    return child_environment(settings) | dagster_environment(settings.home / FOLDER_NAME)

@@ -18,14 +18,17 @@ def register(app: typer.Typer) -> None:
     app.command()(token)
 
 
-def up(json: JsonFlag = False, book: BookOption = None) -> None:
+SecretsFlag = Annotated[bool, typer.Option("--secrets", help="Show the database's password in its address.")]
+
+
+def up(json: JsonFlag = False, book: BookOption = None, secrets: SecretsFlag = False) -> None:
     """Start Postgres, signing proxy, API and Dagster, and leave them running."""
     from cli.services import start_everything, status_of
 
     settings = settings_for(book, create_home=True)
     with progress("starting", quiet=json) as update:
         start_everything(settings, progress=update)
-    _print_status(status_of(settings), json=json)
+    _print_status(status_of(settings, secrets=secrets), json=json)
     if settings.env != "production" and not json:
         say()
         say("Development tokens are in force: `counterfoil token` issues one.")
@@ -42,11 +45,11 @@ def down(json: JsonFlag = False) -> None:
         say(f"stopped {', '.join(stopped)}." if stopped else "nothing was running.")
 
 
-def status(json: JsonFlag = False) -> None:
+def status(json: JsonFlag = False, secrets: SecretsFlag = False) -> None:
     """Show each process with pid, address and health, and where everything is."""
     from cli.services import status_of
 
-    document = status_of(settings_for())
+    document = status_of(settings_for(), secrets=secrets)
     _print_status(document, json=json)
     if any(process["health"] != "up" for process in document["processes"]):
         raise typer.Exit(1)
@@ -60,9 +63,11 @@ def token(
 ) -> None:
     """Issue a development token for the API; refused in production."""
     from api.auth.development import ALL_SCOPES, issue_development_token
+    from ledger_core.base.files import private_folder
+    from ledger_core.services import home_mode
 
     settings = settings_for()
-    settings.home.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.home, mode=home_mode(settings))
     scopes = frozenset(scope or ALL_SCOPES)
     value = issue_development_token(settings, subject=subject, scopes=scopes, ttl_seconds=hours * 3600)
     if json:

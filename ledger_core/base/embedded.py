@@ -7,7 +7,6 @@ forbids that, it is started as `nobody`, which then must be able to reach the fo
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib.util
 import os
@@ -21,14 +20,16 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-import psutil
-
-from ledger_core.base.processes import free_port, short_socket_folder
+from ledger_core.base.embedded_remains import clear_remains, standing_server
+from ledger_core.base.files import PRIVATE_UMASK, private_folder
+from ledger_core.base.processes import free_port, open_log, short_socket_folder
 from ledger_core.errors import ConfigurationError, DependencyError
+from ledger_core.settings.child import pass_on
 
 USER = "counterfoil"
 DATABASE = "counterfoil"
 START_TIMEOUT_SECONDS = 60.0
+RETRY_SECONDS = 5.0
 
 SERVER_SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -43,7 +44,11 @@ SERVER_SETTINGS = {
     "log_timezone": "UTC",
     "password_encryption": "scram-sha-256",
     "dynamic_shared_memory_type": "posix",
+    "unix_socket_permissions": "0700",
+    "log_file_mode": "0600",
 }
+PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
+"""All that the server is told of our environment: it keeps what it is given where every extension reads it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,10 @@ class EmbeddedPostgres:
     def data_path(self) -> Path:
         return self.folder / "data"
 
+    def standing(self) -> tuple[int, int] | None:
+        """Return pid and port of the server of this folder that serves, whoever started it."""
+        return standing_server(self.data_path)
+
     def url(self, port: int, database: str = DATABASE) -> str:
         """Return the SQLAlchemy address of `database`; it holds the password, so it is for this user alone."""
         password = quote((self.folder / "password").read_text().strip(), safe="")
@@ -70,11 +79,12 @@ class EmbeddedPostgres:
         """
         self._initialise()
         port = port or free_port()
-        log = (self.folder / "server.log").open("ab")
+        log = open_log(self.folder / "server.log")
+        socket_folder = short_socket_folder(self.folder)
         settings = {
             **SERVER_SETTINGS,
             "port": str(port),
-            "unix_socket_directories": str(short_socket_folder(self.folder)),
+            "unix_socket_directories": str(socket_folder),
             "fsync": "on" if self.durable else "off",
             "full_page_writes": "on" if self.durable else "off",
         }
@@ -82,14 +92,17 @@ class EmbeddedPostgres:
         for name, value in settings.items():
             arguments += ["-c", f"{name}={value}"]
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        retry_until = time.monotonic() + RETRY_SECONDS
         with log:
             while True:
-                left_over = _drop_stale_lock(self.data_path)
+                clear_remains(self.data_path, socket_folder, port)
                 process = _launch(arguments, log=log)
                 if _wait_until_ready(process, self.data_path, deadline):
                     return process, port
-                # A server killed hard leaves children that hold its memory for a moment: it is started again.
-                if not left_over or time.monotonic() > deadline:
+                process.poll()
+                # What a server killed hard leaves may go a moment later than it: what stands in the way is looked at
+                # again, unless it is a server that serves.
+                if standing_server(self.data_path) is not None or time.monotonic() > retry_until:
                     break
                 time.sleep(0.3)
         raise DependencyError(
@@ -100,8 +113,7 @@ class EmbeddedPostgres:
     def _initialise(self) -> None:
         if (self.data_path / "PG_VERSION").exists():
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.folder.chmod(0o700)
+        private_folder(self.folder)
         password_path = self.folder / "password"
         if not password_path.exists():
             password_path.touch(mode=0o600)
@@ -117,7 +129,7 @@ class EmbeddedPostgres:
         _prepare_for_nobody(self.folder)
         user, group = _demotion()
         finished = subprocess.run(
-            _as_server_user(arguments), capture_output=True, text=True, check=False,
+            _as_server_user(arguments), capture_output=True, text=True, check=False, env=pass_on(PASSED_ON),
             user=user, group=group, extra_groups=None if user is None else [],
         )  # fmt: skip
         if finished.returncode != 0:
@@ -142,6 +154,11 @@ def binary(name: str) -> Path:
     return path
 
 
+def runs_as_somebody_else() -> bool:
+    """Say whether the server runs as another user than this process, who then must be able to enter the folder."""
+    return _demotion() != (None, None)
+
+
 def _launch(arguments: list[str], *, log: IO[bytes]) -> subprocess.Popen[bytes]:
     user, group = _demotion()
     return subprocess.Popen(
@@ -149,42 +166,13 @@ def _launch(arguments: list[str], *, log: IO[bytes]) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
+        env=pass_on(PASSED_ON),
+        umask=PRIVATE_UMASK,
         start_new_session=True,
         user=user,
         group=group,
         extra_groups=None if user is None else [],
     )
-
-
-def _drop_stale_lock(data_path: Path) -> bool:
-    """Remove the lock file of a server that is gone; say whether a killed one has children that are still going.
-
-    Postgres takes whatever has the recorded pid for its predecessor: also a zombie, which PID 1 of many a container
-    never reaps, and a stranger that was given the same number after a restart. Every process of a server works inside
-    its data folder, so when nobody is there the lock is nobody's. A server that runs keeps its lock, and us out.
-    """
-    lock = data_path / "postmaster.pid"
-    if not lock.exists():
-        return False
-    server = lock.read_text().split("\n", 1)[0].strip()
-    inhabitants = _processes_inside(data_path)
-    if not inhabitants:
-        lock.unlink(missing_ok=True)
-    return bool(inhabitants) and server not in inhabitants
-
-
-def _processes_inside(data_path: Path) -> set[str]:
-    """Return the pids of living processes that work inside `data_path`, or that could and will not say."""
-    inside = set()
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            try:
-                here = Path(process.cwd()) == data_path.resolve()
-            except psutil.AccessDenied:
-                here = process.name() == "postgres"
-            if here and process.status() != psutil.STATUS_ZOMBIE:
-                inside.add(str(process.pid))
-    return inside
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], data_path: Path, deadline: float) -> bool:

@@ -1,9 +1,38 @@
-"""Files that appear whole or not at all, and survive the loss of power."""
+"""Files that appear whole or not at all and survive the loss of power, and folders that are their owner's alone."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+PRIVATE_UMASK = 0o077
+"""Under which whatever is written in a home is its owner's alone."""
+PRIVATE_FOLDER = 0o700
+
+
+def private_folder(path: Path, *, mode: int = PRIVATE_FOLDER) -> Path:
+    """Make `path` with `mode`, or give that mode to a folder of ours that stands there; return it.
+
+    Folders above it that are lacking are made by the caller's umask, as `mkdir -p` makes them. A folder of another user
+    is left as it is: it is theirs to close.
+    """
+    path.mkdir(mode=mode, parents=True, exist_ok=True)
+    stands = path.stat()
+    if stands.st_uid == os.geteuid() and stands.st_mode & 0o777 != mode:
+        path.chmod(mode)
+    return path
+
+
+@contextmanager
+def private_umask() -> Iterator[None]:
+    """Write files for their owner alone while this lasts; it is the process's, so one that serves sets it once."""
+    before = os.umask(PRIVATE_UMASK)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def write_once(path: Path, data: bytes, *, mode: int) -> None:

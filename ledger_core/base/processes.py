@@ -1,7 +1,8 @@
 """Processes that outlive the command which started them: one record a process in `$COUNTERFOIL_HOME/run/`.
 
-A record names pid *and* start time, so that a recycled pid is never taken for ours, and nothing that we did not start
-is ever signalled. Starting is done under a file lock: two commands at once start one server.
+A record names pid *and* identity (`process_identity.py`), so that a recycled pid is never taken for ours, and nothing
+that we did not start is ever signalled. Starting is done under a file lock: two commands at once start one server.
+What is started again is offered the address that it had, so that whoever knows that address finds it there.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import psutil
 
+from ledger_core.base.files import PRIVATE_UMASK, private_folder
+from ledger_core.base.process_identity import Identity, identity_by_clock, identity_of
 from ledger_core.errors import DependencyError
 
 MAX_SOCKET_PATH_BYTES = 90
@@ -41,25 +45,34 @@ class ProcessRecord:
 
     name: str
     pid: int
-    started: float
-    """The kernel's start time of the process, seconds since the epoch."""
+    boot: str
+    start: int
+    """With `boot` the process's identity; also the order in which the group was started."""
     address: str
 
     @property
     def alive(self) -> bool:
-        return _start_time(self.pid) is not None and abs((_start_time(self.pid) or 0) - self.started) < 1.0
+        return identity_of(self.pid) == Identity(boot=self.boot, start=self.start)
+
+    @classmethod
+    def of(cls, name: str, pid: int, address: str) -> ProcessRecord:
+        """Return the record of the process that has `pid` now; one that is gone has a record that is not alive."""
+        found = identity_of(pid) or Identity(boot="", start=0)
+        return cls(name=name, pid=pid, boot=found.boot, start=found.start, address=address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """How to start one process and how to tell that it serves.
 
-    `start` returns the process and its address; `healthy` answers for an address without raising.
+    `start` returns the process and its address; `healthy` answers for an address without raising. `standing` finds a
+    process that serves and that no record names, because the command that started it was killed before it wrote one.
     """
 
     name: str
     start: Callable[[], tuple[subprocess.Popen[bytes], str]]
     healthy: Callable[[str], bool]
+    standing: Callable[[], tuple[int, str] | None] = lambda: None
 
 
 class ProcessGroup:
@@ -75,16 +88,19 @@ class ProcessGroup:
         """
         with self._locked(service.name):
             standing = self.find(service.name)
+            if standing is None or not standing.alive:
+                found = service.standing()
+                standing = standing if found is None else ProcessRecord.of(service.name, *found)
             if standing is not None:
-                address = standing.address
-                if standing.alive and _wait_for(lambda: service.healthy(address), HEALTH_PATIENCE_SECONDS):
+                if _serves(standing, service.healthy):
+                    self._write(standing)
                     return standing
-                self._stop(standing)
+                # Its record stays until the next one takes its place: the address in it is used again.
+                self._end(standing)
             if progress:
                 progress(f"starting {service.name}")
             process, address = service.start()
-            started = _start_time(process.pid)
-            record = ProcessRecord(name=service.name, pid=process.pid, started=started or 0.0, address=address)
+            record = ProcessRecord.of(service.name, process.pid, address)
             self._write(record)
             up = _wait_for(lambda: process.poll() is not None or service.healthy(address), START_TIMEOUT_SECONDS)
             if not up or process.poll() is not None:
@@ -101,14 +117,20 @@ class ProcessGroup:
     def find(self, name: str) -> ProcessRecord | None:
         """Return the record of `name`, alive or not."""
         try:
-            return ProcessRecord(**json.loads((self.folder / f"{name}.json").read_text()))
+            return _record_of(json.loads((self.folder / f"{name}.json").read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
+
+    def last_port(self, name: str) -> int:
+        """Return the port at which `name` served last, if nobody listens there now; else a free one."""
+        record = self.find(name)
+        port = record.address.rpartition(":")[2] if record is not None else ""
+        return int(port) if port.isdigit() and _is_free(int(port)) else free_port()
 
     def records(self) -> list[ProcessRecord]:
         """Return every record, in the order of starting."""
         found = (self.find(path.stem) for path in self.folder.glob("*.json"))
-        return sorted((record for record in found if record), key=lambda record: record.started)
+        return sorted((record for record in found if record), key=lambda record: record.start)
 
     def stop(self, name: str) -> bool:
         """Stop `name` if it is ours and alive; say whether there was anything to stop."""
@@ -117,31 +139,37 @@ class ProcessGroup:
             return record is not None and self._stop(record)
 
     def log_path(self, name: str) -> Path:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self.folder)
         return self.folder / f"{name}.log"
 
     def spawn(self, name: str, arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
         """Start `arguments` detached from this terminal, its output appended to the log of `name`."""
-        with self.log_path(name).open("ab") as log:
+        with open_log(self.log_path(name)) as log:
             return subprocess.Popen(
                 arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,
+                umask=PRIVATE_UMASK,
                 start_new_session=True,
             )
 
     def _stop(self, record: ProcessRecord) -> bool:
-        path = self.folder / f"{record.name}.json"
+        was_alive = self._end(record)
+        (self.folder / f"{record.name}.json").unlink(missing_ok=True)
+        return was_alive
+
+    @staticmethod
+    def _end(record: ProcessRecord) -> bool:
         if not record.alive:
-            path.unlink(missing_ok=True)
             return False
         try:
             process = psutil.Process(record.pid)
             family = process.children(recursive=True)
             # Postgres reads SIGINT as "fast": end sessions and shut down cleanly; the others as Ctrl-C.
             process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGCONT)  # one that was stopped hears nothing before
             _await_end([process], STOP_TIMEOUT_SECONDS)
             # What it started and did not end has no work without it; Dagster's code servers wait 20 s for a heartbeat.
             for survivor in _await_end([process, *family], CHILDREN_TIMEOUT_SECONDS):
@@ -149,19 +177,21 @@ class ProcessGroup:
             _await_end([process, *family], KILL_TIMEOUT_SECONDS)
         except psutil.NoSuchProcess:
             pass
-        path.unlink(missing_ok=True)
         return True
 
     def _write(self, record: ProcessRecord) -> None:
         path = self.folder / f"{record.name}.json"
         making = path.with_suffix(".making")
+        making.touch(mode=0o600)
         making.write_text(json.dumps(asdict(record)) + "\n")
         making.replace(path)
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / f"{name}.lock").open("w") as handle:
+        private_folder(self.folder)
+        lock = self.folder / f"{name}.lock"
+        lock.touch(mode=0o600)
+        with lock.open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
@@ -189,12 +219,34 @@ def short_socket_folder(folder: Path) -> Path:
     return short
 
 
-def _start_time(pid: int) -> float | None:
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return None
+def open_log(path: Path) -> IO[bytes]:
+    """Open `path` to append to it; one that is new is for its owner alone."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
+
+
+def _record_of(document: dict[str, Any]) -> ProcessRecord:
+    if "started" not in document:
+        return ProcessRecord(**document)
+    # Written by an older release, whose processes may still run: known by the clock that they were started under.
+    identity = identity_by_clock(document["pid"], document.pop("started")) or Identity(boot="", start=0)
+    return ProcessRecord(**document, boot=identity.boot, start=identity.start)
+
+
+def _serves(record: ProcessRecord, healthy: Callable[[str], bool]) -> bool:
+    """Say whether `record`'s process serves, waiting for one that lives and keeps quiet but not for one that ends."""
+    _wait_for(lambda: not record.alive or healthy(record.address), HEALTH_PATIENCE_SECONDS)
+    return record.alive and healthy(record.address)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do: what a connection of a server that is gone left behind does not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def _await_end(processes: Sequence[psutil.Process], timeout_seconds: float) -> list[psutil.Process]:

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 from ledger_core.settings.environment import HOME_FOLDER_NAME
 
 if TYPE_CHECKING:
-    from ledger_core.settings.model import Settings, child_environment, find_home, load_settings
+    from ledger_core.settings.model import Settings, find_home, load_settings
 
 __all__ = [
     "HOME_FOLDER_NAME",
     "MAX_BATCH_BYTES",
     "MAX_BATCH_RECORDS",
     "Settings",
-    "child_environment",
     "find_home",
     "load_settings",
 ]

@@ -102,15 +102,3 @@ def load_settings(**overrides: object) -> Settings:
         path = tuple(str(part) for part in first["loc"])
         variable = None if path[0] in given else found.variables.get(path)
         raise ConfigurationError(f"setting {variable or '.'.join(path)}: {first['msg']}.") from error
-
-
-def child_environment(settings: Settings) -> dict[str, str]:
-    """Return the environment for a process that this one starts: ours, with home and telemetry switches written out."""
-    return {
-        **os.environ,
-        "COUNTERFOIL_HOME": str(settings.home),
-        "DAGSTER_DISABLE_TELEMETRY": "1",
-        "DO_NOT_TRACK": "1",
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        "GX_ANALYTICS_ENABLED": "false",
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -22,6 +23,8 @@ class LedgerSettings(Room):
     legal_entity: str = "Example Company"
     postgres_port: int = Field(default=0, ge=0, le=65535)
     """The embedded server's; 0 takes a free one."""
+    archive_readers: Literal["owner", "group", "everyone"] = "owner"
+    """Which users of this machine may read the archive in the home; nobody else's but the owner's is any other file."""
     unsigned_tail_max_seconds: float = Field(default=5.0, gt=0)
     unsigned_tail_max_records: int = Field(default=10_000, gt=0)
 

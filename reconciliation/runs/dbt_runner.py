@@ -11,7 +11,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ import yaml
 
 from ledger_core.base.engine import parse_url
 from ledger_core.errors import CannotRun, DependencyError, IntegrityError
+from ledger_core.settings.child import lent
 from reconciliation.runs.code_version import code_version, project_folder
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 PROFILE = "counterfoil"
 ROLE = "counterfoil_dbt"
+PASSWORD_VARIABLE = "DBT_ENV_SECRET_COUNTERFOIL_DATABASE"  # noqa: S105
 THREADS = 2
 AFTER_MERGE = "tag:after_merge"
 LASTING = ("staging", "resource_type:seed")
@@ -88,7 +90,7 @@ class Dbt:
         folder = self.home / "dbt"
         folder.mkdir(parents=True, exist_ok=True)
         self._write_profile(folder / "profiles.yml")
-        with _lock, _undisturbed():
+        with _lock, _undisturbed(), self._password_lent():
             document: dict[str, Any] = self._parse(folder).writable_manifest().to_dict()
         return document
 
@@ -103,7 +105,7 @@ class Dbt:
         folder.mkdir(parents=True, exist_ok=True)
         self._write_profile(folder / "profiles.yml")
         words = ["docs", "generate", "--static"]
-        with _lock, _undisturbed():
+        with _lock, _undisturbed(), self._password_lent():
             from dbt.cli.main import dbtRunner
 
             if not with_catalog:
@@ -120,7 +122,7 @@ class Dbt:
         folder.mkdir(parents=True, exist_ok=True)
         self._write_profile(folder / "profiles.yml")
         words = [*_QUIETLY, command, *_folders(folder), "--no-write-json", "--threads", str(THREADS), *arguments]
-        with _lock, _undisturbed():
+        with _lock, _undisturbed(), self._password_lent():
             from dbt.cli.main import dbtRunner
 
             key = (str(folder), code_version())
@@ -141,6 +143,10 @@ class Dbt:
         manifest: Manifest = outcome.result  # type: ignore[assignment]
         return manifest
 
+    def _password_lent(self) -> AbstractContextManager[None]:
+        """Let dbt find the password: in the environment, which is where it reads secrets, while one call lasts."""
+        return lent(PASSWORD_VARIABLE, parse_url(self.database_url).password or "")
+
     def _write_profile(self, path: Path) -> None:
         url = parse_url(self.database_url)
         query = {name: value for name, value in url.query.items() if name.startswith("ssl")}
@@ -149,7 +155,8 @@ class Dbt:
             "host": url.host or url.query.get("host", "127.0.0.1"),
             "port": url.port or 5432,
             "user": url.username,
-            "password": url.password or "",
+            # dbt keeps what a variable of this name holds out of its logs and artefacts too.
+            "password": f"{{{{ env_var('{PASSWORD_VARIABLE}') }}}}",
             "dbname": url.database,
             "schema": self.schema,
             "role": ROLE,
@@ -159,7 +166,6 @@ class Dbt:
         }
         document = yaml.safe_dump({PROFILE: {"target": "counterfoil", "outputs": {"counterfoil": output}}})
         if not path.exists() or path.read_text() != document:
-            # The password is in it.
             path.touch(mode=0o600)
             path.write_text(document)
 

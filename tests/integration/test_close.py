@@ -21,7 +21,8 @@ from ledger_core.actor import Actor
 from ledger_core.errors import DependencyError, InvalidInput
 from ledger_core.files.chart import apply_chart_file
 from ledger_core.runtime import Runtime, open_runtime
-from ledger_core.settings import Settings, child_environment
+from ledger_core.settings import Settings
+from ledger_core.settings.child import child_environment
 from ledger_core.settings.rooms import OrchestrationSettings
 from orchestration import close as close_module
 from orchestration.close import close

@@ -37,7 +37,7 @@ def test_bytes_and_a_file_come_back_as_they_went_in(store: FileStore, tmp_path: 
 
 def test_an_object_is_read_only_and_leaves_no_file_aside(store: FileStore) -> None:
     store.put_once("a", b"1")
-    assert stat.S_IMODE((store.root / "a").stat().st_mode) == 0o444
+    assert stat.S_IMODE((store.root / "a").stat().st_mode) == 0o400
     assert list((store.root / ".incoming").iterdir()) == []
 
 

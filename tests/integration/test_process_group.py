@@ -1,16 +1,22 @@
-"""Processes are ours only when pid and start time agree."""
+"""Processes are ours only when pid and identity agree, whatever the clock says."""
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import subprocess
 import sys
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ledger_core.base import processes
-from ledger_core.base.processes import ProcessGroup, ProcessRecord, Service, short_socket_folder
+from ledger_core.base.processes import ProcessGroup, ProcessRecord, Service, free_port, short_socket_folder
 from ledger_core.errors import DependencyError
 
 
@@ -35,7 +41,101 @@ def test_a_process_is_started_once_and_found_again(tmp_path: Path) -> None:
 
 
 def test_a_recycled_pid_is_not_taken_for_ours() -> None:
-    assert not ProcessRecord(name="x", pid=os.getpid(), started=1.0, address="-").alive
+    ours = ProcessRecord.of("x", os.getpid(), "-")
+    assert ours.alive
+    assert not replace(ours, start=ours.start - 1).alive
+    assert not replace(ours, boot="another boot").alive
+
+
+def test_a_process_that_nobody_reaped_is_not_alive() -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    record = ProcessRecord.of("x", child.pid, "-")
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not record.alive
+    child.wait()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="elsewhere the kernel keeps the date itself")
+@pytest.mark.parametrize("step_seconds", [-86_400, -2, 2, 86_400])
+def test_a_step_of_the_clock_makes_no_stranger_of_a_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_seconds: float
+) -> None:
+    group = ProcessGroup(tmp_path)
+    first = group.ensure(sleeper(group))
+    try:
+        # Whoever reckons in dates adds the boot's, which the kernel moves along with the clock.
+        boot_time, now = psutil.boot_time(), time.time
+        monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: boot_time + step_seconds)
+        monkeypatch.setattr(time, "time", lambda: now() + step_seconds)
+        assert group.ensure(sleeper(group)) == first
+    finally:
+        monkeypatch.undo()
+        assert group.stop("sleeper")
+
+
+def test_a_record_of_an_older_release_is_read(tmp_path: Path) -> None:
+    group = ProcessGroup(tmp_path)
+    now = group.ensure(sleeper(group))
+    started = psutil.Process(now.pid).create_time()
+    old = {"name": "sleeper", "pid": now.pid, "started": started, "address": "-"}
+    (tmp_path / "sleeper.json").write_text(json.dumps(old))
+    assert group.find("sleeper") == now
+    (tmp_path / "sleeper.json").write_text(json.dumps({**old, "started": started - 5}))
+    stranger = group.find("sleeper")
+    assert stranger is not None
+    assert not stranger.alive
+    group._write(now)
+    assert group.stop("sleeper")
+
+
+def test_a_process_that_ends_while_it_is_asked_is_replaced_at_once(tmp_path: Path) -> None:
+    group = ProcessGroup(tmp_path)
+    first = group.ensure(sleeper(group))
+    ending = threading.Timer(0.3, lambda: os.kill(first.pid, 9))
+    ending.start()
+    began = time.monotonic()
+    second = group.ensure(replace(sleeper(group), healthy=lambda _address: not first.alive))
+    assert second.pid != first.pid
+    assert time.monotonic() - began < processes.HEALTH_PATIENCE_SECONDS / 2
+    assert group.stop("sleeper")
+
+
+def test_a_stopped_process_is_ended_too(tmp_path: Path) -> None:
+    group = ProcessGroup(tmp_path)
+    record = group.ensure(sleeper(group))
+    os.kill(record.pid, 19)
+    began = time.monotonic()
+    assert group.stop("sleeper")
+    assert time.monotonic() - began < processes.STOP_TIMEOUT_SECONDS / 2
+    assert not record.alive
+
+
+def test_what_is_started_again_gets_the_port_that_it_had(tmp_path: Path) -> None:
+    group = ProcessGroup(tmp_path)
+    port = free_port()
+    group._write(ProcessRecord(name="x", pid=1, boot="gone", start=1, address=f"http://127.0.0.1:{port}"))
+    assert group.last_port("x") == port
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        assert group.last_port("x") != port
+    assert group.last_port("unknown") > 0
+
+
+def test_what_a_process_of_ours_writes_is_its_owners_alone(tmp_path: Path) -> None:
+    group = ProcessGroup(tmp_path / "run")
+    script = f"open({str(tmp_path / 'made')!r}, 'w').close(); print('x', flush=True); import time; time.sleep(60)"
+    before = os.umask(0)
+    try:
+        process = group.spawn("writer", [sys.executable, "-c", script], dict(os.environ))
+        while not (tmp_path / "made").exists():
+            time.sleep(0.01)
+    finally:
+        os.umask(before)
+    process.kill()
+    process.wait()
+    for path in (tmp_path / "made", tmp_path / "run", tmp_path / "run" / "writer.log"):
+        assert path.stat().st_mode & 0o077 == 0, path
 
 
 def test_a_process_that_never_serves_is_stopped_and_its_log_named(

@@ -1,6 +1,6 @@
 """Objects as files: the embedded default.
 
-It stops accidents (mode 0444, no replace); against an owner of the disk only the signed chain of manifests helps.
+It stops accidents (read-only, no replace); against an owner of the disk only the signed chain of manifests helps.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ _PART = re.compile(r"[A-Za-z0-9_@=+,:~-][A-Za-z0-9_.@=+,:~ -]*")
 
 
 class FileStore:
-    """Objects as files of mode 0444 under `root`.
+    """Objects as read-only files under `root`, for those to read whom `mode` names; folders let the same through.
 
     A file is written aside, flushed to disk, and only then linked to its name: `link` never replaces, and a
     reader never sees half an object.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, mode: int = 0o400) -> None:
         self.root = root
+        self._mode = mode
+        self._folder_mode = 0o700 | mode | (mode & 0o044) >> 2
         self._swept = False
 
     @property
@@ -60,7 +62,7 @@ class FileStore:
         target = self.path(name)
         aside, sha256, size_bytes = self._write_aside(data)
         try:
-            _make_folder(target.parent)
+            self._make_folder(target.parent)
             created = _link(aside, target)
         finally:
             aside.unlink(missing_ok=True)
@@ -103,7 +105,7 @@ class FileStore:
     def _write_aside(self, data: bytes | Path) -> tuple[Path, str, int]:
         """Write `data` to a flushed read-only file aside; return it, its sha256 and its size."""
         incoming = self.root / _INCOMING
-        _make_folder(incoming)
+        self._make_folder(incoming)
         self._sweep_incoming(incoming)
         digest, size_bytes = hashlib.sha256(), 0
         handle, name = tempfile.mkstemp(dir=incoming)
@@ -115,12 +117,23 @@ class FileStore:
                     size_bytes += len(chunk)
                     sink.write(chunk)
                 sink.flush()
-                os.fchmod(sink.fileno(), 0o444)
+                os.fchmod(sink.fileno(), self._mode)
                 os.fsync(sink.fileno())
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
         return aside, digest.hexdigest(), size_bytes
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make `folder` and its parents, each one durable before anything is linked below it."""
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        with suppress(FileExistsError):  # somebody else was first
+            folder.mkdir()
+            if folder.is_relative_to(self.root):
+                folder.chmod(self._folder_mode)
+        _flush_folder(folder.parent)
 
     def _sweep_incoming(self, incoming: Path) -> None:
         """Remove what killed writers left, once in the life of this store."""
@@ -140,15 +153,6 @@ def _link(aside: Path, target: Path) -> bool:
     except FileExistsError:
         return False
     return True
-
-
-def _make_folder(folder: Path) -> None:
-    """Make `folder` and its parents, each one durable before anything is linked below it."""
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    _flush_folder(folder.parent)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -6,26 +6,48 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+import yaml
+
+from ledger_core.base.engine import parse_url
 from ledger_core.settings import Settings
-from orchestration.dagster_home import EVENT_BATCH_SIZE, instance_config, storage_url
+from orchestration.dagster_home import EVENT_BATCH_SIZE, instance_config, passfile, storage_url
 from orchestration.processes import daemon_command, webserver_command
 
 URL = "postgresql+psycopg://me:p%40ss@127.0.0.1:5433/books?sslmode=require"
+PASSFILE = Path("/home/dagster/pgpass")
 
 
 def test_storage_names_the_old_driver_because_dagsters_notify_fails_under_the_new_one() -> None:
-    assert storage_url(URL).startswith("postgresql+psycopg2://me:p%40ss@127.0.0.1:5433/books?")
+    assert storage_url(parse_url(URL), PASSFILE).startswith("postgresql+psycopg2://me@127.0.0.1:5433/books?")
 
 
 def test_storage_keeps_to_its_own_schema_and_role_and_keeps_the_addresss_own_options() -> None:
-    query = parse_qs(urlsplit(storage_url(URL)).query)
+    query = parse_qs(urlsplit(storage_url(parse_url(URL), PASSFILE)).query)
     assert query["sslmode"] == ["require"]
     assert "-csearch_path=dagster" in query["options"][0]
     assert "-crole=counterfoil_dagster" in query["options"][0]
 
 
+@pytest.mark.parametrize(
+    "given", ["me:s3cret@127.0.0.1/books", "me@127.0.0.1/books?password=s3cret", "me:s3cret@/books?host=/run"]
+)
+def test_no_password_stands_in_what_dagster_writes_on_command_lines(given: str) -> None:
+    url = parse_url(f"postgresql://{given}")
+    assert "s3cret" not in yaml.safe_dump(instance_config(Path("/home"), url))
+    assert passfile(url) == "*:*:*:*:s3cret\n"
+    assert parse_qs(urlsplit(storage_url(url, PASSFILE)).query)["passfile"] == [str(PASSFILE)]
+
+
+def test_a_password_of_any_characters_is_written_as_libpq_reads_it() -> None:
+    assert passfile(parse_url(URL).set(password="a:b\\c")) == "*:*:*:*:a\\:b\\\\c\n"
+    without = parse_url("postgresql://me@127.0.0.1/books")
+    assert passfile(without) == ""
+    assert "passfile" not in storage_url(without, PASSFILE)
+
+
 def test_nothing_is_told_to_anybody() -> None:
-    config = instance_config(Path("/home"), URL)
+    config = instance_config(Path("/home"), parse_url(URL))
     assert cast("dict[str, object]", config["telemetry"])["enabled"] is False
     assert cast("dict[str, object]", config["nux"])["enabled"] is False
 

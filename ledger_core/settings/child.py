@@ -1,0 +1,97 @@
+"""What a process that this one starts is told: a list of names, never this one's whole environment.
+
+A token or a password in the environment of whoever typed a command has no work in a database server, and stays there
+for as long as the server runs. Settings are handed on as they were checked, so that what a command was told on its
+command line or by an old name is what its children hear. Invariant: a name that stands in no list here is not passed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ledger_core.settings.environment import PREFIX, Place, variable_of
+
+if TYPE_CHECKING:
+    from ledger_core.settings.model import Settings
+
+SYSTEM = (
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
+    "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "NO_PROXY", "no_proxy", "NO_COLOR", "COVERAGE_PROCESS_START",
+)  # fmt: skip
+"""What any program on this machine may need to run at all; none is ever a secret."""
+SYSTEM_PREFIXES = ("LC_", "PYTHON")
+DATABASE_CLIENT = (
+    "PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY", "PGSSLCRL", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE",
+    "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGCHANNELBINDING", "PGGSSENCMODE", "PGCONNECT_TIMEOUT", "PGPASSWORD",
+)  # fmt: skip
+"""For those that open the database that `DATABASE_URL` names; the embedded one asks for none of it."""
+
+EVERYTHING: tuple[Place, ...] = ((),)
+SIGNER_READS: tuple[Place, ...] = (("env",), ("signing",))
+
+
+def pass_on(names: Sequence[str], prefixes: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return what our own environment says of `names`, and of names that begin with one of `prefixes`."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in names or (prefixes and name.startswith(prefixes) and not name.startswith(PREFIX))
+    }
+
+
+def child_environment(settings: Settings, reads: Sequence[Place] = EVERYTHING) -> dict[str, str]:
+    """Return the environment of a process that reads the settings below one of the places `reads`, and no others.
+
+    The database's address and what its client reads go to those that read everything; the token for another ledger
+    only where an address for it is set.
+    """
+    environment = pass_on(SYSTEM, SYSTEM_PREFIXES)
+    for place, value in _set_places(settings):
+        if any(place[: len(prefix)] == prefix for prefix in reads):
+            environment[variable_of(place)] = value
+    if () in reads and settings.database_url:
+        environment |= pass_on(DATABASE_CLIENT)
+    if settings.ledger_url is None:
+        environment.pop(variable_of(("ledger_token",)), None)
+    return environment | {
+        "COUNTERFOIL_HOME": str(settings.home),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "GX_ANALYTICS_ENABLED": "false",
+    }
+
+
+@contextmanager
+def lent(name: str, value: str) -> Iterator[None]:
+    """Put `value` under `name` into our own environment while a library of ours reads it there and nowhere else."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before
+
+
+def _set_places(settings: Settings) -> Iterator[tuple[Place, str]]:
+    """Yield each setting that differs from its default, as the environment would say it."""
+    from ledger_core.settings.model import Settings as Model
+    from ledger_core.settings.model import known_names
+
+    default = Model()
+    for place in known_names().values():
+        value, usual = _at(settings, place), _at(default, place)
+        if value is not None and value != usual:
+            yield place, str(value)
+
+
+def _at(settings: object, place: Place) -> object:
+    for part in place:
+        settings = getattr(settings, part)
+    return settings
