@@ -48,8 +48,8 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None) -> FastAPI
         title="Counterfoil",
         version="1",
         summary="Payments ledger that proves itself.",
-        openapi_url="/openapi.json",
-        docs_url=None,  # the stock page loads its scripts from elsewhere; api/routers/docs.py serves them itself
+        openapi_url=None,  # api/routers/docs.py serves it, written once
+        docs_url=None,  # the stock page loads its scripts from elsewhere; the same module serves them itself
         redoc_url=None,
         lifespan=_lifespan(state, runtime),
         generate_unique_id_function=_operation_id,
@@ -74,6 +74,7 @@ def _lifespan(state: ApiState, given: Runtime | None) -> Lifespan:
             _log.warning(warning)
         to_thread.current_default_thread_limiter().total_tokens = READ_CONNECTIONS
         with ExitStack() as stack:
+            stack.callback(state.health.close)
             await run_in_threadpool(_open, state, given, stack)
             yield
             await run_in_threadpool(stack.close)

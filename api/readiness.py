@@ -72,6 +72,10 @@ def examine(state: ApiState, book: str) -> Report:
     return report
 
 
+LATE = Report(missing=[Missing(dependency="database", detail="the answer of the dependencies did not come in time")])
+"""What is said while somebody who is asked keeps quiet."""
+
+
 def update_log_gauges(state: ApiState) -> None:
     """Read the heads of the open books; a database that is away leaves the last values."""
     for book in list(state.ledgers):

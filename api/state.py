@@ -14,6 +14,9 @@ from sqlalchemy import Connection, Engine
 from starlette.concurrency import run_in_threadpool
 
 from api.auth.port import Authenticator
+from api.health import Health
+from api.heavy import HeavyWork
+from api.http.budget import BodyBudget
 from api.metrics import Metrics
 from ledger_core.errors import NotFound
 from ledger_core.settings import Settings
@@ -35,6 +38,9 @@ class ApiState:
     """Reads go through the role that cannot write, and through a pool of their own."""
     ledgers: dict[str, LedgerPort] = field(default_factory=dict)
     waiting_entries: int = 0
+    bodies: BodyBudget = field(default_factory=BodyBudget)
+    heavy: HeavyWork = field(default_factory=HeavyWork)
+    health: Health = field(default_factory=Health)
     signer_answer: tuple[float, Mapping[str, int], str | None] = (float("-inf"), MappingProxyType({}), None)
     """When the signing proxy was last asked for its health, the sizes it signed last, and what was wrong."""
     _opening: threading.Lock = field(default_factory=threading.Lock)

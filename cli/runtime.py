@@ -7,15 +7,22 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ledger_core.settings import Settings, load_settings
+from ledger_core.settings.strict import refuse_what_is_weak
 
 if TYPE_CHECKING:
     from ledger_core.actor import Actor
     from ledger_core.runtime import Runtime
 
 
-def settings_for(book: str | None = None, *, create_home: bool = False) -> Settings:
-    """Return the settings; `create_home` lets `up` and `demo` make a `.counterfoil` here."""
+def settings_for(book: str | None = None, *, create_home: bool = False, lenient: bool = False) -> Settings:
+    """Return the settings; `create_home` lets `up` and `demo` make a `.counterfoil` here.
+
+    Raises `ConfigurationError` for what staging and production refuse, before anything is made or started; `lenient`
+    is for the one command that only takes away.
+    """
     settings = load_settings(book=book)
+    if not lenient:
+        refuse_what_is_weak(settings)
     if create_home and settings.home_path is None:
         from pathlib import Path
 

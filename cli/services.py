@@ -132,6 +132,8 @@ def api_service(settings: Settings) -> Service:
     def start() -> tuple[subprocess.Popen[bytes], str]:
         port = settings.api.port or process_group(settings).last_port(API)
         arguments = [sys.executable, "-m", "api.server", "--host", "127.0.0.1", "--port", str(port)]
+        if settings.api.health_port:
+            arguments += ["--health-port", str(settings.api.health_port)]
         # The API is what a ledger's address leads to: it posts to none itself.
         own = settings.model_copy(update={"ledger_url": None, "ledger_token": None})
         process = process_group(settings).spawn(API, arguments, child_environment(own))

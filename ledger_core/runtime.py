@@ -33,6 +33,7 @@ from ledger_core.services import (
     signing_service,
 )
 from ledger_core.settings import Settings
+from ledger_core.settings.strict import refuse_what_is_weak
 from ledger_core.signing.client import SigningClient
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def open_runtime(
 
     Raises `ConfigurationError` when no home is named or found, `DependencyError` when something does not start.
     """
+    refuse_what_is_weak(settings)
     home = settings.home
     private_folder(home, mode=home_mode(settings))
     for folder in ("run", "landing", "reports"):

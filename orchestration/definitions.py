@@ -76,7 +76,5 @@ def cut_off(settings: Settings) -> dg.ScheduleDefinition:
         description="Closes yesterday at the cut-off, 02:00 UTC.",
         execution_fn=close_yesterday,
         # A trial home must not close days by itself; an installation that means it says `production`.
-        default_status=(
-            dg.DefaultScheduleStatus.RUNNING if settings.env == "production" else dg.DefaultScheduleStatus.STOPPED
-        ),
+        default_status=(dg.DefaultScheduleStatus.RUNNING if settings.strict else dg.DefaultScheduleStatus.STOPPED),
     )

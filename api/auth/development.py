@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import jwt
 
@@ -23,6 +24,8 @@ ALL_SCOPES = frozenset(SCOPES)
 SECRET_FILE = Path("api") / "development-token.secret"
 MAX_TTL_SECONDS = 30 * 24 * 3600
 MAX_TOKEN_CHARACTERS = 4096
+MAX_TIME = 253_402_300_799
+"""The last second of the year 9999."""
 _ALGORITHM = "HS256"
 _ISSUER = "counterfoil-development"
 _REMEDY = "Get one by `counterfoil token --scope ...` and send it as `Authorization: Bearer ...`."
@@ -101,16 +104,34 @@ class DevelopmentTokens:
             )
         except jwt.ExpiredSignatureError as error:
             raise Unauthenticated("The token has expired.", remedy=_REMEDY) from error
-        except jwt.InvalidTokenError as error:
-            raise Unauthenticated("The token is not one that this installation issued.", remedy=_REMEDY) from error
-        if self._clock() >= float(claims["exp"]):
+        # A claim of an odd type or size fails wherever the library first reckons with it.
+        except (jwt.InvalidTokenError, ArithmeticError, ValueError, TypeError, RecursionError) as error:
+            raise _not_ours() from error
+        expires_at, actor = _read_claims(claims)
+        if self._clock() >= expires_at:
             raise Unauthenticated("The token has expired.", remedy=_REMEDY)
-        scopes = frozenset(str(claims.get("scope", "")).split())
-        actor = Actor(subject=str(claims["sub"]), role=str(claims.get("role", "service")), scopes=scopes)
         if len(self._remembered) >= _MAX_REMEMBERED:
             self._remembered.clear()
-        self._remembered[token] = (float(claims["exp"]), actor)
+        self._remembered[token] = (expires_at, actor)
         return actor
+
+
+def _read_claims(claims: dict[str, Any]) -> tuple[int, Actor]:
+    """Return when the token ends and for whom it speaks. Raises `Unauthenticated` for claims that we never issue."""
+    times = [claims.get(name) for name in ("exp", "iat")]
+    words = [claims.get("sub"), claims.get("role", "service"), claims.get("scope", "")]
+    if not all(type(value) is int and 0 <= value <= MAX_TIME for value in times):
+        raise _not_ours()
+    if not all(isinstance(value, str) and value.isprintable() for value in words):
+        raise _not_ours()
+    subject, role, scope = (str(value) for value in words)
+    if not subject.strip() or not role.strip():
+        raise _not_ours()
+    return int(claims["exp"]), Actor(subject=subject, role=role, scopes=frozenset(scope.split()))
+
+
+def _not_ours() -> Unauthenticated:
+    return Unauthenticated("The token is not one that this installation issued.", remedy=_REMEDY)
 
 
 def _audience(settings: Settings) -> str:
@@ -118,9 +139,9 @@ def _audience(settings: Settings) -> str:
 
 
 def _refuse_production(settings: Settings) -> None:
-    if settings.env == "production":
+    if settings.strict:
         raise ConfigurationError(
-            "development tokens are refused by COUNTERFOIL_ENV=production.",
+            f"development tokens are refused by COUNTERFOIL_ENV={settings.env}.",
             remedy="Use the tokens of the identity provider.",
         )
 

@@ -31,7 +31,7 @@ def open_authenticator(settings: Settings) -> Authenticator:
 
     Raises `ConfigurationError` in production: development tokens are refused there, and there is no silent fall-back.
     """
-    if settings.env == "production":
+    if settings.strict:
         raise ConfigurationError(
             "COUNTERFOIL_ENV=production has no authenticator: development tokens are refused there.",
             remedy="Configure an identity provider, or run with COUNTERFOIL_ENV=development.",

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
+from api.http.budget import BodyBudget
 from api.http.problems import ApiProblem
 from ledger_core.errors import InvalidInput
 from ledger_core.journal.entries import parse_json
@@ -76,12 +77,15 @@ async def _read_at_most(request: Request, max_bytes: int) -> bytes:
         raise _too_large(max_bytes)
     chunks: list[bytes] = []
     size = 0
+    budget: BodyBudget = request.app.state.api.bodies
     try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > max_bytes:
-                raise _too_large(max_bytes)
-            chunks.append(chunk)
+        with budget.holding() as share:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > max_bytes:
+                    raise _too_large(max_bytes)
+                share.grow_to(size)
+                chunks.append(chunk)
     except ClientDisconnect as error:
         raise ApiProblem(400, "malformed_body", "The connection ended before the body did.") from error
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -19,6 +19,8 @@ from api.http.problems import ApiProblem
 
 DEFAULT_PAGE = 50
 MAX_PAGE = 500
+MAX_NUMBER = 2**63 - 1
+MAX_TEXT_CHARACTERS = 512
 
 
 def encode_cursor(position: str | int, *, filters: Mapping[str, object]) -> str:
@@ -37,14 +39,23 @@ def decode_cursor(cursor: str | None, *, filters: Mapping[str, object], kind: ty
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         version, position, digest = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (binascii.Error, UnicodeError, ValueError, TypeError) as error:
-        raise _bad_cursor("is not one that this API gave out") from error
-    if version != 1 or type(position) is not kind:
-        raise _bad_cursor("is not one that this API gave out")
+        if isinstance(position, str):
+            position.encode()  # half a surrogate pair is JSON, and no text that a database could be asked for
+    except (binascii.Error, UnicodeError, ValueError, TypeError, RecursionError) as error:
+        raise bad_cursor("is not one that this API gave out") from error
+    if version != 1 or type(position) is not kind or not _is_position(position):
+        raise bad_cursor("is not one that this API gave out")
     if digest != _digest(filters):
-        raise _bad_cursor("was given out for other filters")
+        raise bad_cursor("was given out for other filters")
     assert isinstance(position, (str, int))
     return position
+
+
+def _is_position(position: str | int) -> bool:
+    """Say whether this could be one that was given out: of the database's numbers, or of its texts."""
+    if isinstance(position, int):
+        return 0 <= position <= MAX_NUMBER
+    return "\0" not in position and len(position) <= MAX_TEXT_CHARACTERS
 
 
 def next_link(request: Request, cursor: str) -> str:
@@ -58,7 +69,8 @@ def _digest(filters: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:12]
 
 
-def _bad_cursor(why: str) -> ApiProblem:
+def bad_cursor(why: str) -> ApiProblem:
+    """Return the problem of a cursor that `why` says something against."""
     detail = f"The cursor {why}."
     return ApiProblem(
         422,

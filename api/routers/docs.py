@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from fastapi import APIRouter, Request
+import orjson
+from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
 from api.http.problems import ApiProblem
@@ -83,14 +84,30 @@ async def docs() -> Response:
     return Response(_PAGE, media_type="text/html; charset=utf-8", headers=_HEADERS)
 
 
+@router.get("/openapi.json")
+async def openapi_document(request: Request) -> Response:
+    """Return the contract, written once a process: writing it costs as much as a dozen posts."""
+    return _answer(request, _openapi(request.app))
+
+
 @router.get("/docs/{name}")
-def docs_asset(request: Request, name: str) -> Response:
+async def docs_asset(request: Request, name: str) -> Response:
     """Return a script or a style of the page; a browser that has it already gets 304."""
-    asset = read_asset(name)
+    return _answer(request, read_asset(name))
+
+
+def _answer(request: Request, asset: Asset) -> Response:
     headers = {**_HEADERS, "etag": asset.etag}
     if request.headers.get("if-none-match") == asset.etag:
         return Response(status_code=304, headers=headers)
     return Response(asset.content, media_type=asset.media_type, headers=headers)
+
+
+@cache
+def _openapi(app: FastAPI) -> Asset:
+    content = orjson.dumps(app.openapi())
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    return Asset(content=content, media_type="application/json", etag=etag)
 
 
 def read_asset(name: str) -> Asset:

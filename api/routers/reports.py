@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from starlette.responses import Response
 
 from api.auth.guard import JournalReader
 from api.http.answers import json_answer
-from api.http.cursors import decode_cursor, encode_cursor, next_link
+from api.http.cursors import MAX_NUMBER, bad_cursor, decode_cursor, encode_cursor, next_link
 from api.http.parameters import (
     DEFAULT_PAGE,
     Cursor,
@@ -28,6 +29,7 @@ from ledger_core.journal.entries import format_timestamp
 from ledger_core.reading import balances
 from ledger_core.reading.heads import read_head
 
+_POSITION = re.compile(r"(\d{4}-\d\d-\d\dT[0-9:.]{8,15}Z) (\d{1,19}) (\d{1,5})", re.ASCII)
 router = APIRouter(tags=["accounts"])
 
 Code = Annotated[str, Path(description="The account's code.", examples=[SALES_EXAMPLE])]
@@ -155,5 +157,12 @@ def _line(line: balances.StatementLine) -> dict[str, Any]:
 
 
 def _position(text: str) -> tuple[datetime, int, int]:
-    at, seq, line = text.split(" ")
-    return datetime.fromisoformat(at), int(seq), int(line)
+    """Read what a cursor holds. Raises a 422 problem for one that was made up."""
+    found = _POSITION.fullmatch(text)
+    try:
+        at = datetime.fromisoformat(found[1]) if found else None
+    except ValueError:
+        at = None
+    if found is None or at is None or int(found[2]) > MAX_NUMBER:
+        raise bad_cursor("is not one that this API gave out")
+    return at, int(found[2]), int(found[3])

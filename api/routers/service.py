@@ -6,13 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.http.answers import json_answer
 from api.http.problem_codes import MEANINGS, TITLES
 from api.http.problems import ApiProblem
-from api.readiness import examine, update_log_gauges
+from api.readiness import LATE, examine, update_log_gauges
 from api.schemas.log import Ready
 from api.state import Book, state_of
 from ledger_core.journal.accounts import check_book_name
@@ -29,7 +28,8 @@ async def livez() -> dict[str, str]:
 @router.get("/readyz", response_model=Ready, summary="Can it do its work?")
 async def readyz(request: Request, book: Book) -> Response:
     """Ask the database and the signing proxy; 503 names what is missing for a post to this book."""
-    report = await run_in_threadpool(examine, state_of(request), check_book_name(book))
+    state, name = state_of(request), check_book_name(book)
+    report = await state.health.ask(f"ready {name}", lambda: examine(state, name), late=LATE)
     if report.missing:
         names = ", ".join(item.dependency for item in report.missing)
         raise ApiProblem(
@@ -46,7 +46,7 @@ async def readyz(request: Request, book: Book) -> Response:
 async def metrics(request: Request) -> Response:
     """Render what this process measured."""
     state = state_of(request)
-    await run_in_threadpool(update_log_gauges, state)
+    await state.health.ask("gauges", lambda: update_log_gauges(state), late=None)
     return Response(generate_latest(state.metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
 

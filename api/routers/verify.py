@@ -33,7 +33,8 @@ async def verify(request: Request, actor: LogReader) -> Response:
     wanted = parse_verify_request(asked.body)
     await run_in_threadpool(require_book, state, asked.book)
     assert state.runtime is not None
-    found = await run_in_threadpool(verify_selection, state.runtime, asked.book, actor=actor, **wanted)
+    async with state.heavy.place():
+        found = await run_in_threadpool(verify_selection, state.runtime, asked.book, actor=actor, **wanted)
     state.metrics.verify_verdicts.labels(found.verdict).inc()
     document: dict[str, Any] = {
         "verdict": found.verdict,

@@ -29,7 +29,7 @@ def up(json: JsonFlag = False, book: BookOption = None, secrets: SecretsFlag = F
     with progress("starting", quiet=json) as update:
         start_everything(settings, progress=update)
     _print_status(status_of(settings, secrets=secrets), json=json)
-    if settings.env != "production" and not json:
+    if not settings.strict and not json:
         say()
         say("Development tokens are in force: `counterfoil token` issues one.")
 
@@ -38,7 +38,8 @@ def down(json: JsonFlag = False) -> None:
     """Stop every process of this home."""
     from cli.services import stop_everything
 
-    stopped = stop_everything(settings_for())
+    # Whatever runs may be stopped, also what must not run here.
+    stopped = stop_everything(settings_for(lenient=True))
     if json:
         print_json({"stopped": stopped})
     else:

@@ -17,6 +17,7 @@ from ledger_core.journal.text import escape_pointer, shown, text_fault
 
 MAX_SAFE_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
+_NO_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
 
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
@@ -41,6 +42,13 @@ def parse_json(data: bytes, *, file: str | None = None, line: int | None = None)
         raise InvalidInput(
             "the text starts with a byte order mark.", file=file, line=line or 1, remedy="Save without BOM."
         )
+    if _may_be_too_deep(data) and (deep := _line_too_deep(text)):
+        raise InvalidInput(
+            f"nested deeper than {MAX_DEPTH} levels.",
+            file=file,
+            line=line if line is not None else deep,
+            remedy=_ONE_OBJECT if file is None else _OBJECT_A_LINE,
+        )
     flags: list[_Fault] = []
     try:
         value = _decoder(flags).decode(text)
@@ -57,7 +65,7 @@ def parse_json(data: bytes, *, file: str | None = None, line: int | None = None)
         raise InvalidInput(
             f"nested deeper than {MAX_DEPTH} levels.",
             file=file,
-            line=line if line is not None else _line_too_deep(text),
+            line=line if line is not None else _line_too_deep(text) or 1,
             remedy=_ONE_OBJECT if file is None else _OBJECT_A_LINE,
         ) from None
     if flags or b"\\u" in data or not data.isascii():
@@ -114,14 +122,29 @@ def _cut(text: str) -> str:
     return text if len(text) <= 40 else text[:40] + "..."
 
 
+def _may_be_too_deep(data: bytes) -> bool:
+    """Say whether brackets may be open more than `MAX_DEPTH` deep, strings not being told from the rest.
+
+    Each round takes away what is innermost: by `bytes` alone, a thousand entries cost 1 ms of the 28 of their parsing.
+    """
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return False
+    brackets = data.translate(None, delete=_NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+    return bool(brackets)
+
+
 def _line_too_deep(text: str) -> int:
-    """Return the line within `text` where more than `MAX_DEPTH` brackets are open."""
+    """Return the line within `text` where more than `MAX_DEPTH` brackets are open, 0 if there is none."""
     depth = 0
     for token in _STRING_OR_BRACKET.finditer(text):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
         if depth > MAX_DEPTH:
             return text.count("\n", 0, token.start()) + 1
-    return 1
+    return 0
 
 
 def _faults(value: Any, pointer: str, depth: int) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,9 @@ from ledger_core.errors import ConfigurationError
 
 PREFIX = "COUNTERFOIL_"
 HOME_FOLDER_NAME = ".counterfoil"
+ENVIRONMENTS = ("development", "test", "staging", "production")
+STRICT_ENVIRONMENTS = ("staging", "production")
+"""Where nothing weak stands in for what is missing (`strict.py`); staging is production with other data."""
 BETWEEN = "__"
 """Between a room and a name of it. A service named `counterfoil-api` makes Kubernetes set `COUNTERFOIL_API_PORT`."""
 

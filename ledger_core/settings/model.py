@@ -27,7 +27,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    env: Literal["development", "test", "production"] = "development"
+    env: Literal["development", "test", "staging", "production"] = "development"
     home_path: Path | None = None
     database_url: str | None = None
     ledger_url: str | None = None
@@ -43,6 +43,11 @@ class Settings(BaseModel):
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()
     api: ApiSettings = ApiSettings()
+
+    @property
+    def strict(self) -> bool:
+        """Say whether this is staging or production, where development's stand-ins are refused."""
+        return self.env in names.STRICT_ENVIRONMENTS
 
     @property
     def origin_prefix(self) -> str:

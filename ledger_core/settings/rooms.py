@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -78,4 +79,8 @@ class ApiSettings(Room):
 
     port: int = Field(default=0, ge=0, le=65535)
     """0 takes a free one."""
+    socket: Path | None = None
+    """A Unix socket for `python -m api.server --socket`, behind a side-car; what staging and production want."""
+    health_port: int = Field(default=0, ge=0, le=65535)
+    """A listener of its own for health and metrics, which no flood of requests reaches; 0 for none."""
     max_body_bytes: int = Field(default=16 * 1024 * 1024, gt=0)

@@ -6,10 +6,7 @@ import os
 from dataclasses import dataclass
 
 from ledger_core.errors import ConfigurationError
-from ledger_core.settings.environment import Place, read_environment, variable_of
-
-ENVIRONMENTS = ("development", "test", "production")
-
+from ledger_core.settings.environment import ENVIRONMENTS, Place, read_environment, variable_of
 
 PLACES: dict[str, Place] = {"env": ("env",), "backend": ("signing", "backend")}
 """Where each of the proxy's settings stands among everybody's; a back-end's own are listed here too."""
@@ -21,7 +18,7 @@ class SignerSettings:
     """The proxy's settings; where its keys and its socket are is said by its arguments."""
 
     env: str = "development"
-    """One of `ENVIRONMENTS`: in production a key in a file is refused."""
+    """One of `ENVIRONMENTS`: in staging and production a key in a file is refused."""
     backend: str = "software"
     """Who signs: a name of `ledger_core/signing/open.py`."""
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import stat
 import tempfile
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -13,9 +18,11 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from ledger_core.base import embedded as embedded_module
-from ledger_core.base.embedded import EmbeddedPostgres
+from ledger_core.base.embedded import PASSED_ON, EmbeddedPostgres
+from ledger_core.base.embedded_remains import _is_child, _processes_inside, clear_remains
 from ledger_core.base.engine import make_engine, parse_url
 from ledger_core.base.migrate import migrate
+from ledger_core.base.processes import short_socket_folder
 from ledger_core.errors import ConfigurationError, DependencyError
 
 
@@ -73,11 +80,109 @@ def test_without_user_namespaces_root_starts_it_as_nobody_or_says_which_folder_i
     closed.mkdir(mode=0o700)
     with pytest.raises(ConfigurationError, match="cannot enter"):
         EmbeddedPostgres(folder=closed / "pg", durable=False).start()
-    with tempfile.TemporaryDirectory() as reachable:
+    with tempfile.TemporaryDirectory(dir=open_folder()) as reachable:
         Path(reachable).chmod(0o755)
+        # The programs too: the environment that they come with may lie in a folder that only its owner enters.
+        package = embedded_module.binary("postgres").parents[2]
+        for folder in package.parent.glob(f"{package.name}*"):
+            shutil.copytree(folder, Path(reachable) / folder.name, symlinks=True)
+        for path in Path(reachable).rglob("*"):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+        programs = Path(reachable) / package.name / "pginstall" / "bin"
+        monkeypatch.setattr(embedded_module, "binary", lambda name: programs / name)
         process, port = EmbeddedPostgres(folder=Path(reachable) / "pg", durable=False).start()
         assert psutil.Process(process.pid).username() == "nobody"
         assert port
+        process.send_signal(2)
+        process.wait()
+
+
+def open_folder() -> Path:
+    """Return a folder for temporary files that every user may enter, wherever this one's own lies."""
+    for folder in (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")):
+        if folder.is_dir() and all(step.stat().st_mode & 0o001 for step in (folder, *folder.parents)):
+            return folder
+    pytest.skip("no folder here may be entered by every user")
+
+
+def children_of(data_path: Path) -> list[psutil.Process]:
+    return [process for process in _processes_inside(data_path) if _is_child(process)]
+
+
+def test_a_child_that_computes_on_after_its_server_was_killed_keeps_nobody_out(tmp_path: Path) -> None:
+    embedded = EmbeddedPostgres(folder=tmp_path / "pg")
+    process, port = embedded.start()
+    url = embedded.url(port, "postgres").replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create table kept as select 1 as one")
+
+    def compute() -> None:
+        with suppress(psycopg.Error), psycopg.connect(url) as busy:
+            busy.execute("select count(*) from generate_series(1, 3000000000)")
+
+    computing = threading.Thread(target=compute)
+    computing.start()
+    time.sleep(1.0)
+    os.kill(process.pid, 9)
+    began = time.monotonic()
+    again, same_port = embedded.start(port=port)
+    try:
+        assert same_port == port
+        assert time.monotonic() - began < 20
+        with psycopg.connect(url) as connection:
+            assert connection.execute("select one from kept").fetchone() == (1,)
+    finally:
+        process.wait()
+        again.send_signal(2)
+        again.wait()
+        computing.join(10)
+
+
+@pytest.mark.parametrize("name", [".s.PGSQL.{port}.lock", ".s.PGSQL.{port}"])
+def test_a_lock_of_the_socket_whose_number_went_to_a_stranger_is_nobodys(tmp_path: Path, name: str) -> None:
+    embedded = EmbeddedPostgres(folder=tmp_path / "pg", durable=False)
+    process, port = embedded.start()
+    process.send_signal(2)
+    process.wait()
+    socket_folder = short_socket_folder(embedded.folder)
+    (socket_folder / name.format(port=port)).write_text(f"{os.getpid()}\n{embedded.data_path}\n1\n{port}\n")
+    process, _ = embedded.start(port=port)
+    process.send_signal(2)
+    process.wait()
+
+
+def test_only_a_server_that_serves_is_found_standing(tmp_path: Path) -> None:
+    embedded = EmbeddedPostgres(folder=tmp_path / "pg", durable=False)
+    assert embedded.standing() is None
+    process, port = embedded.start()
+    assert embedded.standing() == (process.pid, port)
+    os.kill(process.pid, 9)
+    process.wait()
+    assert embedded.standing() is None
+    clear_remains(embedded.data_path, short_socket_folder(embedded.folder), port)
+    assert children_of(embedded.data_path) == []
+    assert not (embedded.data_path / "postmaster.pid").exists()
+
+
+def test_the_socket_is_its_owners_and_the_server_is_told_nothing_of_our_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("COUNTERFOIL_LEDGER_TOKEN", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "DATABASE_URL", "PGOPTIONS"):
+        monkeypatch.setenv(name, "-c s3cret")
+    embedded = EmbeddedPostgres(folder=tmp_path / "pg", durable=False)
+    before = os.umask(0)
+    try:
+        process, port = embedded.start()
+    finally:
+        os.umask(before)
+    try:
+        unix_socket = short_socket_folder(embedded.folder) / f".s.PGSQL.{port}"
+        assert stat.S_IMODE(unix_socket.stat().st_mode) == 0o700
+        assert set(psutil.Process(process.pid).environ()) <= {*PASSED_ON, "PG_GRANDPARENT_PID"}
+        for path in (embedded.folder, *embedded.folder.iterdir()):
+            assert path.stat().st_mode & 0o077 == 0, path
+    finally:
         process.send_signal(2)
         process.wait()
 

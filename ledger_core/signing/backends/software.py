@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from ledger_core.base.files import write_once
 from ledger_core.errors import ConfigurationError
 from ledger_core.log.note import PublicKey
+from ledger_core.settings.environment import STRICT_ENVIRONMENTS
 from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing.folder import KEY_FILE, KEYS_FILE, LAST_USE_FILE
 
@@ -68,10 +69,10 @@ def open_key(settings: SignerSettings, folder: Path) -> SoftwareKey:
 
 def refuse_in_production(env: str) -> None:
     """Raise `ConfigurationError` where a key in a file is no protection at all."""
-    if env == "production":
+    if env in STRICT_ENVIRONMENTS:
         raise ConfigurationError(
-            "the software signing back-end is refused in production.",
-            remedy="Configure a KMS or HSM back-end, or unset COUNTERFOIL_ENV=production.",
+            f"the software signing back-end is refused in {env}.",
+            remedy="Configure a KMS or HSM back-end, or leave COUNTERFOIL_ENV out.",
         )
 
 

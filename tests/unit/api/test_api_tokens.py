@@ -1,5 +1,8 @@
 """Development tokens: good for the home that issued them, and for nothing else."""
 
+import base64
+import hmac
+import json
 import stat
 import time
 
@@ -86,6 +89,54 @@ def test_a_token_whose_claims_do_not_hold_is_nobody(settings, changes):
     accept, secret, claims = _forged(settings, **changes)
     with pytest.raises(Unauthenticated):
         accept.authenticate(f"Bearer {jwt.encode(claims, secret, algorithm='HS256')}")
+
+
+ODD = ("", " ", "\u200b", "a\nb", [], ["x"], {}, {"a": 1}, 0, 1, -1, 1.5, True, 10**400, "9" * 400, "NaN", "\ud800")
+
+
+@pytest.mark.parametrize("claim", ["sub", "exp", "iat", "nbf", "iss", "aud", "role", "scope"])
+@pytest.mark.parametrize("value", ODD, ids=lambda value: repr(value)[:12])
+def test_a_claim_of_an_odd_type_or_size_is_nobody_and_never_an_error_of_ours(settings, claim, value):
+    accept, secret, claims = _forged(settings)
+    text = isinstance(value, str) and value.isprintable()
+    allowed = {
+        "sub": text and value.strip(),
+        "role": text and value.strip(),
+        "scope": text,
+        "iat": type(value) is int and 0 <= value < 10,
+        "nbf": isinstance(value, (int, float)) and value < 10,
+    }.get(claim, False)
+    token = sign({**claims, claim: value}, secret)
+    if allowed:
+        accept.authenticate(f"Bearer {token}")
+    else:
+        with pytest.raises(Unauthenticated):
+            accept.authenticate(f"Bearer {token}")
+
+
+NO_CLAIMS = ('{"exp":1e999}', '{"exp":-1e999}', '{"exp":NaN}', "[" * 2900, '"x"', "[]", "", '{"exp":' + "9" * 500 + "}")
+
+
+@pytest.mark.parametrize("text", NO_CLAIMS, ids=lambda text: text[:12])
+def test_a_payload_that_is_no_set_of_claims_is_nobody(settings, text):
+    accept, secret, claims = _forged(settings)
+    members = json.dumps({name: value for name, value in claims.items() if name != "exp"})
+    merged = members[:-1] + "," + text[1:] if text.startswith('{"') else text
+    token = sign_text(merged, secret)
+    with pytest.raises(Unauthenticated):
+        accept.authenticate(f"Bearer {token}")
+
+
+def sign(claims, secret):
+    return sign_text(json.dumps(claims), secret)
+
+
+def sign_text(text, secret):
+    """Sign what no library of ours would write."""
+    parts = [base64.urlsafe_b64encode(part).rstrip(b"=") for part in (b'{"alg":"HS256","typ":"JWT"}', text.encode())]
+    signed = b".".join(parts)
+    mac = base64.urlsafe_b64encode(hmac.digest(secret, signed, "sha256")).rstrip(b"=")
+    return (signed + b"." + mac).decode()
 
 
 def test_a_token_may_not_choose_its_algorithm(settings):

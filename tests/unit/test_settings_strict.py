@@ -1,0 +1,107 @@
+"""What staging and production refuse: each weakness by its own name, all at once, and no value repeated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ledger_core.errors import ConfigurationError
+from ledger_core.settings import Settings
+from ledger_core.settings.rooms import ApiSettings, SigningSettings
+from ledger_core.settings.strict import KEY_FILES, SECRET_VARIABLES, refuse_what_is_weak
+
+SOUND_URL = "postgresql://books@db.example.com/books?sslmode=verify-full"
+
+
+def sound(home: Path, **changes: object) -> Settings:
+    home.mkdir(mode=0o700, exist_ok=True)
+    given: dict[str, object] = {
+        "env": "production",
+        "home_path": home,
+        "database_url": SOUND_URL,
+        "signing": SigningSettings(backend="pkcs11"),
+        "api": ApiSettings(socket=Path("/run/api.sock")),
+    }
+    return Settings.model_validate(given | changes)
+
+
+def refused(settings: Settings, **environ: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        refuse_what_is_weak(settings, environ)
+    found: list[str] = caught.value.context["refused"]
+    return found
+
+
+@pytest.mark.parametrize("env", ["staging", "production"])
+def test_what_is_strong_is_let_through(tmp_path: Path, env: str) -> None:
+    refuse_what_is_weak(sound(tmp_path / "home", env=env), {"PATH": "/bin", "PGSSLROOTCERT": "/etc/ca.pem"})
+
+
+@pytest.mark.parametrize("env", ["development", "test"])
+def test_development_is_asked_nothing(env: str) -> None:
+    refuse_what_is_weak(Settings(env=env), {"PGPASSWORD": "x"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"signing": SigningSettings()}, "software key"),
+        ({"database_url": None}, "embedded database"),
+        ({"database_url": "postgresql://me:hunter2@db/b?sslmode=verify-full"}, "password in DATABASE_URL"),
+        ({"database_url": "postgresql://me:@db/b?sslmode=verify-full"}, "password in DATABASE_URL"),
+        ({"database_url": "postgresql://me@db/b?sslmode=verify-full&password=hunter2"}, "password in DATABASE_URL"),
+        ({"database_url": "postgresql://me@db/b?sslmode=verify-full&passfile=/hunter2"}, "password in DATABASE_URL"),
+        ({"database_url": "postgresql://me@db/b?sslmode=verify-full&service=hunter2"}, "password in DATABASE_URL"),
+        ({"database_url": "postgresql://me@db/b"}, "without sslmode=verify-full"),
+        ({"database_url": "postgresql://me@db/b?sslmode=require"}, "without sslmode=verify-full"),
+        ({"database_url": "postgresql://me@db/b?sslmode=verify-full&sslmode=disable"}, "without sslmode=verify-full"),
+        ({"database_url": "postgresql://me@[db/b"}, "cannot be read"),
+        ({"ledger_url": "http://hunter2.example.com"}, "without TLS"),
+        ({"api": ApiSettings()}, "TCP listener"),
+        ({"api": ApiSettings(socket=Path("/run/api.sock"), port=8080)}, "COUNTERFOIL_API__PORT"),
+    ],
+)
+def test_each_weak_setting_is_named_alone_and_its_value_is_not(
+    tmp_path: Path, changes: dict[str, object], named: str
+) -> None:
+    (only,) = refused(sound(tmp_path / "home", **changes))
+    assert named in only
+    assert "hunter2" not in only
+
+
+@pytest.mark.parametrize("name", sorted(SECRET_VARIABLES))
+def test_a_secret_in_the_environment_is_named_in_either_case(tmp_path: Path, name: str) -> None:
+    for spelling in (name, name.lower()):
+        (only,) = refused(sound(tmp_path / "home"), **{spelling: "hunter2"})
+        assert name in only
+        assert "hunter2" not in only
+
+
+@pytest.mark.parametrize("name", KEY_FILES)
+def test_a_key_file_that_development_left_is_named(tmp_path: Path, name: str) -> None:
+    settings = sound(tmp_path / "home")
+    (settings.home / name).parent.mkdir(exist_ok=True)
+    (settings.home / name).touch()
+    (only,) = refused(settings)
+    assert name in only
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o711, 0o701])
+def test_a_home_that_others_can_open_is_named_with_its_mode(tmp_path: Path, mode: int) -> None:
+    settings = sound(tmp_path / "home")
+    settings.home.chmod(mode)
+    (only,) = refused(settings)
+    assert f"{mode:04o}" in only
+
+
+def test_the_found_home_counts_as_the_named_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".counterfoil").mkdir()
+    (tmp_path / ".counterfoil").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    (only,) = refused(sound(tmp_path / "unused", home_path=None))
+    assert "0755" in only
+
+
+def test_everything_is_said_at_once(tmp_path: Path) -> None:
+    assert len(refused(Settings(env="production", home_path=tmp_path / "none"), PGPASSWORD="x")) == 4
