@@ -37,6 +37,10 @@ class Line:
     day: str | None = None
     reversal: bool = False
     end_to_end: str | None = None
+    more: str = ""
+    """Elements of the entry after its details."""
+    detail: str = ""
+    """Elements of its detail after the narrative."""
     status: str = "BOOK"
 
     def xml(self, day: str) -> str:
@@ -46,7 +50,8 @@ class Line:
         return (
             f'<Ntry><Amt Ccy="EUR">{_decimal(abs(self.minor))}</Amt><CdtDbtInd>{side}</CdtDbtInd>{reversal}'
             f"<Sts><Cd>{self.status}</Cd></Sts><BookgDt><Dt>{self.day or day}</Dt></BookgDt>"
-            f"<NtryDtls><TxDtls>{refs}<RmtInf><Ustrd>{self.text}</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry>"
+            f"<NtryDtls><TxDtls>{refs}<RmtInf><Ustrd>{self.text}</Ustrd></RmtInf>{self.detail}</TxDtls></NtryDtls>"
+            f"{self.more}</Ntry>"
         )
 
 
@@ -129,6 +134,8 @@ class Outcome:
     pages: list[tuple[str, int, bool, str | None]]
     """Id, page, whether it counts and why not, in order."""
     texts: set[tuple[str, str]] = field(default_factory=set)
+    claimed: list[tuple[int, bool]] = field(default_factory=list)
+    """Amount of every line that is a provider's, and whether it carries a reference."""
 
 
 Scenarios = dict[str, Sequence[Page | str]]
@@ -174,7 +181,7 @@ def _run(engine: Engine, folder: Path, scenarios: Scenarios, *, as_of: date, rev
         files = list(enumerate(scenarios[name], start=1))
         for place, page in reversed(files) if reverse else files:
             path = folder / f"{name}-{place}.xml"
-            path.write_text(page if isinstance(page, str) else page.xml(ibans[name]))
+            path.write_text(page.replace("IBAN_HERE", ibans[name]) if isinstance(page, str) else page.xml(ibans[name]))
             [landed] = land(runtime, source="camt053", paths=[path], account=name)
             assert landed.status == "landed", landed.error
     with engine.begin() as connection:
@@ -218,6 +225,10 @@ def _outcome(connection: Any, name: str, iban: str) -> Outcome:
         "select texts.kind, texts.value from analytics.int_bank_line_texts as texts"
         " inner join analytics.int_bank_lines_current as lines using (bank_line_id) where lines.account_iban = :iban"
     )
+    claimed = rows(
+        "select amount_minor, has_reference from analytics.int_bank_lines where account_iban = :iban"
+        " and not is_cancelled order by bank_line_id"
+    )
     return Outcome(
         counted=[(int(amount), said) for amount, said, cancelled in lines if not cancelled],
         cancelled=[int(amount) for amount, _, cancelled in lines if cancelled],
@@ -225,6 +236,7 @@ def _outcome(connection: Any, name: str, iban: str) -> Outcome:
         details=[detail for _, detail in reasons],
         pages=[tuple(page) for page in pages],
         texts={tuple(row) for row in texts},
+        claimed=[(int(amount), has_reference) for amount, has_reference in claimed],
     )
 
 
