@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -30,15 +31,15 @@ def test_a_refused_account_is_found_in_the_file(message: str, pointer: str | Non
     assert _placed(Refused(message, pointer=pointer), chart, Path("accounts.yaml")).where == where
 
 
-@pytest.mark.parametrize(
-    "member", ["code", "type", "currency", "normal_balance", "overdraft", "metadata", "metadata.a"]
-)
-@pytest.mark.parametrize("value", ["null", "~", "", "yes", "1.5", "2026-10-01", "[a]", "{a: b}"])
+MEMBERS = ("code", "type", "currency", "normal_balance", "overdraft", "metadata", "metadata.a")
+VALUES = ("null", "~", "", "yes", "1.5", "2026-10-01", "[a]", "{a: b}")
+WRONG = [each for each in product(MEMBERS, VALUES) if each != ("metadata", "{a: b}")]
+
+
+@pytest.mark.parametrize(("member", "value"), WRONG)
 def test_a_member_that_is_nothing_or_of_another_kind_is_named_with_its_line(member: str, value: str) -> None:
     members = {"code": "a:b", "type": "asset", "currency": "EUR", "metadata": "{}"}
     members[member.partition(".")[0]] = f"{{a: {value}}}" if member == "metadata.a" else value
-    if (member, value) == ("metadata", "{a: b}"):
-        pytest.skip("that is metadata")
     rows = "".join(f"  {name}: {written}\n" for name, written in members.items())
     text = f"accounts:\n- {{code: a, type: asset, currency: USD}}\n-\n{rows}"
     line = 4 + list(members).index(member.partition(".")[0])
