@@ -65,3 +65,8 @@
 {% macro instant_or_local(written, local, source, record_type) -%}
     coalesce({{ declared_instant(written, source, record_type) }}, {{ local }}::timestamp at time zone files.time_zone)
 {%- endmacro %}
+
+{# Whether a row of the day `day`, on the axis by which its provider selects rows, is one that no newer report replaces. #}
+{% macro is_not_replaced(day) -%}
+    (files.replaced_days is null or not ({{ day }} <@ files.replaced_days))
+{%- endmacro %}

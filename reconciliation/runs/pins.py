@@ -56,6 +56,8 @@ class Pin:
     contracts_sha256: str
     feeds: tuple[Feed, ...]
     files: tuple[PinnedFile, ...]
+    refused_sha256: str = ""
+    """Of the files of the book that were refused: one more of them is another input."""
 
     @property
     def files_sha256(self) -> str:
@@ -84,6 +86,7 @@ class Pin:
                     "last_account_seq": self.last_account_seq,
                     "last_entry_seq": self.last_entry_seq,
                     "provider_account": self.provider_account,
+                    "refused_sha256": self.refused_sha256,
                 }
             )
         ).hexdigest()
@@ -100,6 +103,7 @@ class Pin:
             "last_account_seq": self.last_account_seq,
             "last_entry_seq": self.last_entry_seq,
             "provider_account": self.provider_account,
+            "refused_sha256": self.refused_sha256,
             "signed_size": self.signed_size,
         }
 
@@ -121,6 +125,7 @@ def take_pin(
         rows = connection.execute(text(_FILES), {"book": book, "as_of": as_of or today}).mappings().all()
         contracts: str = connection.execute(text(_CONTRACTS)).scalar_one()
         known = known_record_types(connection)
+        refused: str = connection.execute(text(_REFUSED), {"book": book}).scalar_one()
     feeds = read_feeds(home, book=book, default_account=account, known=known)
     if as_of is None:
         raise InvalidInput(
@@ -145,6 +150,7 @@ def take_pin(
         contracts_sha256=contracts,
         feeds=feeds,
         files=_numbered(rows),
+        refused_sha256=refused,
     )
 
 
@@ -313,4 +319,16 @@ from (
     union all
     select 'event ' || to_jsonb(canonical_events)::text as line from raw.canonical_events
 ) as facts
+"""
+
+# Refused again it is the same file: neither when nor how often is any part of it.
+_REFUSED = """
+with refused as (
+    select distinct to_jsonb(file) - array['rejected_id', 'rejected_at'] as described
+    from raw.refused_files as file
+    where file.book = :book
+)
+
+select encode(sha256(convert_to(coalesce(string_agg(described::text, chr(10) order by described::text collate "C"), ''), 'UTF8')), 'hex')
+from refused
 """

@@ -65,16 +65,14 @@ final as (
     left join events
         on rows.reporting_category = events.type
     where {{ instant_or_local('rows.created_utc', 'rows.created', 'stripe_report', 'payout_reconciliation') }} < {{ pinned_until() }}
-        -- The days of a report are those of the payouts, or of the item where it waits for one.
-        and (files.replaced_days is null or not (
-            coalesce(
-                {{ instant_or_local(
-                    "nullif(rows.automatic_payout_effective_at_utc, '')", "nullif(rows.automatic_payout_effective_at, '')",
-                    'stripe_report', 'payout_reconciliation'
-                ) }},
-                {{ instant_or_local('rows.created_utc', 'rows.created', 'stripe_report', 'payout_reconciliation') }}
-            ) at time zone 'UTC'
-        )::date <@ files.replaced_days)
+        -- That of its payout, or of the item where it waits for one.
+        and {{ is_not_replaced(
+            "(coalesce(" ~ instant_or_local(
+                "nullif(rows.automatic_payout_effective_at_utc, '')", "nullif(rows.automatic_payout_effective_at, '')",
+                'stripe_report', 'payout_reconciliation'
+            ) ~ ", " ~ instant_or_local('rows.created_utc', 'rows.created', 'stripe_report', 'payout_reconciliation')
+            ~ ") at time zone 'UTC')::date"
+        ) }}
 
 )
 

@@ -64,9 +64,9 @@ typed as (
     left join events
         on rows.reporting_category = events.type
     where {{ instant_or_local('rows.effective_at_utc', 'rows.effective_at', 'stripe_report', 'payouts') }} < {{ pinned_until() }}
-        and (files.replaced_days is null or not (
-            {{ instant_or_local('rows.effective_at_utc', 'rows.effective_at', 'stripe_report', 'payouts') }} at time zone 'UTC'
-        )::date <@ files.replaced_days)
+        and {{ is_not_replaced(
+            "(" ~ instant_or_local('rows.effective_at_utc', 'rows.effective_at', 'stripe_report', 'payouts') ~ " at time zone 'UTC')::date"
+        ) }}
 
 ),
 
