@@ -329,6 +329,8 @@ with refused as (
     where file.book = :book
 )
 
-select encode(sha256(convert_to(coalesce(string_agg(described::text, chr(10) order by described::text collate "C"), ''), 'UTF8')), 'hex')
+select encode(sha256(convert_to(coalesce(
+    string_agg(described::text, chr(10) order by described::text collate "C"), ''
+), 'UTF8')), 'hex')
 from refused
 """
