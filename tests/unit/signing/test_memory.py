@@ -167,6 +167,12 @@ def first_copy_without_last_use(folder: Path) -> None:
     last_use_deleted(folder)
 
 
+def older_copy_as_of_a_first_start(folder: Path) -> None:
+    older_copy(folder)
+    last_use_deleted(folder)
+    (folder / "signer" / "keys.jsonl").unlink()
+
+
 def last_use_deep(folder: Path) -> None:
     (folder / "signer" / "last-use").write_bytes(b"[" * 512)
 
@@ -178,7 +184,7 @@ def last_use_deep(folder: Path) -> None:
         another_keys_with_its_last_use, new_and_empty, rows_deleted, unbound, first_form_without_rows,
         first_form_with_old_rows, of_a_later_version, last_use_deleted,
         last_use_emptied, last_use_of_another_key,
-        first_copy_without_last_use, last_use_deep,
+        first_copy_without_last_use, older_copy_as_of_a_first_start, last_use_deep,
     ],
     ids=lambda attack: attack.__name__,
 )  # fmt: skip
