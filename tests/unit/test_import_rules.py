@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = ("ledger_core/settings/model.py", "ledger_core/settings/signer.py")
+SETTINGS = tuple(f"ledger_core/settings/{name}.py" for name in ("model", "signer", "child", "strict"))
+TELLS_CHILDREN = "ledger_core/settings/child.py"
+"""It reads what children may hear, and lends a secret to a library for the length of a call."""
 SETS_FOR_DAGSTER = "orchestration/close.py"
 """Writes the environment and does not read it: Dagster takes its home from there alone."""
 
@@ -69,7 +71,7 @@ def _sources() -> tuple[tuple[str, ast.Module], ...]:
 
 def test_only_the_settings_read_the_environment() -> None:
     uses = {(path, use) for path, tree in _sources() for use in environment_uses(tree)}
-    assert uses == {*((path, "read") for path in SETTINGS), (SETS_FOR_DAGSTER, "write")}
+    assert uses == {*((path, "read") for path in SETTINGS), (SETS_FOR_DAGSTER, "write"), (TELLS_CHILDREN, "write")}
 
 
 def test_nothing_is_imported_from_a_private_module() -> None:
