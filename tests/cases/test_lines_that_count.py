@@ -140,11 +140,13 @@ PLACEHOLDERS = ["NOTPROVIDED", "not provided", "Not-Provided", "NONREF", "None",
 BATCH = (
     '<?xml version="1.0" encoding="UTF-8"?>'
     '<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02"><BkToCstmrStmt><GrpHdr><MsgId>M</MsgId>'
-    "<CreDtTm>2026-03-05T20:00:00</CreDtTm></GrpHdr><Stmt><Id>B</Id><Acct><Id><IBAN>IBAN_HERE</IBAN></Id><Ccy>EUR</Ccy></Acct>"
+    "<CreDtTm>2026-03-05T20:00:00</CreDtTm></GrpHdr><Stmt><Id>B</Id>"
+    "<Acct><Id><IBAN>IBAN_HERE</IBAN></Id><Ccy>EUR</Ccy></Acct>"
     '<Bal><Tp><CdOrPrtry><Cd>OPBD</Cd></CdOrPrtry></Tp><Amt Ccy="EUR">.00</Amt><CdtDbtInd>CRDT</CdtDbtInd>'
     '<Dt><Dt>2026-03-05</Dt></Dt></Bal><Bal><Tp><CdOrPrtry><Cd>CLBD</Cd></CdOrPrtry></Tp><Amt Ccy="EUR">+005.50</Amt>'
     "<CdtDbtInd>CRDT</CdtDbtInd><Dt><DtTm>2026-03-05T23:59:59+01:00</DtTm></Dt></Bal>"
-    '<Ntry><Amt Ccy="EUR">5.500</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts>BOOK</Sts><ValDt><Dt>2026-03-05</Dt></ValDt><NtryDtls>'
+    '<Ntry><Amt Ccy="EUR">5.500</Amt><CdtDbtInd>CRDT</CdtDbtInd>'
+    "<Sts>BOOK</Sts><ValDt><Dt>2026-03-05</Dt></ValDt><NtryDtls>"
     "<TxDtls><Refs><EndToEndId>po_AAAAAA</EndToEndId></Refs><RltdPties><Dbtr><Nm>Stripe</Nm></Dbtr></RltdPties></TxDtls>"
     "<TxDtls><Refs><EndToEndId>po_BBBBBB</EndToEndId></Refs><RltdPties><Dbtr><Nm>Stripe</Nm></Dbtr></RltdPties></TxDtls>"
     "</NtryDtls></Ntry></Stmt></BkToCstmrStmt></Document>"
