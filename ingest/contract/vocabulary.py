@@ -134,6 +134,8 @@ class PayoutRows:
     payout_id: str
     type: str
     value: str
+    reversal: str
+    """The type of what comes back of a payout, of the other sign."""
     gross: str
     fee: str
     net: str

@@ -39,9 +39,10 @@ def payouts_signs(cursor: psycopg.Cursor, record_type: RecordType, *, file_id: U
     cursor.execute(
         f"""
         with payouts as (
-            select upper(currency) as currency, {rows.gross}::numeric as gross, {rows.fee}::numeric as fee,
-                {rows.net}::numeric as net
-            from {record_type.table} where file_id = %s and {rows.type} = %s
+            select upper(currency) as currency, {rows.fee}::numeric as fee,
+                {rows.gross}::numeric * case when {rows.type} = %s then 1 else -1 end as gross,
+                {rows.net}::numeric * case when {rows.type} = %s then 1 else -1 end as net
+            from {record_type.table} where file_id = %s and {rows.type} in (%s, %s)
         ),
         sums as (select currency, sum(net) as net from payouts group by currency)
         select
@@ -51,7 +52,7 @@ def payouts_signs(cursor: psycopg.Cursor, record_type: RecordType, *, file_id: U
                 (select nullif(sign(sum(sign(net))), 0)::integer from payouts)
             )
         """,  # noqa: S608 - names come from a contract
-        (file_id, rows.value),
+        (rows.value, rows.value, file_id, rows.value, rows.reversal),
     )
     found = cursor.fetchone()
     assert found is not None

@@ -24,18 +24,19 @@ aside as (
 
 ),
 
+-- By what people call the file, not by its number: of two of one name and day each is found by its line.
 rows_put_aside as (
 
     select
         'rows_put_aside' as kind,
         aside.source,
         aside.account,
-        aside.file_name || coalesce(' of ' || min(aside.covers_from)::text, '') as subject,
-        count(*) || ' rows were put aside, the first at line ' || min(aside.line) || ': '
-        || (array_agg(aside.reason order by aside.ordinal))[1]
+        aside.file_name || coalesce(' of ' || aside.covers_from, '') as subject,
+        'rows put aside: ' || count(*) || ', the first at line ' || min(aside.line) || ': '
+        || (array_agg(aside.reason order by aside.line, aside.reason))[1]
         || ' Have the source correct them, then ingest the new file.' as detail
     from aside
-    group by aside.file_no, aside.source, aside.account, aside.file_name
+    group by aside.source, aside.account, aside.file_name, aside.covers_from
 
 ),
 
@@ -65,14 +66,13 @@ refused as (
 
 files_refused as (
 
-    select distinct on (refused.source, refused.account, refused.name, refused.first_on)
+    select distinct
         'file_refused' as kind,
         refused.source,
         refused.account,
         refused.name as subject,
         refused.reason as detail
     from refused
-    order by refused.source, refused.account, refused.name, refused.first_on, refused.rejected_at desc, refused.rejected_id desc
 
 ),
 

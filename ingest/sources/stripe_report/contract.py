@@ -117,7 +117,13 @@ PAYOUTS = RecordType(
     identified_by="balance_transaction_id",
     sliced_by=("currency", "reporting_category"),
     payout_rows=PayoutRows(
-        payout_id="payout_id", type="reporting_category", value="payout", gross="gross", fee="fee", net="net"
+        payout_id="payout_id",
+        type="reporting_category",
+        value="payout",
+        reversal="payout_reversal",
+        gross="gross",
+        fee="fee",
+        net="net",
     ),
     identity=Difference(total="net", minuend="gross", subtrahend="fee"),
     columns=(

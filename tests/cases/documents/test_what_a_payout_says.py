@@ -85,7 +85,11 @@ def test_the_items_of_a_payout_add_up_with_the_reversals_that_it_pays_out_again(
     own = item("p", 5, "-97.00", reporting_category="payout", source_id="po_1", payout="po_1")
     collects = item("q", 6, "30.00", reporting_category="payout", source_id="po_2", payout="po_2")
     books.land("itemised payouts", report(own, collects))
+    for word, net in (("paid", "-58.00"), ("balance", "58.00")):
+        books.land(f"reversal alone {word}", report({**back, "gross": net, "net": net}))
     tables = books.run()
+    for word in ("paid", "balance"):
+        assert [row["net_minor"] for row in tables["int_psp_items"][f"reversal alone {word}"]] == [5800]
     settled = tables["int_payout_items"]
     for number in range(len(orders)):
         sums: dict[str, int] = {}

@@ -107,6 +107,10 @@ def test_missing_input_is_a_reason_until_it_comes(books, item, report):
     books.land("aside beyond the day", report(good, {**bad, "created_utc": "2026-10-31 10:00:00"}))
     cut = (report(good, other)[0], report(good, other)[1][:-9])
     assert [file.status for file in books.land("refused", cut)] == ["rejected"]
+    # Of one name, first day and reason: one reason, for a reason has to be told from every other.
+    books.land("aside twice", report(good, bad, last), report(item("d", 1, "2.00"), {**bad, "currency": "usd"}))
+    books.land("refused twice", cut)
+    books.land("refused twice", cut)
     books.land("refused and come", cut, report(good, other))
     books.land("refused and renamed", cut, report(good, other, name="again.csv"))
     books.land("another source", report(good), source="camt053")
@@ -117,7 +121,8 @@ def test_missing_input_is_a_reason_until_it_comes(books, item, report):
     # More of one time is no contradiction: the one that holds the other whole counts.
     books.land("grown", report(good, last), report(good, other, last))
     tables = books.run(as_of=date(2026, 10, 30))
-    assert kinds(tables, "aside") == ["rows_put_aside"]
+    assert kinds(tables, "aside") == kinds(tables, "aside twice") == ["rows_put_aside"]
+    assert kinds(tables, "refused twice") == ["file_refused"]
     assert kinds(tables, "refused") == ["file_refused"]
     assert kinds(tables, "contradicted") == ["item_conflict"]
     for account in ("aside and corrected", "aside at the end", "aside and come elsewhere", "aside beyond the day",
