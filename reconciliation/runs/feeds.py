@@ -23,6 +23,8 @@ MAX_FEEDS = 2_000
 CADENCES = ("daily", "business_daily", "weekly", "monthly", "on_movement", "on_demand")
 DEFAULT_DUE_HOUR = 12
 """Providers publish a day's files in the first hours of the next."""
+MAX_DUE_HOUR = 240
+"""Ten days after the period: some report with a lag of days, and none that is asked for nightly of weeks."""
 MAX_NAME_CHARS = 64
 
 _KEYS = ("source", "account", "record_type", "cadence", "due_hour", "since", "book")
@@ -194,8 +196,8 @@ def _due_hour(entry: _Entry) -> int:
     written = entry.text("due_hour")
     if written is None:
         return DEFAULT_DUE_HOUR
-    if not (written.isascii() and written.isdigit() and len(written) <= 2 and int(written) <= 23):
-        raise entry.wrong("due_hour", f"{written!r} is no hour from 0 to 23.")
+    if not (written.isascii() and written.isdigit() and len(written) <= 3 and int(written) <= MAX_DUE_HOUR):
+        raise entry.wrong("due_hour", f"{written!r} is no hour from 0 to {MAX_DUE_HOUR}.")
     return int(written)
 
 

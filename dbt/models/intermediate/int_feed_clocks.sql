@@ -44,7 +44,7 @@ dated as (
         held.*,
         case when held.is_held_by_gap then held.gap_from - 1 else held.last_covered_on end as covered_through,
         {{ next_period_end("case when held.cadence = 'daily' then coalesce(held.last_on, held.since - 1) else held.expected_after end", 'held.cadence') }}
-        + case when held.due_hour > 0 then 1 else 0 end as due_on
+        + ceil(held.due_hour / 24.0)::integer as due_on
     from held
 
 ),

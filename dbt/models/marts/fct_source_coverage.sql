@@ -18,7 +18,7 @@ feeds as (
         bool_or(clocks.carries = 'bank') as is_bank,
         max({{ through_weekend('clocks.last_on') }}) as last_on,
         -- Of a feed that is late every day is expected that should have come by now; else only those between what has come.
-        max(case when clocks.is_late then {{ pinned('as_of') }} - case when clocks.due_hour > 0 then 1 else 0 end else clocks.last_on end)
+        max(case when clocks.is_late then {{ pinned('as_of') }} - ceil(clocks.due_hour / 24.0)::integer else clocks.last_on end)
             as expected_through
     from {{ ref('int_feed_clocks') }} as clocks
     where clocks.files > 0

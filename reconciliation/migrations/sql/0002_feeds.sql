@@ -6,8 +6,8 @@ create table recon.pin_feeds (
     account text not null,
     record_type text not null,
     cadence text not null check (cadence in ('daily', 'business_daily', 'weekly', 'monthly', 'on_movement', 'on_demand')),
-    -- The hour of the day after a period by which its file is due; 0 is the period's own midnight.
-    due_hour smallint not null check (due_hour between 0 and 23),
+    -- Hours after the end of a period by which its file is due; 0 is the period's own midnight.
+    due_hour smallint not null check (due_hour between 0 and 240),
     since date,
     primary key (target_schema, source, account, record_type)
 );

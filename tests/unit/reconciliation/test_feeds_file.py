@@ -58,7 +58,7 @@ def test_a_feed_of_another_book_is_none_of_this_one(tmp_path: Path) -> None:
         (ONE.replace(", cadence: weekly", ""), 2, "/feeds/0/cadence", "no cadence"),
         (ONE.replace("stripe_report", "strip_report"), 2, "/feeds/0/source", "no source"),
         (ONE.replace("payouts", "payout"), 2, "/feeds/0/record_type", "none of stripe_report's"),
-        (ONE.replace("cadence", "due_hour: 24, cadence"), 2, "/feeds/0/due_hour", "no hour"),
+        (ONE.replace("cadence", "due_hour: 241, cadence"), 2, "/feeds/0/due_hour", "no hour"),
         (ONE.replace("cadence", "due_hour: -1, cadence"), 2, "/feeds/0/due_hour", "no hour"),
         (ONE.replace("cadence", "due_hour: ２, cadence"), 2, "/feeds/0/due_hour", "no hour"),
         (ONE.replace("cadence", "since: 2026-02-30, cadence"), 2, "/feeds/0/since", "no day"),
