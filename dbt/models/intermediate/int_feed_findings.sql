@@ -229,7 +229,9 @@ failed_totals as (
     from {{ ref('stg_raw__control_totals') }} as totals
     inner join {{ ref('stg_raw__files') }} as files
         on totals.file_no = files.file_no
+    -- Of a bank's files only the statements that count are asked (`int_bank_findings`).
     where not totals.passed
+        and files.kind is distinct from 'bank'
         and coalesce(least(files.covers_from, files.rows_from), {{ pinned('as_of') }}) <= {{ pinned('as_of') }}
 
 ),

@@ -43,22 +43,18 @@ statements as (
         null::text as provider,
         min(statements.bank_account) as landed_account,
         min(statements.file_no) as file_no,
-        min(coalesce(statements.opening_on, statements.closing_on)) as covers_from,
-        max(coalesce(statements.closing_on, statements.opening_on)) as covers_to,
-        min(coalesce(statements.opening_on, statements.closing_on)) as reaches_from,
-        min(statements.opening_minor) as opening_minor,
-        min(statements.closing_minor) as closing_minor,
-        statements.electronic_sequence as sequence
+        min(coalesce(statements.starts_on, statements.opening_on, statements.stated_on)) as covers_from,
+        max(statements.stated_on) as covers_to,
+        min(coalesce(statements.starts_on, statements.opening_on, statements.stated_on)) as reaches_from,
+        (array_agg(statements.opening_minor order by statements.page))[1] as opening_minor,
+        (array_agg(statements.closing_minor order by statements.page desc))[1] as closing_minor,
+        min(statements.statement_no)::bigint as sequence
     from {{ ref('int_bank_statements') }} as statements
     group by
         statements.source,
         statements.account_iban,
         statements.currency,
-        statements.statement_id,
-        statements.electronic_sequence,
-        -- Some banks give every statement one id.
-        coalesce(statements.closing_on, statements.opening_on)
-    having min(coalesce(statements.opening_on, statements.closing_on)) <= {{ pinned('as_of') }}
+        statements.statement_no
 
 ),
 
