@@ -131,7 +131,7 @@ def test_a_missing_statement_or_bank_makes_the_run_incomplete(company: Company) 
     company.load(banks=False)
     waiting = reconcile(company.runtime)
     assert (waiting.verdict, waiting.reasons) == ("reconciled_with_pending", ())
-    assert waiting.counts["pending_by_reason"].keys() == {"awaiting_report"}
+    assert waiting.counts["pending_by_reason"]["awaiting_report"] > 0
     # What has never come is waited for a month; then its silence is a reason, one for each account and currency.
     without = reconcile(company.runtime, to=company.summary.as_of + timedelta(days=31))
     assert without.verdict == "incomplete"
