@@ -83,9 +83,13 @@ types: setup ## mypy, strict on the rooms that hold money
 contracts: setup ## Who may import whom
 	$(BIN)/lint-imports
 
+.PHONY: long
+long: setup ## What `make test` does for seconds, whole: drawn companies by the thousand
+	COUNTERFOIL_CASES=2000 $(BIN)/python -m pytest tests/cases/matching/test_always_a_verdict.py -q
+
 .PHONY: bench
 bench: setup ## Every benchmark at full size, each against a baseline of the same run
-	for name in posting http_api ingest reconciliation verify; do $(BIN)/python -m bench.$$name || exit 1; done
+	for name in posting http_api ingest reconciliation growth verify; do $(BIN)/python -m bench.$$name || exit 1; done
 
 .PHONY: compare
 compare: setup ## The same against COMMIT=, in turn: is anything slower here?

@@ -66,6 +66,12 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
         _rate("single POST / no-op POST", rf"^single POST / no-op POST:\s+{_NUMBER}"),
         _cost("resident MiB at the end", rf"^resident: .*, {_NUMBER} MiB at the end"),
     ),
+    "growth": (
+        _cost("hashes over matches and differences", rf"^  hashes over matches and differences\s+{_NUMBER} s"),
+        _rate("one text / tree", rf"^  ratio one text / tree\s+{_NUMBER}"),
+        _cost("merge of all differences", rf"^  merge of all differences\s+{_NUMBER} s"),
+        _cost("by the row, all / a tenth", rf"^  ratio by the row, all / a tenth\s+{_NUMBER}"),
+    ),
     "ingest": (
         _rate("bare COPY", baseline=True),
         _rate("landing"),

@@ -29,8 +29,10 @@ from reconciliation.runs.dbt_runner import AFTER_MERGE, Dbt, NodeResult
 
 LIMIT_SECONDS = 30.0
 MATCHING = (
-    "int_match_duplicates", "int_match_edges", "int_match_equal", "int_match_unequal", "int_match_groups",
-    "int_match_window", "int_matched_items", "int_bank_candidates", "int_bank_matches", "int_ledger_unmatched",
+    "int_match_groups", "int_match_duplicates", "int_match_edges", "int_match_equal", "int_match_left",
+    "int_match_shared", "int_match_unequal", "int_match_window", "int_matched_items", "int_transfers",
+    "int_payout_references", "int_bank_candidates", "int_bank_groups", "int_bank_pairs", "int_bank_window",
+    "int_bank_matches", "int_bank_unmatched", "int_bank_members", "int_bank_line_keys", "int_ledger_unmatched",
     "int_psp_unmatched", "int_match_ambiguous", "int_psp_differing", "int_psp_difference_keys", "int_item_differences",
     "int_payout_differences", "fct_matches", "fct_differences",
 )  # fmt: skip
