@@ -30,7 +30,7 @@ ACTOR = Actor(subject="test")
 LONG = os.environ.get("COUNTERFOIL_CASES") == "long"
 SEEDS = (1, 7, 4242) if LONG else (7,)
 NIGHTS = 40 if LONG else 10
-ACCOUNTS = 1
+ACCOUNTS = 2
 DAYS = 24
 
 
