@@ -217,7 +217,8 @@ unstated as (
 
 ),
 
--- A file that begins after the run's day is no part of it.
+-- A file that begins after the run's day is no part of it. Of a bank's files only the statements that count are asked, one by one
+-- (`int_bank_findings`).
 failed_totals as (
 
     select distinct

@@ -70,6 +70,12 @@ def test_the_kinds_of_ids_are_believed_in_the_order_in_which_they_are_tried() ->
     assert tuple(tried) == KIND_ORDER[: len(tried)]
 
 
+def test_what_any_part_of_a_run_finds_makes_it_incomplete() -> None:
+    parts = {path.stem for path in MODELS if path.stem.startswith("int_") and path.stem.endswith("_findings")}
+    whole = (PROJECT / "models/marts/fct_source_findings.sql").read_text()
+    assert parts == set(re.findall(r"\bint_\w+_findings\b", whole))
+
+
 def test_models_stay_readable() -> None:
     lengths = {path.name: len(path.read_text().splitlines()) for path in MODELS}
     assert max(lengths.values()) <= 400, lengths
