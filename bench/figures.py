@@ -69,6 +69,9 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
     "growth": (
         _cost("hashes over matches and differences", rf"^  hashes over matches and differences\s+{_NUMBER} s"),
         _rate("one text / tree", rf"^  ratio one text / tree\s+{_NUMBER}"),
+        _cost("manifest", rf"^  manifest: .*?\s{_NUMBER} s$"),
+        _cost("coverage", rf"^  coverage, .*?\s{_NUMBER} s$"),
+        _cost("findings", rf"^  findings over .*?\s{_NUMBER} s$"),
         _cost("merge of all differences", rf"^  merge of all differences\s+{_NUMBER} s"),
         _cost("by the row, all / a tenth", rf"^  ratio by the row, all / a tenth\s+{_NUMBER}"),
     ),

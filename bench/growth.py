@@ -1,14 +1,17 @@
-"""What a run costs beside matching when ten million matches lie behind it: the hash over them and the merge of breaks.
+"""What a run costs beside matching when ten million matches lie behind it: manifest, coverage, merge and findings.
 
-The rows are made by `generate_series` straight into tables of the marts' names. The hash is measured against the single
-text over all rows that it replaced; the merge at a tenth of the differences and at all of them, by the row.
+Manifest: the pin over ten years of daily files, the hashes over what matched and differs, and the run's own rows.
+Coverage: the models from landed files to `fct_source_coverage`. Merge: the differences into the breaks, a tenth of
+them and all. Findings: the counts over items, matches and differences. The hash is measured against the single text
+over all rows that it replaced, in the same run.
 
-    python -m bench.growth [--matches N] [--quick]
+    python -m bench.growth [--rows N] [--quick]
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import resource
 import shutil
@@ -16,127 +19,199 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, text
 
+from bench.growth_rows import BOOK, SCHEMA, YEARS, forget_differences, make, make_differences
+from bench.models import build
 from ledger_core.base.embedded import EmbeddedPostgres
 from ledger_core.base.engine import make_engine
 from ledger_core.base.migrate import migrate
+from ledger_core.settings import Settings
 from reconciliation.breaks.merge import merge_differences
+from reconciliation.runs.findings import read_findings, read_rules
+from reconciliation.runs.manifest import build_manifest, manifest_sha256
 from reconciliation.runs.output_hashes import MATCH_COLUMNS, output_hashes
+from reconciliation.runs.pins import Pin, store_pin, take_pin
+from reconciliation.runs.run import insert_run
+
+T = TypeVar("T")
 
 LIMIT_SECONDS = 60.0
 LIMIT_MIB = 500.0
-SCHEMA = "growth"
+AS_OF = date(2026, 10, 31)
+COVERAGE = {
+    "int_feed_spans": "table",
+    "int_feeds": "table",
+    "int_feed_clocks": "table",
+    "fct_source_coverage": "table",
+}
+VIEWS = ("stg_recon__pin", "stg_recon__feeds", "stg_raw__sources", "stg_raw__files", "stg_raw__control_totals")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Seconds by part; `merge_tenth` and `one_text` are what the others are compared with."""
+
+    pin: float
+    hashes: float
+    storing: float
+    coverage: float
+    merge: float
+    findings: float
+    merge_tenth: float
+    one_text: float
+    files: int
+
+    @property
+    def manifest(self) -> float:
+        return self.pin + self.hashes + self.storing
+
+    @property
+    def together(self) -> float:
+        return self.manifest + self.coverage + self.merge + self.findings
 
 
 def main() -> int:
     """Run the benchmark; exit 1 when a limit is missed at full size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--matches", type=int, default=10_000_000)
-    parser.add_argument("--quick", action="store_true", help="20,000 matches, to see that it runs")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="matched items behind the run")
+    parser.add_argument("--quick", action="store_true", help="20,000 items and a year of files, to see that it runs")
     options = parser.parse_args()
-    matches = 20_000 if options.quick else options.matches
+    rows = 20_000 if options.quick else options.rows
     folder = Path(tempfile.mkdtemp(prefix="counterfoil-bench-"))
     embedded = EmbeddedPostgres(folder=folder / "postgres")
     process, port = embedded.start()
     try:
         engine = make_engine(embedded.url(port, "postgres"), role="login")
         migrate(engine)
-        return _measure(engine, matches, quick=options.quick)
+        measured = _measure(engine, rows, years=1 if options.quick else YEARS)
     finally:
         process.send_signal(2)
         process.wait(timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _measure(engine: Engine, matches: int, *, quick: bool) -> int:
-    differences = max(matches // 100, 10)
-    with engine.connect() as connection:
-        connection.execute(text(_TABLES.format(schema=SCHEMA)))
-        connection.execute(text(_MATCHES.format(schema=SCHEMA)), {"rows": matches})
-        connection.execute(text(f"insert into {SCHEMA}.break_classes values ('missing_in_ledger', 'matched_late')"))
-        connection.commit()
-        few = _timed(lambda: _merge(connection, differences // 10, ordinal=1))
-        connection.execute(text(_FORGET.format(schema=SCHEMA)))
-        connection.commit()
-        many = _timed(lambda: _merge(connection, differences, ordinal=2))
-        connection.commit()
-        hashing = _timed(lambda: output_hashes(connection, SCHEMA))
-        before = _timed(
-            lambda: connection.execute(text(_ONE_TEXT.format(schema=SCHEMA, columns=MATCH_COLUMNS))).scalar()
-        )
-        connection.rollback()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"python {platform.python_version()}, {matches:,} matches, {differences:,} differences")
-    print(f"  hashes over matches and differences  {hashing:8.2f} s, one text over all rows {before:8.2f} s")
-    print(f"  ratio one text / tree                {before / hashing:8.2f}")
-    print(f"  merge of all differences             {many:8.2f} s, of a tenth {few:8.2f} s")
-    print(f"  ratio by the row, all / a tenth      {many / few / 10:8.2f}")
-    print(f"  together {hashing + many:.2f} s (limit {LIMIT_SECONDS:.0f} s), this process {peak:.0f} MiB")
-    return 0 if quick or (hashing + many <= LIMIT_SECONDS and peak <= LIMIT_MIB) else 1
+    _show(measured, rows, peak)
+    return 0 if options.quick or (measured.together <= LIMIT_SECONDS and peak <= LIMIT_MIB) else 1
 
 
-def _merge(connection: Connection, differences: int, *, ordinal: int) -> None:
-    connection.execute(text(_DIFFERENCES.format(schema=SCHEMA)), {"rows": differences})
-    merge_differences(
-        connection, book="main", run_id="0" * 64, run_ordinal=ordinal, as_of=date(2026, 10, 31), schema=SCHEMA
+def _measure(engine: Engine, rows: int, *, years: int) -> Measured:
+    differences = _differences(rows)
+    with engine.connect() as connection:
+        make(connection, rows, years=years)
+        taking, pin = _timed(lambda: _pin(engine, connection))
+        for view in VIEWS:
+            build(connection, SCHEMA, view, kind="view")
+        coverage, _ = _timed(lambda: [build(connection, SCHEMA, name, kind=kind) for name, kind in COVERAGE.items()])
+        _make_rates(connection)
+        make_differences(connection, differences // 10)
+        few, _ = _timed(lambda: _merge(connection, pin, ordinal=1))
+        forget_differences(connection)
+        make_differences(connection, differences)
+        connection.commit()
+        finding, findings = _timed(lambda: read_findings(connection, SCHEMA))
+        many, changes = _timed(lambda: _merge(connection, pin, ordinal=2))
+        hashing, hashes = _timed(lambda: output_hashes(connection, SCHEMA))
+        counts = findings.as_counts() | {"merge": changes.as_manifest()}
+        storing, _ = _timed(lambda: _store(connection, pin, findings, counts, hashes))
+        connection.commit()
+        # With the settings of a plain connection, as it ran.
+        before, single = _timed(lambda: connection.execute(text(_ONE_TEXT)).scalar_one())
+        assert single != hashes["matches_sha256"]
+        assert findings.matched == rows
+        connection.rollback()
+    return Measured(
+        pin=taking,
+        hashes=hashing,
+        storing=storing,
+        coverage=coverage,
+        merge=many,
+        findings=finding,
+        merge_tenth=few,
+        one_text=before,
+        files=len(pin.files),
     )
 
 
-def _timed(run: Callable[[], object]) -> float:
+def _show(measured: Measured, rows: int, peak_mib: float) -> None:
+    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
+    print(
+        f"python {platform.python_version()}, {rows:,} matched items, {_differences(rows):,} differences,"
+        f" {measured.files:,} files, {os.cpu_count()} processors, load {load}"
+    )
+    print(f"  manifest: pin, hashes, the run's rows {measured.manifest:8.2f} s")
+    print(f"    pin over the files                  {measured.pin:8.2f} s")
+    print(
+        f"  hashes over matches and differences  {measured.hashes:8.2f} s,"
+        f" one text over all rows {measured.one_text:8.2f} s"
+    )
+    print(f"  ratio one text / tree                {measured.one_text / measured.hashes:8.2f}")
+    print(f"  coverage, from files to days         {measured.coverage:8.2f} s")
+    print(f"  merge of all differences             {measured.merge:8.2f} s, of a tenth {measured.merge_tenth:8.2f} s")
+    print(f"  ratio by the row, all / a tenth      {measured.merge / measured.merge_tenth / 10:8.2f}")
+    print(f"  findings over items and matches      {measured.findings:8.2f} s")
+    print(
+        f"  together {measured.together:.2f} s (limit {LIMIT_SECONDS:.0f} s for 10 million),"
+        f" this process {peak_mib:.0f} MiB (limit {LIMIT_MIB:.0f})"
+    )
+
+
+def _differences(rows: int) -> int:
+    return max(rows // 100, 10)
+
+
+def _pin(engine: Engine, connection: Connection) -> Pin:
+    settings = Settings(env="test", actor="bench")
+    pin = take_pin(engine, settings, book=BOOK, to=AS_OF, today=AS_OF, code_version="bench", home=Path("/nonexistent"))
+    store_pin(connection, pin, target_schema=SCHEMA)
+    connection.commit()
+    return pin
+
+
+def _make_rates(connection: Connection) -> None:
+    # What the mart holds when the run's own step begins: a row a provider and currency.
+    connection.execute(text(_RATES))
+
+
+def _merge(connection: Connection, pin: Pin, *, ordinal: int) -> Any:
+    return merge_differences(connection, book=BOOK, run_id=pin.run_id, run_ordinal=ordinal, as_of=AS_OF, schema=SCHEMA)
+
+
+def _store(connection: Connection, pin: Pin, findings: Any, counts: dict[str, Any], hashes: dict[str, str]) -> None:
+    manifest = build_manifest(
+        pin,
+        verdict=findings.verdict,
+        merged=True,
+        counts=counts,
+        rules=read_rules(connection, SCHEMA),
+        outputs=hashes,
+    )
+    assert manifest_sha256(manifest)
+    insert_run(
+        connection, pin, findings, manifest, merged=True, ordinal=2, now=datetime.now(tz=UTC), target_schema=SCHEMA
+    )
+
+
+def _timed(run: Callable[[], T]) -> tuple[float, T]:
     started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
+    result = run()
+    return time.perf_counter() - started, result
 
 
-_TABLES = """
-create schema {schema};
-create unlogged table {schema}.fct_matches (
-    leg text, provider text, account text, currency text, stage smallint, rule text, rule_version integer,
-    is_equal boolean, id_kind text, ledger_key text, psp_key text, bank_key text, ledger_amount_minor numeric,
-    psp_amount_minor numeric, bank_amount_minor numeric, psp_on date, bank_on date, ledger_count bigint,
-    psp_count bigint
-);
-create unlogged table {schema}.fct_differences (
-    difference_id text, leg text, provider text, account text, class text, priority text, status text, key text,
-    keys text[], sign smallint, currency text, other_currency text, amount_minor numeric, ledger_amount_minor numeric,
-    psp_amount_minor numeric, bank_amount_minor numeric, base_on date, grace_until date, opened_on date, rule text,
-    rule_version integer, identity_keys jsonb, evidence jsonb
-);
-create table {schema}.break_classes (class text, closes_as text)
+_RATES = f"""
+create table {SCHEMA}.fct_match_rates as
+select leg, provider, account, currency, count(*) as matched, 0::bigint as pending, 0::bigint as breaks
+from {SCHEMA}.fct_matches
+group by leg, provider, account, currency
 """
 
-_MATCHES = """
-insert into {schema}.fct_matches
-select
-    'A', 'stripe', 'default', 'USD', 1, 'reference_equal', 1, true, 'balance_transaction', 'txn_' || n, 'txn_' || n,
-    null, n % 10000, n % 10000, null, date '2026-10-01', null, 1, 1
-from generate_series(1, :rows) as n
-"""
-
-_DIFFERENCES = """
-insert into {schema}.fct_differences
-select
-    'A:' || n, 'A', 'stripe', 'default', 'missing_in_ledger', 'P1', 'break', 'txn_' || n, array['txn_' || n], 1, 'USD',
-    'USD', -n, null, n, null, date '2026-10-01', date '2026-10-08', date '2026-10-09', 'reference_equal', 1,
-    jsonb_build_array(
-        jsonb_build_array('balance_transaction', 'txn_' || n, 'USD'), jsonb_build_array('charge', 'ch_' || n, 'USD')
-    ),
-    '[]'
-from generate_series(1, :rows) as n
-"""
-
-_FORGET = """
-truncate {schema}.fct_differences;
-truncate recon.break_events, recon.break_keys, recon.breaks
-"""
-
-_ONE_TEXT = """
+_ONE_TEXT = f"""
 select encode(sha256(coalesce(string_agg(hashed.digest, ''::bytea order by hashed.digest), ''::bytea)), 'hex')
-from (select sha256(convert_to(row({columns})::text, 'UTF8')) as digest from {schema}.fct_matches) as hashed
+from (select sha256(convert_to(row({MATCH_COLUMNS})::text, 'UTF8')) as digest from {SCHEMA}.fct_matches) as hashed
 """
 
 if __name__ == "__main__":

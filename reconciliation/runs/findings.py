@@ -121,18 +121,25 @@ def _counted(rows: Any, status: str) -> list[Any]:
     return [row for row in rows if row.status == status]
 
 
+# Each large table is read once.
 _SCALARS = """
 select
     (select coalesce(sum(matched), 0)::bigint from {schema}.fct_match_rates) as matched,
     (select count(*) from {schema}.int_ledger_items) as ledger_items,
-    (select count(*) from {schema}.int_psp_items) as psp_items,
     (select count(*) from {schema}.int_psp_payouts) as payouts,
     (select count(*) from {schema}.int_bank_lines) as bank_lines,
     (select count(*) from {schema}.int_bank_lines_not_ours) as bank_lines_not_ours,
-    (select count(*) from {schema}.int_psp_items where is_amended) as amended_psp_items,
-    (select count(*) from {schema}.stg_raw__control_totals) as control_totals,
-    (select count(*) from {schema}.stg_raw__control_totals where not passed) as control_totals_failed,
+    psp_items.items as psp_items,
+    psp_items.amended as amended_psp_items,
+    control_totals.totals as control_totals,
+    control_totals.failed as control_totals_failed,
     (select count(*) from {schema}.fct_source_findings) as reasons
+from (
+    select count(*) as items, count(*) filter (where is_amended) as amended from {schema}.int_psp_items
+) as psp_items
+cross join (
+    select count(*) as totals, count(*) filter (where not passed) as failed from {schema}.stg_raw__control_totals
+) as control_totals
 """
 
 _CLASSES = """

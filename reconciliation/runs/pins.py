@@ -183,8 +183,12 @@ def store_pin(connection: Connection, pin: Pin, *, target_schema: str = TARGET_S
         )
     if pin.files:
         connection.execute(
-            text("insert into recon.pin_files (target_schema, file_id, file_no) values (:schema, :file_id, :file_no)"),
-            [{"schema": target_schema, "file_id": file.file_id, "file_no": file.file_no} for file in pin.files],
+            text(_PIN_FILES),
+            {
+                "schema": target_schema,
+                "file_ids": [file.file_id for file in pin.files],
+                "file_nos": [file.file_no for file in pin.files],
+            },
         )
 
 
@@ -241,6 +245,12 @@ def _numbered(rows: Sequence[RowMapping]) -> tuple[PinnedFile, ...]:
         for number, row in enumerate(rows, start=1)
     )
 
+
+_PIN_FILES = """
+insert into recon.pin_files (target_schema, file_id, file_no)
+select :schema, listed.file_id, listed.file_no
+from unnest(cast(:file_ids as uuid[]), cast(:file_nos as integer[])) as listed (file_id, file_no)
+"""
 
 _SENTINEL = "select exists (select 1 from {schema}.dim_rule_versions)"
 

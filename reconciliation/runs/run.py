@@ -231,7 +231,7 @@ def _store_run(connection: Connection, pin: Pin, now: datetime) -> None:
         rules=read_rules(connection, TARGET_SCHEMA),
         outputs=output_hashes(connection, TARGET_SCHEMA),
     )
-    _insert_run(connection, pin, findings, manifest, merged=merged, ordinal=ordinal, now=now)
+    insert_run(connection, pin, findings, manifest, merged=merged, ordinal=ordinal, now=now)
 
 
 def _last_merged_day(connection: Connection, pin: Pin) -> date:
@@ -241,7 +241,7 @@ def _last_merged_day(connection: Connection, pin: Pin) -> date:
     return found or pin.as_of
 
 
-def _insert_run(
+def insert_run(
     connection: Connection,
     pin: Pin,
     findings: Findings,
@@ -250,6 +250,7 @@ def _insert_run(
     merged: bool,
     ordinal: int,
     now: datetime,
+    target_schema: str = TARGET_SCHEMA,
 ) -> None:
     """Write the run's row; of one that is merged again only what the merge decides has changed."""
     connection.execute(
@@ -283,10 +284,10 @@ def _insert_run(
             "insert into recon.run_files (run_id, file_id)"
             " select :run_id, file_id from recon.pin_files where target_schema = :schema on conflict do nothing"
         ),
-        {"run_id": pin.run_id, "schema": TARGET_SCHEMA},
+        {"run_id": pin.run_id, "schema": target_schema},
     )
     connection.execute(
-        text(_RATES.format(schema=TARGET_SCHEMA)),
+        text(_RATES.format(schema=target_schema)),
         {"run_id": pin.run_id},
     )
 
