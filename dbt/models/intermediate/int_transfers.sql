@@ -10,7 +10,12 @@ top_ups as (
 
     select
         items.*,
-        row_number() over (order by items.provider, items.account, items.psp_transaction_id) as place
+        row_number() over (order by items.provider, items.account, items.psp_transaction_id) as place,
+        -- What takes a top-up back has its source; the source stands for the first of them.
+        row_number() over (
+            partition by items.provider, items.account, items.source_id
+            order by items.event = 'topup' desc, items.booked_on, items.psp_transaction_id
+        ) as turn
     from {{ ref('int_psp_items') }} as items
     where items.event in ('topup', 'topup_reversal')
         and items.net_minor <> 0
@@ -46,7 +51,7 @@ final as (
         'topup' as kind,
         top_ups.provider,
         top_ups.account,
-        coalesce(top_ups.source_id, top_ups.psp_transaction_id) as payout_id,
+        case when top_ups.turn = 1 then coalesce(top_ups.source_id, top_ups.psp_transaction_id) else top_ups.psp_transaction_id end as payout_id,
         top_ups.psp_transaction_id,
         null::text as payout_status,
         top_ups.currency,
