@@ -1,6 +1,7 @@
 -- One row per payout or bank line of a group match (stage 3 of leg B): lines and payouts that name each other, with equal sums. One
 -- line that pays several payouts, several lines that pay one, a payout that came, went back and came again.
--- First with what takes money back, where a payout that failed is worth nothing; then without it.
+-- First with what takes money back, where a payout that failed is worth nothing; then with the lines of a payout's own amount alone,
+-- which leaves a bank's fee for the return outside; then without what takes money back.
 with recursive
 transfers as (
 
@@ -84,6 +85,49 @@ first_groups as (
 
 ),
 
+-- Came, went back, came again: what is of the payout's own amount adds up by itself, whatever else names it.
+own_amount as (
+
+    select named.payout_number, named.bank_line_id, lines.amount_minor
+    from named
+    inner join lines
+        on named.bank_line_id = lines.bank_line_id
+    inner join {{ ref('int_transfers') }} as transfers
+        on named.payout_number = transfers.payout_number
+    where abs(lines.amount_minor) = abs(transfers.bank_minor)
+        and not exists (select 1 from first_groups where first_groups.bank_line_id = named.bank_line_id)
+        and not exists (
+            select 1 from named as others
+            where others.bank_line_id = named.bank_line_id and others.payout_number <> named.payout_number
+        )
+
+),
+
+own_amount_equal as (
+
+    select own_amount.payout_number
+    from own_amount
+    inner join transfers
+        on own_amount.payout_number = transfers.payout_number
+    group by own_amount.payout_number, transfers.counted_minor
+    having sum(own_amount.amount_minor) = transfers.counted_minor and count(*) > 1
+
+),
+
+own_amount_groups as (
+
+    select equal.payout_number as group_number, equal.payout_number, null::bigint as bank_line_id
+    from own_amount_equal as equal
+
+    union all
+
+    select equal.payout_number as group_number, null::bigint as payout_number, own_amount.bank_line_id
+    from own_amount
+    inner join own_amount_equal as equal
+        on own_amount.payout_number = equal.payout_number
+
+),
+
 forward_pairs as (
 
     select counted.payout_number, counted.bank_line_id
@@ -96,6 +140,8 @@ forward_pairs as (
         from named
         where named.is_forward
             and not exists (select 1 from first_groups where first_groups.bank_line_id = named.bank_line_id)
+            and not exists (select 1 from own_amount_groups where own_amount_groups.bank_line_id = named.bank_line_id)
+            and not exists (select 1 from own_amount_groups where own_amount_groups.payout_number = named.payout_number)
     ) as counted
     where counted.line_count > 1 or counted.payout_count > 1
 
@@ -133,6 +179,10 @@ forward_equal as (
 final as (
 
     select first_groups.group_number, first_groups.payout_number, first_groups.bank_line_id from first_groups
+
+    union all
+
+    select own_amount_groups.group_number, own_amount_groups.payout_number, own_amount_groups.bank_line_id from own_amount_groups
 
     union all
 

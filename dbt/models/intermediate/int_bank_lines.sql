@@ -164,6 +164,8 @@ final as (
         on lines.bank_line_id = referenced.bank_line_id
     left join cancelled
         on lines.bank_line_id = cancelled.bank_line_id
+    -- A line of nothing (an advice, a notice) pays nothing.
+    where lines.amount_minor <> 0
 
 )
 

@@ -1,5 +1,6 @@
 -- One row per item of a group match (stage 3) under one reference: several entries of one item (its fee booked by itself, a part
--- added later), or several items of one entry. The sums are equal; one of the two sides is one item.
+-- added later), or several items of one entry: the sums are equal, and one of the two sides is one item. Or as many entries as
+-- items, each with its like (two refunds of one charge, an order's number used again): which is whose, nothing depends on.
 {%- set kinds = match_kinds() %}
 with left_over as (
 
@@ -64,7 +65,8 @@ ledger_sums as (
         members.currency,
         count(*) as items,
         sum(members.net_minor) as net_minor,
-        sum(members.fee_minor) as fee_minor
+        sum(members.fee_minor) as fee_minor,
+        array_agg(members.net_minor order by members.net_minor) as nets
     from ledger_members as members
     group by members.provider, members.account, members.reference, members.currency
 
@@ -100,6 +102,7 @@ psp_sums as (
         count(*) as items,
         sum(members.net_minor) as net_minor,
         sum(members.fee_minor) as fee_minor,
+        array_agg(members.net_minor order by members.net_minor) as nets,
         bool_and(members.is_by_net) as is_by_net,
         -- The payout that settles them, if it is one.
         case when count(distinct members.payout_id) = 1 then min(members.payout_id) end as payout_id
@@ -125,8 +128,8 @@ agreed as (
         and psp_sums.currency = ledger_sums.currency
         and psp_sums.net_minor = ledger_sums.net_minor
         and (psp_sums.fee_minor = ledger_sums.fee_minor or psp_sums.is_by_net)
-    where least(psp_sums.items, ledger_sums.items) = 1
-        and greatest(psp_sums.items, ledger_sums.items) > 1
+    where greatest(psp_sums.items, ledger_sums.items) > 1
+        and (least(psp_sums.items, ledger_sums.items) = 1 or psp_sums.nets = ledger_sums.nets)
     order by psp_sums.provider, psp_sums.account, psp_sums.reference, psp_sums.currency, psp_sums.kind_rank
 
 ),
