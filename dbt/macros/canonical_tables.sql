@@ -87,6 +87,7 @@
                 'bank_line_id': 'bigint',
                 'file_no': 'integer',
                 'statement_ordinal': 'integer',
+                'entry_ordinal': 'integer',
                 'end_to_end_id': 'text',
                 'instruction_id': 'text',
                 'transaction_id': 'text',

@@ -1,6 +1,7 @@
 -- One row per pair of a bank line that takes another back and the line that it takes back: the bank says that it does (a reversal),
 -- the amounts are opposite, and something that both carry says which one. Each reversal takes back the latest line before it that
--- nothing else took back, as brackets close; on its own day also one that the bank lists below it.
+-- nothing else took back, as brackets close; on its own day also one that the bank lists below it. What takes back an entry of
+-- several details in one sum takes back each of them.
 with lines as (
 
     select * from {{ ref('int_bank_lines_current') }}
@@ -163,11 +164,76 @@ by_reversed as (
 
 ),
 
-final as (
+single as (
 
     select by_reversed.reversal_id, by_reversed.reversed_id
     from by_reversed
     where by_reversed.claim = 1
+
+),
+
+entries as (
+
+    select
+        lines.file_no,
+        lines.statement_ordinal,
+        lines.entry_ordinal,
+        min(lines.account_iban) as account_iban,
+        min(lines.currency) as currency,
+        min(lines.booked_on) as booked_on,
+        sum(lines.amount_minor) as amount_minor
+    from lines
+    left join single as of_reversals
+        on lines.bank_line_id = of_reversals.reversal_id
+    left join single as of_reversed
+        on lines.bank_line_id = of_reversed.reversed_id
+    where exists (
+            select 1 from reversed_amounts
+            where reversed_amounts.account_iban = lines.account_iban and reversed_amounts.currency = lines.currency
+        )
+    group by lines.file_no, lines.statement_ordinal, lines.entry_ordinal
+    having count(*) > 1
+        and not bool_or(lines.is_reversal)
+        and count(of_reversals.reversal_id) + count(of_reversed.reversed_id) = 0
+
+),
+
+-- In one sum: unique on both sides, for the amount is all that joins them.
+summed as (
+
+    select
+        lines.bank_line_id as reversal_id,
+        entries.file_no,
+        entries.statement_ordinal,
+        entries.entry_ordinal,
+        count(*) over (partition by lines.bank_line_id) as entry_count,
+        count(*) over (partition by entries.file_no, entries.statement_ordinal, entries.entry_ordinal) as reversal_count
+    from lines
+    inner join entries
+        on lines.account_iban = entries.account_iban
+        and lines.currency = entries.currency
+        and lines.amount_minor = -entries.amount_minor
+        and lines.booked_on >= entries.booked_on
+    where lines.is_reversal
+        and not exists (select 1 from single where single.reversal_id = lines.bank_line_id)
+
+),
+
+final as (
+
+    select single.reversal_id, single.reversed_id
+    from single
+
+    union all
+
+    select summed.reversal_id, lines.bank_line_id as reversed_id
+    from summed
+    inner join lines
+        on summed.file_no = lines.file_no
+        and summed.statement_ordinal = lines.statement_ordinal
+        and summed.entry_ordinal = lines.entry_ordinal
+    where summed.entry_count = 1
+        and summed.reversal_count = 1
 
 )
 

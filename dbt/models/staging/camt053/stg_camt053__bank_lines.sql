@@ -17,6 +17,7 @@ final as (
         ---------- place
         files.file_no,
         rows.statement_ordinal,
+        rows.entry_ordinal,
         files.file_no::bigint * 4294967296 + rows.ordinal as bank_line_id,
 
         ---------- ids
