@@ -458,7 +458,7 @@ def two_payouts_of_one_amount_are_named(case):
         case.line(9680, f"STRIPE {paid(case, name)}", day=3)
 
 
-@sibling()
+@sibling((), (("ambiguous", "B", None),) * 2)
 def two_payouts_of_one_amount_one_is_named(case):
     amount = case.cents(51)
     first, _ = paid(case, net=amount), paid(case, "beta001", amount)

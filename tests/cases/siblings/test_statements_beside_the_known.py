@@ -95,19 +95,23 @@ TABLE: dict[str, tuple[list[Page], list[tuple[int, str]], set[str]]] = {
     # Pages.
     "three-pages": (pages_of_three(), [(-700, "rent"), *BOTH], set()),
     "pages-one-and-three": (
-        [page for page in pages_of_three() if page.page != 2], [(-700, "rent"), BOTH[0]], {"statement_page"}
+        [page for page in pages_of_three() if page.page != 2],
+        [(-700, "rent"), BOTH[0]],
+        {"statement_page"},
     ),
     "pages-two-and-three": (pages_of_three()[1:], [(-700, "rent"), BOTH[1]], {"statement_page"}),
     "pages-one-and-two": (pages_of_three()[:2], BOTH, {"statement_page"}),
     "each-page-has-an-id-of-its-own": (
-        [replace(page, id=f"S5/{page.page}") for page in pages_of_three()], [(-700, "rent"), *BOTH], set()
+        [replace(page, id=f"S5/{page.page}") for page in pages_of_three()],
+        [(-700, "rent"), *BOTH],
+        set(),
     ),
     "one-page-of-three-corrected": (
-        [*pages_of_three(), replace(pages_of_three()[0], made=LATER)], [(-700, "rent"), *BOTH], set()
+        [*pages_of_three(), replace(pages_of_three()[0], made=LATER)],
+        [(-700, "rent"), *BOTH],
+        set(),
     ),
-    "pages-without-numbers": (
-        pages_of_three(number=None), [(-700, "rent"), *BOTH], set()
-    ),
+    "pages-without-numbers": (pages_of_three(number=None), [(-700, "rent"), *BOTH], set()),
     # Numbers and ids.
     "new-year-beside-another-account": (
         [
@@ -122,17 +126,52 @@ TABLE: dict[str, tuple[list[Page], list[tuple[int, str]], set[str]]] = {
     ),
     "quarters": (
         [
-            Page(day="2025-09-30", starts="2025-07-01", opening=0, lines=[replace(ONE, day="2025-08-01")], id="3", number=3),
-            Page(day="2025-12-31", starts="2025-10-01", opening=4825, lines=[replace(TWO, day="2025-11-03")], id="4", number=4),
-            Page(day="2026-03-18", starts="2026-01-01", opening=14505, lines=[replace(THREE, day="2026-02-02")], id="1", number=1),
+            Page(
+                day="2025-09-30",
+                starts="2025-07-01",
+                opening=0,
+                lines=[replace(ONE, day="2025-08-01")],
+                id="3",
+                number=3,
+            ),
+            Page(
+                day="2025-12-31",
+                starts="2025-10-01",
+                opening=4825,
+                lines=[replace(TWO, day="2025-11-03")],
+                id="4",
+                number=4,
+            ),
+            Page(
+                day="2026-03-18",
+                starts="2026-01-01",
+                opening=14505,
+                lines=[replace(THREE, day="2026-02-02")],
+                id="1",
+                number=1,
+            ),
         ],
         [(-700, "rent"), *BOTH],
         set(),
     ),
     "a-quarter-missing": (
         [
-            Page(day="2025-09-30", starts="2025-07-01", opening=0, lines=[replace(ONE, day="2025-08-01")], id="3", number=3),
-            Page(day="2026-03-18", starts="2026-01-01", opening=14505, lines=[replace(THREE, day="2026-02-02")], id="1", number=1),
+            Page(
+                day="2025-09-30",
+                starts="2025-07-01",
+                opening=0,
+                lines=[replace(ONE, day="2025-08-01")],
+                id="3",
+                number=3,
+            ),
+            Page(
+                day="2026-03-18",
+                starts="2026-01-01",
+                opening=14505,
+                lines=[replace(THREE, day="2026-02-02")],
+                id="1",
+                number=1,
+            ),
         ],
         [(-700, "rent"), BOTH[0]],
         {"statement_balance"},
@@ -171,7 +210,10 @@ TABLE: dict[str, tuple[list[Page], list[tuple[int, str]], set[str]]] = {
         set(),
     ),
     "quiet-day-missing-without-numbers": (
-        [Page(day="2026-03-05", opening=0, lines=[ONE], id="A"), Page(day="2026-03-09", opening=4825, lines=[TWO], id="B")],
+        [
+            Page(day="2026-03-05", opening=0, lines=[ONE], id="A"),
+            Page(day="2026-03-09", opening=4825, lines=[TWO], id="B"),
+        ],
         BOTH,
         set(),
     ),
@@ -230,7 +272,7 @@ TABLE: dict[str, tuple[list[Page], list[tuple[int, str]], set[str]]] = {
         [],
         set(),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["in-order", "reversed"])
