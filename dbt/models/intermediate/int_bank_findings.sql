@@ -54,7 +54,13 @@ failed_totals as (
         totals.source,
         totals.account,
         totals.file_name || ': ' || totals.name || ' ' || totals.subject as subject,
-        'expected ' || coalesce(totals.expected, 'nothing') || ', found ' || coalesce(totals.actual, 'nothing') as detail
+        case totals.name
+            when 'balance' then
+                'opening balance and booked entries make ' || totals.actual || ' ' || pages.currency
+                || ', and the closing balance says ' || totals.expected || ' ' || pages.currency
+            else 'the bank states ' || totals.expected || ', and its entries make ' || totals.actual
+        end
+        || ': fetch the statement again; if it says the same, ask the bank' as detail
     from totals
     inner join pages
         on totals.file_no = pages.file_no
@@ -76,7 +82,8 @@ without_balance as (
                 then 'states neither opening nor closing balance'
             when statements.opening_minor is null then 'states no opening balance'
             else 'states no closing balance'
-        end as detail
+        end
+        || ', so that nothing proves its lines complete: ask the bank for statements with both' as detail
     from statements
     where statements.opening_minor is null or statements.closing_minor is null
 
@@ -94,7 +101,8 @@ missing_pages as (
             when statements.pages < statements.last_page
                 then statements.pages || ' pages are here, and the last is page ' || statements.last_page
             else 'page ' || statements.last_page || ' is not the last, and no other followed'
-        end as detail
+        end
+        || ': fetch the whole statement again, and ingest what is missing' as detail
     from statements
     where statements.first_page > 1
         or statements.pages < statements.last_page
@@ -121,7 +129,8 @@ unlinked_pages as (
         paged.bank_account as account,
         paged.account_iban || ' ' || paged.currency || ' ' || paged.stated_on as subject,
         'page ' || paged.page || ' opens with ' || {{ amount_shown('paged.opening_minor') }}
-        || ' after a page that ends with ' || {{ amount_shown('paged.page_before_closed_minor') }} as detail
+        || ' ' || paged.currency || ' after a page that ends with ' || {{ amount_shown('paged.page_before_closed_minor') }}
+        || ' ' || paged.currency || ': fetch the whole statement again' as detail
     from paged
     inner join currencies
         on paged.currency = currencies.code
@@ -158,8 +167,13 @@ unlinked as (
         following.source,
         following.bank_account as account,
         following.subject,
-        'opens with ' || {{ amount_shown('following.opening_minor') }} || ' after a closing balance of '
-        || {{ amount_shown('following.before_closing_minor') }} || ' on ' || following.before_stated_on as detail
+        'opens with ' || {{ amount_shown('following.opening_minor') }} || ' ' || following.currency || ' after a closing balance of '
+        || {{ amount_shown('following.before_closing_minor') }} || ' ' || following.currency || ' on ' || following.before_stated_on
+        || case
+            when following.starts_on < following.before_stated_on
+                then ': its days were stated before; ask the bank which of the two statements holds'
+            else ': a statement between them is missing, or one of them was corrected; fetch it from the bank'
+        end as detail
     from following
     inner join currencies
         on following.currency = currencies.code
@@ -175,7 +189,7 @@ contradicted as (
         pages.source,
         pages.bank_account as account,
         pages.account_iban || ' ' || pages.currency || ' ' || pages.stated_on as subject,
-        'was delivered twice with one creation time and different content' as detail
+        'was delivered twice with one creation time and different content: ask the bank which one holds, and for a newer copy of it' as detail
     from pages
     inner join {{ ref('int_bank_deliveries') }} as counted
         on pages.file_no = counted.file_no

@@ -132,7 +132,8 @@ final as (
         accounted.source,
         accounted.bank_account as account,
         accounted.account_iban || ' ' || accounted.currency || ' ' || accounted.stated_on as subject,
-        string_agg('statement ' || accounted.number || ' follows ' || accounted.before, ', ' order by accounted.kind) as detail
+        string_agg('statement ' || accounted.number || ' follows ' || accounted.before, ', ' order by accounted.kind)
+        || ': fetch from the bank what lies between' as detail
     from accounted
     where accounted.before is not null
     group by

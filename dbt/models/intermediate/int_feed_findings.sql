@@ -41,7 +41,8 @@ late as (
         clocks.account,
         clocks.record_type || case when clocks.currency = '' then '' else ' ' || clocks.currency end as subject,
         coalesce('has come through ' || clocks.covered_through, 'has never come')
-        || '; ' || clocks.cadence || coalesce(', due on ' || clocks.due_on, '') as detail
+        || '; ' || clocks.cadence || coalesce(', due on ' || clocks.due_on, '')
+        || ': ingest what has come since, or ask whoever sends it' as detail
     from clocks
     where clocks.is_late
 
@@ -54,7 +55,7 @@ held as (
         clocks.source,
         clocks.account,
         clocks.record_type || ' ' || clocks.gap_from || '..' || clocks.gap_to as subject,
-        'no file covers these days, and the ledger has items that wait for one' as detail
+        'no file covers these days, and the ledger has items that wait for one: fetch the reports of these days' as detail
     from clocks
     where clocks.gap_from is not null
         and clocks.carries <> 'bank'
@@ -173,7 +174,8 @@ unreported as (
         unreached.provider as source,
         unreached.account,
         unreached.awaits || ' ' || unreached.first_on || '..' || unreached.last_on as subject,
-        'no report of ' || unreached.awaits || ' reaches the day of ' || unreached.items || ' entries in the ledger' as detail
+        'entries of the ledger on these days: ' || unreached.items || ', and no report of ' || unreached.awaits
+        || ' reaches them: fetch the reports of these days' as detail
     from unreached
 
 ),
@@ -206,7 +208,7 @@ unstated as (
         coalesce(banks.sources, bank_sources.sources) as source,
         differences.account,
         differences.currency || ' ' || min(differences.base_on) || '..' || max(differences.base_on) as subject,
-        count(*) || ' payouts were due, and no statement reaches their day' as detail
+        'payouts due on these days: ' || count(*) || ', and no statement reaches them: fetch the statements of these days' as detail
     from differences
     cross join bank_sources
     left join banks
@@ -226,7 +228,8 @@ failed_totals as (
         totals.source,
         totals.account,
         totals.file_name || ': ' || totals.name || ' ' || totals.subject as subject,
-        'expected ' || coalesce(totals.expected, 'nothing') || ', found ' || coalesce(totals.actual, 'nothing') as detail
+        'the file states ' || coalesce(totals.expected, 'nothing') || ', and its rows make ' || coalesce(totals.actual, 'nothing')
+        || ': look for rows that were put aside, else fetch the file again' as detail
     from {{ ref('stg_raw__control_totals') }} as totals
     inner join {{ ref('stg_raw__files') }} as files
         on totals.file_no = files.file_no

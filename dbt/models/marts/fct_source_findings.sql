@@ -13,8 +13,11 @@ residuals as (
         bridge.provider as source,
         bridge.account,
         'leg ' || bridge.leg || ' ' || bridge.currency as subject,
-        bridge.amount_minor || ' minor units that no class explains' as detail
+        {{ amount_shown('bridge.amount_minor') }} || ' ' || bridge.currency
+        || ' that no class explains: do not use the figures of this run, and tell who keeps this program' as detail
     from bridge
+    left join {{ ref('currencies') }} as currencies
+        on bridge.currency = currencies.code
     where bridge.step = 'residual'
         and bridge.amount_minor <> 0
 
