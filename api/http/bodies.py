@@ -34,6 +34,7 @@ async def read_json_object(
         and "transfer-encoding" not in request.headers
     ):
         return {}
+    _check_content_encoding(request.headers.get("content-encoding", "identity"))
     _check_content_type(request.headers.get("content-type", ""))
     data = await _read_at_most(request, max_bytes)
     if not data.strip():
@@ -47,6 +48,17 @@ async def read_json_object(
     if not isinstance(value, dict):
         raise ApiProblem(400, "malformed_body", "The body is JSON, but not an object.")
     return value
+
+
+def _check_content_encoding(header: str) -> None:
+    """Take bodies as they are: what says that it is packed is not read as if it were not. Raises a 415 problem."""
+    if header.strip().lower() != "identity":
+        raise ApiProblem(
+            415,
+            "unsupported_media_type",
+            f"The content encoding is {header!r}; bodies are taken as they are.",
+            remedy="Send the JSON unpacked, without `Content-Encoding`.",
+        )
 
 
 def _check_content_type(header: str) -> None:

@@ -4,7 +4,7 @@ uvicorn waits for ever for a request's head and for its body, and turns everyone
 clients have begun one and not gone on. Here a head and a body have deadlines, and where a bound is reached the oldest
 connection that carries no whole request has to go: of the peer that has too many, else of all. One timer looks once a
 second, so that a request pays for setting a number and never for a timer. Invariant: a request that arrived whole is
-answered.
+answered, and no answer stands where another request's belongs: what is wrong with a later one is said after it.
 """
 
 from __future__ import annotations
@@ -20,18 +20,21 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from api.http.heads import MAX_HEAD_BYTES, Objection, objection_to
 from api.http.problems import MEDIA_TYPE, document
 
 MAX_CONNECTIONS = 2_048
 MAX_PER_PEER = 1_536
 """Of one address: less than all, so that none alone takes every place; more than a balancer opens."""
 HEAD_SECONDS = 10.0
-MAX_HEAD_BYTES = 64 * 1024
 BODY_SECONDS = 20.0
 BODY_BYTES_PER_SECOND = 32 * 1024
 """What a body gains by going on: 16 MiB may take nine minutes, and one that drips ends after `BODY_SECONDS`."""
 UNREAD_ANSWER_SECONDS = 60.0
 LOOK_EVERY_SECONDS = 1.0
+LINGER_SECONDS = 2.0
+MAX_LINGER_BYTES = 2 * 1024 * 1024
+"""How long and how far we still read from whom we refused: closing on what is unread takes the answer back with it."""
 
 
 class _Hall:
@@ -62,6 +65,9 @@ class Connection(HttpToolsProtocol):
         """When it began to owe that, or to owe nothing."""
         self._read_bytes = 0
         self._unread_since: float | None = None
+        self._objection: Objection | None = None
+        """Why nothing more is read here; said as soon as the whole requests before it are answered."""
+        self._leaving_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection; where there are too many, one that carries no request gives way."""
@@ -87,8 +93,12 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless the head has become too long."""
+        """Read on, unless the head has become too long; of whom we refused, read and forget."""
         self._read_bytes += len(data)
+        if self._objection is not None:
+            if self._leaving_since is not None and self._read_bytes > MAX_LINGER_BYTES:
+                self.transport.close()
+            return
         super().data_received(data)
         if self._awaits == "head" and self._read_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._turn_away(431, "head_too_large", f"The head of a request takes {MAX_HEAD_BYTES:,} bytes.")
@@ -99,7 +109,11 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Begin to wait for the body."""
+        """Begin to wait for the body, unless the head is one that may be read in two ways."""
+        objection = objection_to(self.url, self.headers, self.parser.get_http_version())
+        if objection is not None:
+            self._turn_away(*objection)
+            raise ValueError(objection.detail)  # the parser ends here; uvicorn then asks for the 400, said already
         self._awaits, self._since, self._read_bytes = "body", time.monotonic(), 0
         super().on_headers_complete()
 
@@ -113,10 +127,13 @@ class Connection(HttpToolsProtocol):
         if self._awaits is None:
             self._since = time.monotonic()
         super().on_response_complete()
+        if self._objection is not None and self._leaving_since is None and not self._owes_an_answer:
+            self._say(self._objection)
 
     def send_400_response(self, msg: str) -> None:
         """Say that this is no HTTP, in the shape of every other error."""
-        self._turn_away(400, "malformed_request", msg)
+        if self._objection is None:
+            self._turn_away(400, "malformed_request", msg)
 
     @property
     def _peer(self) -> str:
@@ -125,8 +142,13 @@ class Connection(HttpToolsProtocol):
     @property
     def _spare(self) -> bool:
         """Whether nothing is lost with this connection: whole requests are answered, half ones are sent again."""
-        at_work = self.cycle is not None and not self.cycle.response_complete
-        return not self.transport.is_closing() and (self._awaits == "body" or not at_work)
+        return not self.transport.is_closing() and not self._owes_an_answer
+
+    @property
+    def _owes_an_answer(self) -> bool:
+        """Whether a request that arrived whole is unanswered; where others queue behind one, it is whole."""
+        cycle = self.cycle
+        return bool(self.pipeline) or (cycle is not None and not cycle.response_complete and not cycle.more_body)
 
     def _others(self) -> Iterable[Connection]:
         return (each for each in self.connections if each is not self and isinstance(each, Connection))
@@ -155,7 +177,9 @@ class Connection(HttpToolsProtocol):
                 self.transport.abort()
             return
         self._unread_since = None
-        if self.transport.is_closing() or self._awaits is None:
+        if self._leaving_since is not None and now - self._leaving_since > LINGER_SECONDS:
+            self.transport.close()
+        if self.transport.is_closing() or self._awaits is None or self._objection is not None:
             return
         if self.flow.read_paused:  # it is we who do not read on
             self._since = now
@@ -167,10 +191,28 @@ class Connection(HttpToolsProtocol):
             self._turn_away(408, "request_too_slow", "The body of the request did not come in time.")
 
     def _turn_away(self, status: int, code: str, detail: str) -> None:
-        """Say why, unless an answer is under way, and close."""
+        """Read no more requests here; say why and close, once what came whole is answered."""
+        if self._leaving_since is not None:
+            self.transport.close()  # what there was to say is said, and the place is wanted
+            return
+        self._objection = self._objection or Objection(status, code, detail)
+        if not self._owes_an_answer:
+            self._say(self._objection)
+
+    def _say(self, objection: Objection) -> None:
+        """Answer, unless an answer is under way, and close: at once where the place is wanted, else once it is read."""
+        status, code, detail = objection
+        self._leaving_since, self._read_bytes = time.monotonic(), 0
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             content = orjson.dumps(document(status, code, detail, remedy="Send it again, whole."))
             head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\n"
             head += "retry-after: 2\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[status] + head.encode("ascii") + content)
-        self.transport.close()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # whoever waits for the rest of this body is told that it does not come
+            self.cycle.message_event.set()
+        if status == 503:
+            self.transport.close()
+            return
+        self.flow.resume_reading()
+        self.transport.write_eof()

@@ -1,7 +1,7 @@
 """One small ASGI middleware: a request id for every request, and its count and time by route template.
 
 Written by hand because the label must be the template (`/finance/accounts/{code}`), never the path: a scanner must not
-be able to make labels.
+be able to make labels. It also refuses a query that says a name twice, before any route reads one of the two.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ import random
 import re
 import time
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.http.heads import name_said_twice
+from api.http.problems import document, respond
 from api.metrics import Metrics
 
 UNROUTED = "(none)"
@@ -44,7 +47,9 @@ class Observe:
 
         self.metrics.in_progress.inc()
         try:
-            await self.app(scope, receive, send_named)
+            twice = name_said_twice(scope["query_string"])
+            app = self.app if twice is None else _refusal_of_a_name(scope, twice)
+            await app(scope, receive, send_named)
         finally:
             self.metrics.in_progress.dec()
             route = getattr(scope.get("route"), "path_format", None) or UNROUTED
@@ -57,3 +62,10 @@ def _given_request_id(scope: Scope) -> str | None:
             given = value.decode("latin-1")
             return given if _GIVEN_REQUEST_ID.fullmatch(given) else None
     return None
+
+
+def _refusal_of_a_name(scope: Scope, name: str) -> ASGIApp:
+    """Return what answers a query that says `name` twice: two readers could go by two of its values."""
+    detail = f"The query says {name[:80]!r} more than once."
+    place = {"parameter": name[:80], "in": "query", "detail": detail}
+    return respond(Request(scope), document(422, "invalid_input", detail, remedy="Say it once.", places=[place]))

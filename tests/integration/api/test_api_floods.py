@@ -15,7 +15,8 @@ import uvicorn
 
 from api.app import create_app
 from api.http.budget import FREE_BYTES
-from api.http.connections import MAX_HEAD_BYTES, Connection
+from api.http.connections import Connection
+from api.http.heads import MAX_HEAD_BYTES
 from api.server import Server, health_config
 from ledger_core.base.processes import free_port
 

@@ -1,0 +1,59 @@
+"""What a request's head may say: nothing twice that decides something, and a body that ends where all agree it ends.
+
+Two readers of one head (a balancer and this process, or the parser and a route) must not understand two things: whose
+token counts, which idempotency key, how long the body is. The parser refuses most of what contradicts itself; here is
+the rest, with a bound on the whole head. Nothing is looked up and nothing is kept: it is asked once a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+MAX_HEAD_BYTES = 64 * 1024
+SAID_ONCE = frozenset(
+    {
+        b"authorization", b"content-encoding", b"content-length", b"content-type", b"host", b"idempotency-key",
+        b"if-match", b"transfer-encoding",
+    }
+)  # fmt: skip
+"""Headers of which a second one contradicts the first, or says it in vain."""
+
+
+class Objection(NamedTuple):
+    """Why a head is refused: the status, code and detail of the problem."""
+
+    status: int
+    code: str
+    detail: str
+
+
+def objection_to(url: bytes, headers: Sequence[tuple[bytes, bytes]], http_version: str) -> Objection | None:
+    """Return what is wrong with a head that the parser took; names are in lower case."""
+    names = [name for name, _ in headers]
+    if len(url) + sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES:
+        return Objection(431, "head_too_large", f"The head of a request takes {MAX_HEAD_BYTES:,} bytes.")
+    if len(set(names)) < len(names):
+        twice = sorted(name.decode("latin-1") for name in SAID_ONCE if names.count(name) > 1)
+        if twice:
+            return Objection(400, "malformed_request", f"The header {twice[0]} is there more than once.")
+    if http_version == "1.1" and b"host" not in names:
+        return Objection(400, "malformed_request", "A request of HTTP/1.1 names its host (RFC 9112, 3.2).")
+    if b"transfer-encoding" in names:
+        coding = headers[names.index(b"transfer-encoding")][1].strip().lower()
+        if coding != b"chunked" or http_version != "1.1":
+            return Objection(400, "malformed_request", "The only transfer encoding is chunked, in HTTP/1.1.")
+    return None
+
+
+def name_said_twice(query: bytes) -> str | None:
+    """Return a parameter that a query string holds more than once; of two books, which one was meant?"""
+    if b"&" not in query:
+        return None
+    seen: set[str] = set()
+    for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
