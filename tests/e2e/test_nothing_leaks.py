@@ -107,12 +107,17 @@ def test_dagster_comes_as_a_login_of_its_own_that_reads_no_book(counterfoil) -> 
         assert connection.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() == (False,)
         connection.execute("set role counterfoil_dagster")
         assert connection.execute("select count(*) from dagster.runs").fetchone() == (0,)
-        for statement in ("select * from ledger.entries", "set role counterfoil_writer", "create role x", "reset role"):
-            try:
+        for statement in ("select * from ledger.entries", "select * from raw.files", "select * from recon.breaks",
+                          "set role counterfoil_writer", "create role x"):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)
-            except psycopg.errors.InsufficientPrivilege:
-                continue
-            assert statement == "reset role"
+        seen = connection.execute(
+            "select nspname from pg_namespace where nspname !~ '^pg_' and has_schema_privilege(oid, 'usage') order by 1"
+        ).fetchall()
+        assert [name for (name,) in seen] == ["dagster", "information_schema", "public"]
+        connection.execute("reset role")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("select * from ledger.entries")
     shown = counterfoil("status", "--json", "--secrets").json["urls"]["database"]
     assert (counterfoil.home / "postgres" / "password").read_text().strip() in shown
     assert os.path.basename(shown) == "postgres"  # noqa: PTH119 - the database's name
