@@ -56,6 +56,7 @@ def test_development_is_asked_nothing(env: str) -> None:
         ({"database_url": "postgresql://me@db/b"}, "without sslmode=verify-full"),
         ({"database_url": "postgresql://me@db/b?sslmode=require"}, "without sslmode=verify-full"),
         ({"database_url": "postgresql://me@db/b?sslmode=verify-full&sslmode=disable"}, "without sslmode=verify-full"),
+        ({"database_url": f"{SOUND_URL}&sslkey=keys/hunter2.pem"}, "sslkey in DATABASE_URL"),
         ({"database_url": "postgresql://me@[db/b"}, "cannot be read"),
         ({"ledger_url": "http://hunter2.example.com"}, "without TLS"),
         ({"api": ApiSettings()}, "TCP listener"),

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from api.health import Health
+from api.health import MAX_QUESTIONS, Health
 from api.heavy import HeavyWork
 from api.http.budget import FREE_BYTES, BodyBudget
 from api.http.problems import ApiProblem
@@ -60,6 +60,27 @@ def test_a_question_that_failed_is_asked_again() -> None:
         return await health.ask("x", lambda: 3, late=0)
 
     assert asyncio.run(ask()) == 3
+
+
+def test_questions_under_made_up_names_are_bounded_while_they_wait_and_when_they_are_answered() -> None:
+    hung = threading.Event()
+
+    async def ask() -> tuple[int, int, int]:
+        health = Health(kept_seconds=60, patience_seconds=0.2)
+        for number in range(3 * MAX_QUESTIONS):
+            await health.ask(f"answered {number}", lambda: 1, late=-1)
+        kept = len(health._answered)
+        names = [f"hangs {number}" for number in range(3 * MAX_QUESTIONS)]
+        late = await asyncio.gather(*(health.ask(name, lambda: hung.wait(20) and 1, late=-1) for name in names))
+        waiting = len(health._asked)
+        hung.set()
+        health.close()
+        return kept, waiting, sum(late)
+
+    kept, waiting, late = asyncio.run(ask())
+    assert 0 < kept <= MAX_QUESTIONS
+    assert 0 < waiting <= MAX_QUESTIONS
+    assert late == -3 * MAX_QUESTIONS
 
 
 def test_heavy_work_goes_one_after_the_other_and_beyond_the_queue_it_is_told_to_wait() -> None:
