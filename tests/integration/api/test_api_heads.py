@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -161,3 +162,19 @@ def test_what_came_whole_is_answered_before_what_is_wrong_behind_it(raw: Raw, ht
     assert answers[1][0] in (400, 431)
     assert len(answers) == 2
     assert [each["external_id"] for each in http.get(ENTRIES).json()["entries"]].count(draft["external_id"]) == 1
+
+
+@pytest.mark.parametrize("goes_on", [False, True], ids=["stays", "goes on sending"])
+def test_who_was_refused_and_does_not_go_is_closed_all_the_same(raw: Raw, goes_on: bool) -> None:
+    began, sent = time.monotonic(), 0
+    with socket.create_connection(("127.0.0.1", raw.port), timeout=30) as connection, suppress(OSError):
+        connection.sendall(b"nonsense\r\n\r\n")
+        while connection.recv(65536):
+            pass
+        # Our own side is open still: only the server's closing makes what follows fail.
+        while time.monotonic() - began < 20:
+            sent += connection.send(b"y" * (65536 if goes_on else 1))
+            if not goes_on:
+                time.sleep(0.1)
+    assert time.monotonic() - began < 10
+    assert sent < 64 * 1024 * 1024
