@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import ProgrammingError
 
 from ledger_core.base.engine import make_engine
 
@@ -18,13 +19,23 @@ FACES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("role", ["writer", "reader", "dbt", "dagster", "auditor"])
-def test_every_role_reads_every_face(database_url: str, role: str) -> None:
+@pytest.mark.parametrize("role", ["writer", "reader", "dbt", "auditor"])
+def test_every_role_that_reads_reads_every_face(database_url: str, role: str) -> None:
     engine = make_engine(database_url, role=role)
     try:
         with engine.connect() as connection:
             for face in FACES:
                 connection.execute(text(f"select * from {face} limit 1"))
+    finally:
+        engine.dispose()
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_dagsters_role_keeps_runs_and_reads_no_face(database_url: str, face: str) -> None:
+    engine = make_engine(database_url, role="dagster")
+    try:
+        with engine.connect() as connection, pytest.raises(ProgrammingError, match="permission denied for schema"):
+            connection.execute(text(f"select * from {face} limit 1"))
     finally:
         engine.dispose()
 
