@@ -65,10 +65,6 @@ test: setup lint types contracts ## Every check and every test
 unit: setup ## The tests without I/O
 	$(BIN)/python -m pytest tests/unit
 
-.PHONY: long
-long: setup ## The cases in their long form: whole months, night by night
-	COUNTERFOIL_CASES=long $(BIN)/python -m pytest tests/cases
-
 .PHONY: lint
 lint: setup ## ruff, and deptry: what is declared is what is used
 	$(BIN)/ruff check .
@@ -84,8 +80,8 @@ contracts: setup ## Who may import whom
 	$(BIN)/lint-imports
 
 .PHONY: long
-long: setup ## What `make test` does for seconds, whole: drawn companies by the thousand
-	COUNTERFOIL_CASES=2000 $(BIN)/python -m pytest tests/cases/matching/test_always_a_verdict.py -q
+long: setup ## What `make test` does for seconds, whole: drawn companies by the thousand, whole months night by night
+	COUNTERFOIL_CASES=2000 $(BIN)/python -m pytest tests/cases
 
 .PHONY: bench
 bench: setup ## Every benchmark at full size, each against a baseline of the same run
