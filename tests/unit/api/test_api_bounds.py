@@ -109,6 +109,8 @@ def test_heavy_work_goes_one_after_the_other_and_beyond_the_queue_it_is_told_to_
 def test_a_body_pays_for_what_is_above_the_free_part_and_gives_it_back() -> None:
     budget = BodyBudget(max_bytes=100)
     with budget.holding() as first, budget.holding() as second:
+        first.grow_to(1)
+        assert budget.held_bytes == 0
         first.grow_to(FREE_BYTES)
         assert budget.held_bytes == 0
         first.grow_to(FREE_BYTES + 90)
