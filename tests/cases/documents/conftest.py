@@ -61,7 +61,13 @@ class Books:
     def run(self, as_of: date = date(2026, 10, 31)) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """Build what comes of the files; return the rows of `MODELS`, by model and account, in order."""
         pin = take_pin(
-            self.landing.engine, self.landing.settings, book="main", to=as_of, today=date(2026, 11, 1), code_version="x"
+            self.landing.engine,
+            self.landing.settings,
+            book="main",
+            to=as_of,
+            today=date(2026, 11, 1),
+            code_version="x",
+            home=self.folder,
         )
         engine = make_engine(self.database_url, role="login")
         try:
