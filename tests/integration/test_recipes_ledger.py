@@ -69,12 +69,12 @@ def memory_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "sitecustomize.py").write_text(_ITS_LINE)
     before = os.environ.get("PYTHONPATH")
     monkeypatch.setenv("PYTHONPATH", str(folder) if not before else f"{folder}{os.pathsep}{before}")
-    monkeypatch.setenv("COUNTERFOIL_SIGNING__BACKEND", "memory")
 
 
 @pytest.mark.usefixtures("memory_backend")
 def test_a_signing_back_end_of_one_module_and_one_line_signs_what_the_verifier_accepts(settings: Settings) -> None:
-    with open_runtime(settings) as runtime:
+    chosen = settings.model_copy(update={"signing": settings.signing.model_copy(update={"backend": "memory"})})
+    with open_runtime(chosen) as runtime:
         health = runtime.signer.health()
         assert (health["backend"], health["assurance"]) == ("memory", "memory")
         ledger = runtime.ledger("main")
