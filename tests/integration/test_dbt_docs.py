@@ -49,6 +49,7 @@ def test_with_a_home_the_page_knows_the_columns_that_the_database_really_has(
     Dbt(home=settings.home, database_url=settings.database_url).build(select=("resource_type:seed",))
     monkeypatch.setenv("COUNTERFOIL_HOME", str(settings.home))
     monkeypatch.setenv("DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("COUNTERFOIL_ENV", settings.env)
     assert main([str(tmp_path / "index.html")]) == 0
     page = (tmp_path / "index.html").read_text()
     columns = catalog_of(page)["nodes"]["seed.counterfoil.currencies"]["columns"]
