@@ -81,14 +81,15 @@ def mask_cards(text: str, cards: Iterable[str]) -> str:
     return text
 
 
-def has_long_digits(text: str) -> bool:
-    """Say, quickly, whether `text` may hold a card number: it has thirteen digits with nothing much between them.
+def has_long_digits(text: str | bytes) -> bool:
+    """Say, quickly, whether `text`, or UTF-8, may hold a card number: thirteen digits with nothing much between them.
 
     False for nearly every text, in 0.3 microseconds; the regular expression takes ten times that.
     """
     if text.isascii():
-        return _LONG_RUN in text.encode().translate(_DIGIT_OR_BETWEEN)
-    return _LONG_DIGITS.search(text) is not None
+        data = text if isinstance(text, bytes) else text.encode()
+        return _LONG_RUN in data.translate(_DIGIT_OR_BETWEEN)
+    return _LONG_DIGITS.search(text if isinstance(text, str) else text.decode()) is not None
 
 
 def refuse_cards(texts: Iterable[tuple[str, str]]) -> None:
