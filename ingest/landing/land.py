@@ -1,6 +1,7 @@
 """Landing: a provider's file becomes raw rows, encrypted bytes and one row of `raw.files`, or nothing at all.
 
-Content-addressed: the same bytes again are a no-op that says so. Which file counts for which day is no matter of names
+Content-addressed: the same bytes for the same interval again are a no-op that says so. Two days without a sale give two
+reports of a header alone, so the interval that a report was asked for is part of what it is. Which file counts for which day is no matter of names
 or of the order of landing: relations.py says what a file is to those that landed. One database transaction a file, and
 the bytes are stored before it commits, so a process killed anywhere leaves at most an object that nothing points to and
 no key opens.
@@ -223,7 +224,8 @@ class _Landing:
         )
 
     def _file_id(self, identity: str) -> UUID:
-        return uuid5(_FILE_IDS, "\n".join((self.book, self.source.contract.source, self.account, identity)))
+        asked = [] if self.interval == (None, None) else ["{}..{}".format(*self.interval)]
+        return uuid5(_FILE_IDS, "\n".join((self.book, self.source.contract.source, self.account, identity, *asked)))
 
     def _hold_against_interval(self, reader: Reader, name: str) -> None:
         """Say it when rows lie outside the interval that was given. Raises `InvalidInput` when all of them do."""

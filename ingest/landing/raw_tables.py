@@ -45,7 +45,7 @@ class Landed:
 
 
 def find_landed(cursor: psycopg.Cursor, file_id: UUID, *, quarantined: int) -> Landed | None:
-    """Return the earlier landing of the same bytes, if any, with its first so many `quarantined` rows."""
+    """Return the earlier landing of the same file, if any, with its first so many `quarantined` rows."""
     cursor.execute(
         """
         select

@@ -314,7 +314,7 @@ select
 from raw.current_files as file
 where file.book = :book
     and coalesce(least(file.covers_from, file.first_on) <= cast(:as_of as date), true)
-order by file.source, file.account, file.sha256
+order by file.source, file.account, file.sha256, file.interval_from, file.interval_to
 """
 
 # What the contracts say of units, signs, zones, types and claims, as the SQL reads it.

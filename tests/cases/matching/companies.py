@@ -8,6 +8,7 @@ Amounts are minor units; `Case.cents` makes one that no other case has, for what
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -249,10 +250,16 @@ def write_book(folder: Path, cases: list[Case]) -> None:
 
 
 def _write_csv(path: Path, columns: tuple[str, ...], rows: list[dict[str, str]]) -> None:
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, fieldnames=columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    path.write_text(report(columns, rows), newline="")
+
+
+def report(columns: tuple[str, ...], rows: list[dict[str, str]]) -> str:
+    """Return a report of the provider's as it is written."""
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, fieldnames=columns, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
 
 
 def _major(minor: int, currency: str) -> str:
@@ -268,6 +275,11 @@ def _on(day: int) -> date:
 
 
 def _statements(case: Case) -> str:
+    """Return all statements of a case in one document."""
+    return statement_document(case, statements(case))
+
+
+def statements(case: Case, *, made: str = "20:00:00") -> list[str]:
     """Return one statement a day that has lines, numbered, each opening where the one before closed."""
     days: dict[int, list[Line]] = defaultdict(list)
     for line in case.lines:
@@ -281,16 +293,21 @@ def _statements(case: Case) -> str:
         )
         parts.append(
             f"<Stmt><Id>{case.account}-{number}</Id>{_number(case, number)}"
-            f"<CreDtTm>{on}T20:00:00Z</CreDtTm>"
+            f"<CreDtTm>{on}T{made}Z</CreDtTm>"
             f"<Acct><Id><IBAN>{case.iban}</IBAN></Id><Ccy>{case.currency}</Ccy></Acct>"
             f"{'' if 'opening' in case.unsaid else _balance('OPBD', opening, on, case.currency)}"
             f"{'' if 'closing' in case.unsaid else _balance('CLBD', balance, on, case.currency)}"
             f"{entries}</Stmt>"
         )
-    last = FIRST + timedelta(days=max(days))
+    return parts
+
+
+def statement_document(case: Case, parts: list[str]) -> str:
+    """Return a bank's document of some statements, sent after the last line of the case."""
+    last = FIRST + timedelta(days=max(line.day for line in case.lines))
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08">'
-        f"<BkToCstmrStmt><GrpHdr><MsgId>M{case.number}</MsgId><CreDtTm>{last}T20:00:00Z</CreDtTm></GrpHdr>"
+        f"<BkToCstmrStmt><GrpHdr><MsgId>M{case.number}</MsgId><CreDtTm>{last}T23:00:00Z</CreDtTm></GrpHdr>"
         f"{''.join(parts)}</BkToCstmrStmt></Document>\n"
     )
 

@@ -48,14 +48,18 @@ class CaseBook:
 
     def load(self) -> None:
         """Post and land everything; adjustments come after what they correct."""
-        companies.write_book(self.folder, self.cases)
-        apply_chart_file(self.runtime, self.folder / "accounts.yaml", book="main", actor=ACTOR)
-        self._post("entries.jsonl", [entry for case in self.cases for entry in case.entries])
-        self._post("later.jsonl", self._adjustments())
+        self.post()
         for case in self.cases:
             provider, bank = case.write(self.folder)
             self.land("stripe_report", provider, account=case.account)
             self.land("camt053", bank)
+
+    def post(self) -> None:
+        """Post the entries of all cases, and what corrects them."""
+        companies.write_book(self.folder, self.cases)
+        apply_chart_file(self.runtime, self.folder / "accounts.yaml", book="main", actor=ACTOR)
+        self._post("entries.jsonl", [entry for case in self.cases for entry in case.entries])
+        self._post("later.jsonl", self._adjustments())
 
     def land(self, source: str, folder: Path, *, account: str | None = None) -> None:
         if any(folder.iterdir()):

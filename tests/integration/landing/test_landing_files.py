@@ -43,6 +43,15 @@ def test_the_same_bytes_of_another_account_are_another_file(landing, tmp_path):
     assert first.file_id != second.file_id
 
 
+def test_the_same_bytes_for_another_interval_are_another_file(landing, tmp_path):
+    path = landing.report(tmp_path / "r.csv", rows=0)
+    days = [(date(2026, 10, day), date(2026, 10, day)) for day in (3, 4)]
+    landed = [landing.land(path, interval=interval)[0].status for interval in (*days, None, *days, None)]
+    assert landed == ["landed"] * 3 + ["already_landed"] * 3
+    covered = landing.rows("select covers_from, covers_to from raw.current_files where covers_from is not null")
+    assert sorted((row["covers_from"], row["covers_to"]) for row in covered) == days
+
+
 def test_a_newer_version_replaces_the_days_of_both_whatever_it_is_called(landing, tmp_path):
     [old] = landing.land(landing.report(tmp_path / "r.csv", rows=3))
     [new] = landing.land(landing.report(tmp_path / "other.csv", rows=4))
