@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from ingest.sources import contracts
+from ledger_core.errors import IntegrityError
 from reconciliation.runs.code_version import project_folder
 from reconciliation.runs.dbt_runner import Dbt
 
@@ -58,6 +59,37 @@ def test_the_project_keeps_its_rules_and_says_what_it_is(engine: Engine, tmp_pat
             built.setdefault(row.relation, {})[row.name] = row.type
     _assert_staging_is_canonical(built)
     _assert_everything_is_described(dbt.manifest(), built)
+
+
+def test_a_table_is_put_in_place_whole_or_not_at_all(engine: Engine, tmp_path: Path) -> None:
+    dbt = Dbt(home=tmp_path, database_url=engine.url.render_as_string(hide_password=False))
+    dbt.build(select=("+dim_rule_versions",))
+
+    def run(statement: str) -> None:
+        with engine.begin() as connection:
+            connection.execute(text("set local role counterfoil_dbt"))
+            connection.execute(text(statement))
+
+    def rules() -> int:
+        with engine.connect() as connection:
+            return int(connection.execute(text("select count(*) from analytics.dim_rule_versions")).scalar_one())
+
+    before = rules()
+    # What a release made a view of is a table in the next.
+    run("drop table analytics.dim_rule_versions")
+    run("create view analytics.dim_rule_versions as select 1 as leg")
+    dbt.build(select=("dim_rule_versions",))
+    assert rules() == before
+    run("insert into analytics.match_rules select * from analytics.match_rules where rule = 'payout_reference'")
+    with pytest.raises(IntegrityError, match=r"dim_rule_versions .*violates unique constraint .*\(leg, rule\)"):
+        dbt.build(select=("dim_rule_versions",))
+    assert rules() == before
+    run("update analytics.match_rules set description = null")
+    with pytest.raises(IntegrityError, match=r"dim_rule_versions .*violates not-null constraint"):
+        dbt.build(select=("dim_rule_versions",))
+    run("drop table analytics.match_rules cascade")
+    dbt.build(select=("+dim_rule_versions",))
+    assert rules() == before
 
 
 def _assert_staging_is_canonical(built: Mapping[str, Mapping[str, str]]) -> None:

@@ -1,8 +1,8 @@
 """Whatever valid files and entries come together, a run ends with a verdict that explains every unit.
 
-Companies are drawn at random, some fifty to a book and a run; a run that fails is halved until one company is left, and
-its seed is named. dbt's own tests are part of each run, so its grains and identities hold as well. `COUNTERFOIL_CASES`
-sets how many are tried.
+Companies are drawn at random, two hundred to a book and a run; a run that fails is halved until one company is left,
+and its seed is named. dbt's own tests are part of each run, so its grains and identities hold as well.
+`COUNTERFOIL_CASES` sets how many are tried.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ledger_core.errors import CounterfoilError
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(7200)]
 
 CASES = int(os.environ.get("COUNTERFOIL_CASES", "200"))
-CASES_A_RUN = 50
+CASES_A_RUN = 200
 AS_OF = date(2026, 3, 27)
 VERDICTS = {"incomplete", "breaks", "reconciled_with_pending", "reconciled"}
 AMOUNTS = (1, 100, 500, 500, 2500, 9999, 9999, 120_000)

@@ -35,7 +35,7 @@ def test_the_seed_of_currencies_is_the_table_of_the_ledger() -> None:
     assert {"USD", "JPY", "KWD", "CLF"} <= {row["code"] for row in rows}
 
 
-def test_every_mart_has_a_grain_sentence_a_contract_and_a_test_on_it() -> None:
+def test_every_mart_has_a_grain_sentence_a_contract_and_a_key_or_a_test_on_it() -> None:
     declared = {
         model["name"]: model
         for model in yaml.safe_load((PROJECT / "models/marts/_marts__models.yml").read_text())["models"]
@@ -47,7 +47,8 @@ def test_every_mart_has_a_grain_sentence_a_contract_and_a_test_on_it() -> None:
         model = declared[path.stem]
         unique = [test for test in model.get("data_tests", []) if "unique_combination" in test]
         unique += [column for column in model["columns"] if "unique" in column.get("data_tests", [])]
-        assert unique, f"{path.stem} has no test on its grain"
+        unique += [each for each in model.get("constraints", []) if each["type"] == "primary_key" and each["columns"]]
+        assert len(unique) == 1, f"{path.stem} has no key, and no test on its grain"
         assert all("data_type" in column for column in model["columns"]), path.stem
 
 
