@@ -126,7 +126,7 @@ class Handler(TimedHandler):
             self.close_connection = True
             raise InvalidInput(f"a body of a stated length up to {limit} bytes is needed.", remedy="Shorten it.")
         try:
-            body = self.rfile.read(int(length))
+            body = self.read_body(int(length))
         except TimeoutError as error:
             self.close_connection = True
             raise InvalidInput(f"the body did not arrive: {error}.", remedy="Send all of it at once.") from error

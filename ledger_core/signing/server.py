@@ -1,7 +1,8 @@
-"""The proxy's transport: HTTP/1.1 on a Unix socket, a bound on connections, and a deadline for each request.
+"""The proxy's transport: HTTP/1.1 on a Unix socket, bounds on connections and memory, a deadline for each request.
 
 Not the routes (`signing.proxy`). Invariant: no client can keep another one waiting. One that hangs holds a thread and
-a socket, and loses both when its request does not arrive in time, or when others need the place.
+a socket, and loses both when its request does not arrive in time, or when others need the place. All clients together
+hold no more memory than `MAX_CONNECTIONS` heads and free shares of a body, and one budget (`signing.bodies`).
 """
 
 from __future__ import annotations
@@ -14,15 +15,22 @@ import socketserver
 import sys
 import threading
 import time
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+
+from ledger_core.errors import DependencyError
+from ledger_core.signing.bodies import BodyBudget, Share
 
 MAX_CONNECTIONS = 256
 """Every thread of a process that posts or proves keeps one open. The one that was silent longest makes room."""
 IDLE_SECONDS = 600.0
 REQUEST_SECONDS = 10.0
 """From a request's first byte to its last, and for the taking of an answer. A body has at most 32 MB and no network."""
+
+MAX_HEAD_BYTES = 128 * 1024
+"""Of a request's first line and headers: the library bounds each of a hundred lines, and so allows 6 MB."""
 
 LINGER_SECONDS = 1.0
 """For how long what a refused client still sends is taken off its hands."""
@@ -35,6 +43,7 @@ class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     request_queue_size = 1024
 
     def __init__(self, socket_path: Path, handler: type[TimedHandler]) -> None:
+        self.bodies = BodyBudget()
         self._waiting: dict[socket.socket, float] = {}
         """Connections on whose next byte somebody waits, and since when. Oldest first: a dict keeps the order."""
         self._open: set[socket.socket] = set()
@@ -103,6 +112,7 @@ class TimedHandler(BaseHTTPRequestHandler):
         self._reader = _DeadlineReader(self.connection)
         self.rfile = self._input = io.BufferedReader(self._reader)
         self.wfile = io.BufferedWriter(_DeadlineWriter(self.connection), 64 * 1024)
+        self._share = Share(self.server.bodies)
 
     def handle_one_request(self) -> None:
         """Wait for a request as long as an idle client may be silent, and then for the whole of it."""
@@ -112,9 +122,27 @@ class TimedHandler(BaseHTTPRequestHandler):
             # It is no longer the one that was silent longest.
             self.server.waits(self.connection)
             self._reader.deadline = time.monotonic() + REQUEST_SECONDS
-            super().handle_one_request()
+            self._reader.head_bytes = 0
+            try:
+                super().handle_one_request()
+            finally:
+                self._share.give_back()
             return
         self.close_connection = True
+
+    def parse_request(self) -> bool:
+        """Read the head; what comes after it is a body, or another request."""
+        is_read = super().parse_request()
+        self._reader.head_bytes = None
+        return is_read
+
+    def read_body(self, length: int) -> bytes:
+        """Return the request's body, shorter where the client ends early. Raises `DependencyError`, `TimeoutError`."""
+        try:
+            return self._share.read(self.rfile.read, length)
+        except DependencyError:
+            self.close_connection = True  # the rest of it is not read, and no other request can follow
+            raise
 
     def finish(self) -> None:
         """Close; what a refused client still sends is thrown away first, or it would be reset before it reads why."""
@@ -145,6 +173,8 @@ class _DeadlineReader(io.RawIOBase):
 
     def __init__(self, connection: socket.socket) -> None:
         self.deadline: float | None = None
+        self.head_bytes: int | None = None
+        """How much of a head has come; None where none is awaited."""
         self._connection = connection
 
     def readable(self) -> bool:
@@ -155,7 +185,12 @@ class _DeadlineReader(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("the request did not arrive in time")
         self._connection.settimeout(left)
-        return self._connection.recv_into(buffer)
+        count = self._connection.recv_into(buffer)
+        if self.head_bytes is not None:
+            self.head_bytes += count
+            if self.head_bytes > MAX_HEAD_BYTES:
+                raise HTTPException(f"the head of a request has at most {MAX_HEAD_BYTES} bytes")
+        return count
 
 
 class _DeadlineWriter(io.RawIOBase):
