@@ -77,7 +77,7 @@ def test_a_login_without_rights_goes_on_with_a_database_that_stands_and_is_told_
 def test_a_migration_that_waits_for_somebodys_lock_gives_up_and_says_so(engine: Engine) -> None:
     versions(engine, ("ledger_%", "ledger_0002"))
     with engine.begin() as connection:
-        connection.execute(text("drop function ledger.store_checkpoint"))
+        connection.execute(text("drop function ledger.store_checkpoint, ledger.peaks_after"))
         indexes = ("postings_by_account", "entries_effective", "entries_corrects")
         connection.execute(text("drop index " + ", ".join(f"ledger.{name}" for name in indexes)))
     url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)

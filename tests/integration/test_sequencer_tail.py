@@ -265,6 +265,26 @@ def test_nothing_is_written_to_a_database_that_went_back_under_a_running_process
     assert ledger.fault is not None
 
 
+def test_a_log_that_somebody_rewrote_before_its_signature_came_stops_the_book_by_name(
+    ledger: Ledger, make: Make, runtime: Runtime, signer: Signer
+) -> None:
+    signer.away = True
+    mine = make(signer)
+    mine.append([entry(f"r:{number}") for number in range(3)], Ask(actor=ACTOR, wait=False))
+    superuser = create_engine(runtime.database_url)
+    with superuser.begin() as connection:
+        connection.execute(text("update ledger.log_head set frontier = sha256(frontier) || substr(frontier, 33)"))
+    superuser.dispose()
+    signer.away = False
+    deadline = time.monotonic() + 30
+    while mine.fault is None:
+        assert time.monotonic() < deadline, "a checkpoint of another tree was stored"
+        time.sleep(0.02)
+    with pytest.raises(IntegrityError, match="does not hold what was signed"):
+        mine.append([entry("r:9")], Ask(actor=ACTOR))
+    assert head(runtime).signed_size < head(runtime).size
+
+
 def test_nothing_is_written_to_a_database_that_went_back_before_the_process_began(
     ledger: Ledger, make: Make, runtime: Runtime
 ) -> None:

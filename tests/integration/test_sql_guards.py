@@ -5,6 +5,7 @@ The list of constraints is the database's: one that is added without an attack h
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
 
@@ -12,6 +13,8 @@ import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy import Engine
+
+from ledger_core.log.merkle import Frontier
 
 pytestmark = pytest.mark.integration
 
@@ -292,6 +295,84 @@ def test_peaks_that_no_tree_of_that_size_has_are_refused_though_they_agree_with_
     conn.execute("set role counterfoil_writer")
     with pytest.raises(psycopg.errors.CheckViolation, match="has not these peaks"):
         store(conn, 2, root, one + other, f"o\n2\n{text}\n\n— o AAAA\n")
+
+
+NUMBERED = [sha256(b"%d" % number).digest() for number in range(1_200)]
+
+
+def note_of(tree: Frontier) -> str:
+    return f"o\n{tree.size}\n{b64encode(tree.root()).decode()}\n\n— o AAAA\n"
+
+
+def long_book(conn: psycopg.Connection, size: int, signed_size: int) -> None:
+    """A book of `size` records, the first `signed_size` of them under a checkpoint."""
+    rows = [("main", seq, "k", "now", leaf, b"{}") for seq, leaf in enumerate(NUMBERED[:size])]
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            "insert into ledger.records (book, seq, kind, recorded_at, leaf_hash, canonical) "
+            "values (%s, %s, %s, %s, %s, %s)",
+            rows,
+        )
+    tree = Frontier().extend(NUMBERED[:size])
+    head = {
+        "book": "main",
+        "size": size,
+        "signed_size": 0,
+        "last_leaf": NUMBERED[size - 1],
+        "frontier": tree.to_bytes(),
+    }
+    insert(conn, "log_head", SOUND["log_head"] | head)
+    if signed_size:
+        before = Frontier().extend(NUMBERED[:signed_size])
+        assert store(conn, signed_size, before.root(), before.to_bytes(), note_of(before)) == (size, 0, True)
+
+
+@pytest.mark.parametrize(
+    ("size", "signed_size", "asked"),
+    [
+        pytest.param(7, 0, 4, id="of a short log"),
+        pytest.param(8, 3, 7, id="all of it inside the head's one peak"),
+        pytest.param(1_200, 0, 1_000, id="few records to the head"),
+        pytest.param(1_200, 0, 944, id="as few to the head as are re-derived"),
+        pytest.param(1_200, 500, 700, id="few records from the checkpoint before"),
+        pytest.param(1_200, 500, 756, id="as few from it as are re-derived"),
+        pytest.param(1_200, 0, 256, id="the first checkpoint of all"),
+    ],
+)
+def test_a_checkpoint_below_the_head_is_held_against_the_records(
+    conn: psycopg.Connection, size: int, signed_size: int, asked: int
+) -> None:
+    long_book(conn, size, signed_size)
+    tree = Frontier().extend(NUMBERED[:asked])
+    conn.execute("set role counterfoil_writer")
+    for place in range(len(tree.peaks)):
+        peaks = list(tree.peaks)
+        peaks[place] = sha256(peaks[place]).digest()
+        forged = Frontier(asked, tuple(peaks))
+        with pytest.raises(psycopg.errors.CheckViolation, match="has another root"):
+            store(conn, asked, forged.root(), forged.to_bytes(), note_of(forged))
+    assert store(conn, asked, tree.root(), tree.to_bytes(), note_of(tree)) == (size, signed_size, True)
+
+
+def test_far_from_both_ends_the_peaks_that_the_head_has_too_are_held(conn: psycopg.Connection) -> None:
+    # The first 512 of 600 and of 900 are one peak of both; what is behind it is too far to be re-derived.
+    long_book(conn, 900, 0)
+    tree = Frontier().extend(NUMBERED[:600])
+    conn.execute("set role counterfoil_writer")
+    forged = Frontier(600, (sha256(tree.peaks[0]).digest(), *tree.peaks[1:]))
+    with pytest.raises(psycopg.errors.CheckViolation, match="has another root"):
+        store(conn, 600, forged.root(), forged.to_bytes(), note_of(forged))
+    assert store(conn, 600, tree.root(), tree.to_bytes(), note_of(tree)) == (900, 0, True)
+
+
+def test_a_record_that_is_gone_below_the_head_is_no_reason_to_store_a_checkpoint(conn: psycopg.Connection) -> None:
+    long_book(conn, 8, 0)
+    conn.execute("set session_replication_role = replica")
+    conn.execute("delete from ledger.records where seq = 6")
+    conn.execute("set role counterfoil_writer")
+    tree = Frontier().extend(NUMBERED[:5])
+    with pytest.raises(psycopg.errors.CheckViolation, match="has another root"):
+        store(conn, 5, tree.root(), tree.to_bytes(), note_of(tree))
 
 
 @pytest.mark.parametrize(

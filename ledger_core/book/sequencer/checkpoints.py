@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection
+from psycopg.errors import CheckViolation
 
 from ledger_core.errors import IntegrityError, LedgerBehind
 from ledger_core.log.merkle import Frontier, RangeTree
@@ -37,13 +38,21 @@ class Stored:
 def store_checkpoint(conn: Connection[Any], book: str, signed: SignedTree) -> Stored:
     """Store `signed` and advance the head over it, whoever wrote the records below; older than the head, do nothing.
 
-    Raises `IntegrityError` when the log is shorter than what was signed: the database went back in time.
+    Raises `IntegrityError` when the log is shorter than what was signed, because the database went back in time, and
+    when it is another one: somebody wrote to it.
     """
     with conn.transaction():
-        row = conn.execute(
-            "select size, signed_size, stored from ledger.store_checkpoint(%s, %s, %s, %s, %s)",
-            [book, signed.size, signed.root, signed.tree.frontier.to_bytes(), signed.note],
-        ).fetchone()
+        try:
+            row = conn.execute(
+                "select size, signed_size, stored from ledger.store_checkpoint(%s, %s, %s, %s, %s)",
+                [book, signed.size, signed.root, signed.tree.frontier.to_bytes(), signed.note],
+            ).fetchone()
+        except CheckViolation as error:
+            raise IntegrityError(
+                f"book {book}: the database does not hold what was signed: {error.diag.message_primary}.",
+                remedy="Stop writing and run `counterfoil check`; see docs/runbooks/failed-check.md.",
+                size=signed.size,
+            ) from error
         if row is None or row[0] is None or row[0] < signed.size:
             raise behind_signature(book, row[0] if row and row[0] else 0, signed.size)
         return Stored(signed_before=row[1], inserted=row[2])
