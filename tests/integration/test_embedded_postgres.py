@@ -123,7 +123,12 @@ def test_a_child_that_computes_on_after_its_server_was_killed_keeps_nobody_out(t
 
     computing = threading.Thread(target=compute)
     computing.start()
-    time.sleep(1.0)
+    asked = "select exists (select from pg_stat_activity where query like 'select count%' and state = 'active')"
+    deadline = time.monotonic() + 60
+    with psycopg.connect(url, autocommit=True) as connection:
+        while connection.execute(asked).fetchone() != (True,):
+            assert time.monotonic() < deadline, "nothing computes"
+            time.sleep(0.02)
     os.kill(process.pid, 9)
     began = time.monotonic()
     again, same_port = embedded.start(port=port)

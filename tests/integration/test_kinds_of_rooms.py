@@ -158,7 +158,11 @@ def writers_kept_waiting(runtime: Runtime) -> Iterator[None]:
             text("select pg_advisory_xact_lock(hashtextextended(:book, :writers))"), {"book": BOOK, "writers": _WRITERS}
         )
         runtime.ledger(BOOK).submit([sale("first in line", 1)], Ask(actor=ME))
-        time.sleep(0.3)
+        waiting = text("select exists (select from pg_locks where locktype = 'advisory' and not granted)")
+        deadline = time.monotonic() + 60
+        while not connection.execute(waiting).scalar_one():
+            assert time.monotonic() < deadline, "no writer wants to write"
+            time.sleep(0.02)
         yield
 
 

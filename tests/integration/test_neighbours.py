@@ -101,7 +101,11 @@ def one_batch(runtime: Runtime) -> Iterator[None]:
             text("select pg_advisory_xact_lock(hashtextextended('main', :writers))"), {"writers": _WRITERS}
         )
         runtime.ledger().submit([sale("first in line", 1)], Ask(actor=ME))
-        time.sleep(0.3)
+        waiting = text("select exists (select from pg_locks where locktype = 'advisory' and not granted)")
+        deadline = time.monotonic() + 60
+        while not connection.execute(waiting).scalar_one():
+            assert time.monotonic() < deadline, "no writer wants to write"
+            time.sleep(0.02)
         yield
 
 

@@ -194,7 +194,7 @@ def test_opening_a_book_has_a_tail_signed_that_somebody_left(
     dying.stdout.close()
     opened = Ledger.open(runtime, "main")
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with runtime.engine.connect() as connection:
                 head = read_head(connection, "main")

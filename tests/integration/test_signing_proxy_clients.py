@@ -171,12 +171,12 @@ def test_hundreds_of_hung_clients_keep_nobody_waiting(process: Process) -> None:
             if number % 64 == 0:
                 started = time.monotonic()
                 assert process.client.health()["status"] == "ok"
-                assert time.monotonic() - started < 2
+                assert time.monotonic() - started < transport.REQUEST_SECONDS / 2
         fresh = SigningClient(process.path)
         started = time.monotonic()
         note = fresh.sign_checkpoint(origin=ORIGIN, old=Frontier(), leaves=LEAVES, root=ROOT)
         assert parse_checkpoint(parse_note(note).text).size == len(LEAVES)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < transport.REQUEST_SECONDS / 2
         fresh.close()
     assert threads_of(process.process.pid) <= transport.MAX_CONNECTIONS + 30
 
@@ -190,8 +190,8 @@ def threads_of(pid: int) -> int:
 
 @pytest.fixture
 def impatient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A proxy in this process that waits half a second for a request and serves six clients."""
-    monkeypatch.setattr(transport, "REQUEST_SECONDS", 0.5)
+    """A proxy in this process that waits a second for a request and serves six clients."""
+    monkeypatch.setattr(transport, "REQUEST_SECONDS", 1.0)
     monkeypatch.setattr(transport, "MAX_CONNECTIONS", 6)
     monkeypatch.chdir(tmp_path)
     service = open_service(
@@ -228,7 +228,7 @@ def test_a_request_that_trickles_in_is_let_go_at_its_deadline(impatient: Path) -
                 continue
             except OSError:
                 break
-        assert 0.3 < time.monotonic() - started < 5
+        assert 0.8 < time.monotonic() - started < 15
         assert answer.startswith(b"HTTP/1.1 400")
         assert b"did not arrive" in answer
 
@@ -239,14 +239,13 @@ def test_a_header_that_trickles_in_is_let_go_at_its_deadline(impatient: Path) ->
         started = time.monotonic()
         plain.sendall(b"GET /v1/keys HTTP/1.1\r\n")
         assert plain.recv(100) == b""
-        assert 0.3 < time.monotonic() - started < 5
+        assert 0.8 < time.monotonic() - started < 15
 
 
 def test_whoever_was_silent_longest_makes_room(impatient: Path) -> None:
     with ExitStack() as stack:
         silent = [connect(impatient, stack) for _ in range(6)]
-        time.sleep(0.1)
-        client = SigningClient(impatient)
+        client = SigningClient(impatient)  # behind the six in the queue, whenever they are taken from it
         assert client.health()["status"] == "ok"
         silent[0].settimeout(5)
         assert silent[0].recv(1) == b"", "the oldest was let go"
@@ -256,6 +255,7 @@ def test_whoever_was_silent_longest_makes_room(impatient: Path) -> None:
         # The client's own connection is let go meanwhile, and it opens another one unseen.
         for _ in range(6):
             connect(impatient, stack)
-        time.sleep(0.1)
+        silent[5].settimeout(20)
+        assert silent[5].recv(1) == b"", "the last of the first six made room for one of these"
         assert client.health()["status"] == "ok"
         client.close()

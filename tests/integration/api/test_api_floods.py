@@ -80,7 +80,7 @@ def test_a_head_that_does_not_come_is_told_so_and_closed(served: Served, first: 
     answer = answer_of(served.connect(first))
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"application/problem+json" in answer
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 12, "the client itself would wait 15 s"
 
 
 def test_a_body_that_does_not_come_is_told_so_and_closed(served: Served) -> None:
@@ -92,10 +92,10 @@ def test_a_head_that_drips_is_ended_all_the_same(served: Served) -> None:
     connection = served.connect(HALF_HEAD)
     began = time.monotonic()
     with connection, suppress(OSError):  # reset or broken pipe, as the kernel likes
-        while time.monotonic() - began < 10:
+        while time.monotonic() - began < 40:
             connection.sendall(b"x-drip: 1\r\n")
             time.sleep(0.2)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
 
 
 def test_a_head_of_any_length_is_refused(served: Served) -> None:
@@ -152,7 +152,7 @@ def test_unfinished_bodies_share_one_budget_and_small_ones_are_always_taken(serv
     with ExitStack() as stack:
         held = [stack.enter_context(served.connect(served.half_body(900_000) + part)) for _ in range(10)]
         refused = 0
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while refused < 4 and time.monotonic() < deadline:
             for connection in held:
                 connection.settimeout(0.1)

@@ -172,9 +172,9 @@ def test_who_was_refused_and_does_not_go_is_closed_all_the_same(raw: Raw, goes_o
         while connection.recv(65536):
             pass
         # Our own side is open still: only the server's closing makes what follows fail.
-        while time.monotonic() - began < 20:
+        while time.monotonic() - began < 40:
             sent += connection.send(b"y" * (65536 if goes_on else 1))
             if not goes_on:
                 time.sleep(0.1)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert sent < 64 * 1024 * 1024
