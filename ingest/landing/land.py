@@ -1,10 +1,10 @@
 """Landing: a provider's file becomes raw rows, encrypted bytes and one row of `raw.files`, or nothing at all.
 
 Content-addressed: the same bytes for the same interval again are a no-op that says so. Two days without a sale give two
-reports of a header alone, so the interval that a report was asked for is part of what it is. Which file counts for which day is no matter of names
-or of the order of landing: relations.py says what a file is to those that landed. One database transaction a file, and
-the bytes are stored before it commits, so a process killed anywhere leaves at most an object that nothing points to and
-no key opens.
+reports of a header alone, so the interval that a report was asked for is part of what it is. Which file counts for
+which day is no matter of names or of the order of landing: relations.py says what a file is to those that landed. One
+database transaction a file, and the bytes are stored before it commits, so a process killed anywhere leaves at most an
+object that nothing points to and no key opens.
 """
 
 from __future__ import annotations
