@@ -134,7 +134,7 @@ class Dbt:
         with _lock, _undisturbed(), self._password_lent():
             from dbt.cli.main import dbtRunner
 
-            _keep_connections()
+            _relieve_dbt()
             key = (self.schema, code_version())
             if key not in _warm:
                 _warm[key] = self._parse(folder)
@@ -191,13 +191,16 @@ def _address(manifest: Manifest, database: str) -> None:
 
 
 @cache
-def _keep_connections() -> None:
-    """Let each of dbt's threads keep its connection from node to node, until the call ends.
+def _relieve_dbt() -> None:
+    """Spare dbt what costs it more than a small run computes.
 
-    dbt opens one a node: a process of the server that has yet to read the catalogue, for a statement of a millisecond.
+    It opens a connection a node, a process of the server that has yet to read the catalogue: each of its threads keeps
+    its own, until the call ends. And for the default of a text that nobody shows it walks the whole stack, eleven times
+    a call: under a job of Dagster's, or a test, a tenth of a second of looking through every module there is.
     """
     from dbt.adapters.postgres import PostgresAdapter
     from dbt.adapters.postgres.connections import PostgresConnectionManager
+    from dbt_common.behavior_flags import BehaviorFlagRendered
 
     class KeptConnections(PostgresConnectionManager):
         @classmethod
@@ -214,6 +217,7 @@ def _keep_connections() -> None:
                 raise
 
     PostgresAdapter.ConnectionManager = KeptConnections
+    BehaviorFlagRendered._default_source = staticmethod(lambda: PostgresAdapter.__module__)
 
 
 def _folders(folder: Path) -> list[str]:

@@ -17,13 +17,15 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COUNTERFOIL_HOME", raising=False)
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    assert main(["index.html"]) == 0
-    return (tmp_path / "index.html").as_uri()
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    page: Path = tmp_path_factory.mktemp("docs") / "index.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(page.parent)
+        patch.delenv("COUNTERFOIL_HOME", raising=False)
+        patch.delenv("DATABASE_URL", raising=False)
+        assert main([page.name]) == 0
+    return page.as_uri()
 
 
 def test_it_opens_on_our_own_words_and_shows_what_a_model_is_without_asking_anybody(address: str, watched: Any) -> None:

@@ -79,14 +79,13 @@ def test_a_range_and_a_night_find_what_was_planted_and_closing_them_again_change
     assert f"<b>{sum(month.planted.values())}</b>" in page
 
 
-def test_a_close_that_is_killed_at_every_step_is_finished_by_the_same_command(
-    settings: Settings, engine: Engine, month: Month
+@pytest.mark.parametrize("step", KILLED_AT)
+def test_a_close_that_is_killed_is_finished_by_the_same_command(
+    settings: Settings, engine: Engine, month: Month, step: str
 ) -> None:
     with open_runtime(settings) as runtime:
         deliver(runtime, month, until=None)
-        # Each finds what the one before it left, and is killed a step further on.
-        for step in KILLED_AT:
-            killed_close(settings, month, step)
+        killed_close(settings, month, step)
         result = close(runtime, first=month.first, last=month.last)
         assert result.breaks_by_class == month.planted
         entries = len((month.folder / "entries.jsonl").read_text().splitlines())
