@@ -198,26 +198,28 @@ def _relieve_dbt() -> None:
     its own, until the call ends. And for the default of a text that nobody shows it walks the whole stack, eleven times
     a call: under a job of Dagster's, or a test, a tenth of a second of looking through every module there is.
     """
-    from dbt.adapters.postgres import PostgresAdapter
     from dbt.adapters.postgres.connections import PostgresConnectionManager
+    from dbt.adapters.postgres.impl import PostgresAdapter
     from dbt_common.behavior_flags import BehaviorFlagRendered
 
     class KeptConnections(PostgresConnectionManager):
         @classmethod
         def open(cls, connection: Any) -> Any:
-            opened = super().open(connection)
+            opened = super().open(connection)  # type: ignore[no-untyped-call]
             opened.handle.commit()  # or a node that rolls back takes the role back too
             return opened
 
         def release(self) -> None:
             try:
-                self.rollback_if_open()
+                self.rollback_if_open()  # type: ignore[no-untyped-call]
             except Exception:
                 self.clear_thread_connection()
                 raise
 
     PostgresAdapter.ConnectionManager = KeptConnections
-    BehaviorFlagRendered._default_source = staticmethod(lambda: PostgresAdapter.__module__)
+    BehaviorFlagRendered._default_source = staticmethod(  # type: ignore[method-assign]
+        lambda: PostgresAdapter.__module__
+    )
 
 
 def _folders(folder: Path) -> list[str]:
