@@ -22,7 +22,9 @@ from ledger_core.errors import DependencyError
 
 def sleeper(group: ProcessGroup, name: str = "sleeper") -> Service:
     def start() -> tuple[subprocess.Popen[bytes], str]:
-        arguments = [sys.executable, "-c", "import time; time.sleep(60)"]
+        # What a shell starts behind its back ignores SIGINT, and so does all that it starts, unless it says otherwise.
+        script = "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler); time.sleep(60)"
+        arguments = [sys.executable, "-c", script]
         return group.spawn(name, arguments, dict(os.environ)), "-"
 
     return Service(name=name, start=start, healthy=lambda _address: True)
