@@ -7,6 +7,7 @@ machine never have the same identity, and no clock changes one.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,3 +63,16 @@ def _by_creation(pid: int) -> Identity | None:
         return Identity(boot="", start=int(process.create_time() * 1_000_000))
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
+
+
+def ignores(pid: int, number: int) -> bool:
+    """Say whether the process takes no notice of a signal; False where the kernel does not tell.
+
+    What a shell starts behind its back ignores SIGINT, and hands that down to all that it starts.
+    """
+    try:
+        status = (PROC / str(pid) / "status").read_text()
+    except OSError:
+        return False
+    found = re.search(r"^SigIgn:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> (number - 1) & 1)

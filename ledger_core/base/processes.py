@@ -25,7 +25,7 @@ from typing import IO, Any
 import psutil
 
 from ledger_core.base.files import PRIVATE_UMASK, private_folder
-from ledger_core.base.process_identity import Identity, identity_by_clock, identity_of
+from ledger_core.base.process_identity import Identity, identity_by_clock, identity_of, ignores
 from ledger_core.errors import DependencyError
 
 MAX_SOCKET_PATH_BYTES = 90
@@ -168,7 +168,7 @@ class ProcessGroup:
             process = psutil.Process(record.pid)
             family = process.children(recursive=True)
             # Postgres reads SIGINT as "fast": end sessions and shut down cleanly; the others as Ctrl-C.
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM if ignores(record.pid, signal.SIGINT) else signal.SIGINT)
             process.send_signal(signal.SIGCONT)  # one that was stopped hears nothing before
             _await_end([process], STOP_TIMEOUT_SECONDS)
             # What it started and did not end has no work without it; Dagster's code servers wait 20 s for a heartbeat.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,15 +17,14 @@ import psutil
 import pytest
 
 from ledger_core.base import processes
+from ledger_core.base.process_identity import ignores
 from ledger_core.base.processes import ProcessGroup, ProcessRecord, Service, free_port, short_socket_folder
 from ledger_core.errors import DependencyError
 
 
 def sleeper(group: ProcessGroup, name: str = "sleeper") -> Service:
     def start() -> tuple[subprocess.Popen[bytes], str]:
-        # What a shell starts behind its back ignores SIGINT, and so does all that it starts, unless it says otherwise.
-        script = "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler); time.sleep(60)"
-        arguments = [sys.executable, "-c", script]
+        arguments = [sys.executable, "-c", "import time; time.sleep(60)"]
         return group.spawn(name, arguments, dict(os.environ)), "-"
 
     return Service(name=name, start=start, healthy=lambda _address: True)
@@ -108,6 +108,23 @@ def test_a_stopped_process_is_ended_too(tmp_path: Path) -> None:
     os.kill(record.pid, 19)
     began = time.monotonic()
     assert group.stop("sleeper")
+    assert time.monotonic() - began < processes.STOP_TIMEOUT_SECONDS / 2
+    assert not record.alive
+
+
+def test_a_process_that_a_shell_started_behind_its_back_is_ended_too(tmp_path: Path) -> None:
+    group = ProcessGroup(tmp_path)
+
+    def start() -> tuple[subprocess.Popen[bytes], str]:
+        return group.spawn("deaf", ["/bin/sh", "-c", "trap '' INT; exec sleep 60"], dict(os.environ)), "-"
+
+    def healthy(_address: str) -> bool:
+        standing = group.find("deaf")
+        return standing is not None and ignores(standing.pid, signal.SIGINT)
+
+    record = group.ensure(Service(name="deaf", start=start, healthy=healthy))
+    began = time.monotonic()
+    assert group.stop("deaf")
     assert time.monotonic() - began < processes.STOP_TIMEOUT_SECONDS / 2
     assert not record.alive
 
