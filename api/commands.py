@@ -50,7 +50,8 @@ async def read_command(
 
 def idempotency_key(request: Request) -> str:
     """Return the request's key. Raises a 400 problem when it is missing or unusable, a 422 one for a card number."""
-    key = request.headers.get("idempotency-key")
+    # Blanks around a header's value are none of it (RFC 9110, 5.5), and the server leaves those at its end.
+    key = request.headers.get("idempotency-key", "").strip(" \t")
     if not key:
         raise ApiProblem(
             400,

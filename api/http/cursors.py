@@ -25,8 +25,7 @@ MAX_TEXT_CHARACTERS = 512
 
 def encode_cursor(position: str | int, *, filters: Mapping[str, object]) -> str:
     """Return the cursor of the page that begins after `position`."""
-    text = json.dumps([1, position, _digest(filters)], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return _spelled(position, _digest(filters))
 
 
 def decode_cursor(cursor: str | None, *, filters: Mapping[str, object], kind: type) -> str | int | None:
@@ -48,7 +47,14 @@ def decode_cursor(cursor: str | None, *, filters: Mapping[str, object], kind: ty
     if digest != _digest(filters):
         raise bad_cursor("was given out for other filters")
     assert isinstance(position, (str, int))
+    if cursor != _spelled(position, digest):  # one spelling: base64 and JSON have many for the same
+        raise bad_cursor("is not one that this API gave out")
     return position
+
+
+def _spelled(position: str | int, digest: str) -> str:
+    text = json.dumps([1, position, digest], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def _is_position(position: str | int) -> bool:

@@ -33,7 +33,9 @@ Code = Annotated[str, Path(description="The account's code.", examples=[SALES_EX
 Changed = Annotated[str, Path(description="The account's code.", examples=[ACCOUNT_EXAMPLE])]
 _MEMBERS = frozenset({"code", "type", "currency", "normal_balance", "overdraft", "metadata"})
 _CHANGES = frozenset({"status", "overdraft", "metadata"})
-_ETAG = re.compile(r'"(0|[1-9][0-9]{0,18})"')
+_ETAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_ETAGS = re.compile(rf"{_ETAG}(?:[ \t]*,[ \t]*{_ETAG})*")
+"""RFC 9110, 8.8.3 and 13.1.1: entity tags with commas between them, and nothing else."""
 
 
 @router.post(
@@ -195,10 +197,10 @@ def _refuse_unknown(given: dict[str, Any], known: frozenset[str]) -> None:
 
 def _expected_seq(if_match: str | None, current: int) -> int | None:
     """Return the version that the change must find, None for any."""
-    if if_match is None or if_match.strip() == "*":
+    if if_match is None or if_match.strip(" \t") == "*":
         return None
-    named = [int(found) for found in _ETAG.findall(if_match)]
-    if current in named:
+    # A weak tag (W/) never matches here: it says that two versions are as good as equal.
+    if _ETAGS.fullmatch(if_match.strip(" \t")) and f'"{current}"' in re.findall(_ETAG, if_match):
         return current
     raise PreconditionFailed(
         "the account is not in the version that If-Match names.",

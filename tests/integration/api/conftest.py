@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import socket
 import threading
 import time
 import uuid
@@ -16,6 +18,8 @@ from sqlalchemy import text
 
 from api.app import create_app
 from api.auth.development import ALL_SCOPES, issue_development_token
+from api.http.connections import Connection
+from api.server import Server
 from ledger_core.actor import Actor
 from ledger_core.base.engine import make_engine
 from ledger_core.base.processes import ProcessGroup, free_port
@@ -57,6 +61,72 @@ class Api:
         return LedgerClient(self.url, token=self.token(), **options)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.content)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """A running API, asked by bytes, and what it handed out of two books."""
+
+    port: int
+    token: str
+    entry_ids: dict[str, str]
+    external_ids: dict[str, str]
+
+    def ask(
+        self, method: str, path: str, *headers: bytes | str, body: object = None, token: str | None = None
+    ) -> Answer:
+        """Send one request; with `token` an empty text it says nothing of who is calling."""
+        lines = [f"{method} {path} HTTP/1.1".encode(), b"host: x", b"connection: close"]
+        named = self.token if token is None else token
+        lines += [f"authorization: Bearer {named}".encode()] if named else []
+        lines += [line if isinstance(line, bytes) else line.encode() for line in headers]
+        content = b"" if body is None else json.dumps(body).encode()
+        if body is not None:
+            lines += [b"content-type: application/json", b"content-length: %d" % len(content)]
+        received = b""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+            connection.sendall(b"\r\n".join([*lines, b"", b""]) + content)
+            while chunk := connection.recv(65536):
+                received += chunk
+        head, _, rest = received.partition(b"\r\n\r\n")
+        first, *others = head.decode("latin-1").split("\r\n")
+        named_headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in others)}
+        return Answer(status=int(first.split(" ")[1]), headers=named_headers, content=rest)
+
+    @staticmethod
+    def draft(book: str, external_id: str) -> dict:
+        return {
+            "book": book,
+            "effective_at": "2026-11-22T08:00:00Z",
+            "external_id": external_id,
+            "description": f"word-of-{book}",
+            "metadata": {"word": f"word-of-{book}"},
+            "postings": [
+                {"account": "assets:cash:usd", "direction": "debit", "amount": "100", "currency": "USD"},
+                {"account": "revenue:sales:usd", "direction": "credit", "amount": "100", "currency": "USD"},
+            ],
+        }
+
+    @staticmethod
+    def refused(answer: Answer, *statuses: int, word_of: str | None = None) -> Answer:
+        """Hold `answer` to one of `statuses`, a problem with a code, that repeats no word of the book `word_of`."""
+        assert answer.status in statuses, (answer.status, answer.content[:300])
+        assert answer.headers["content-type"].startswith("application/problem+json"), answer.headers
+        assert answer.json["code"]
+        if word_of is not None:
+            assert f"word-of-{word_of}".encode() not in answer.content
+        return answer
+
+
 @pytest.fixture(scope="module")
 def api(postgres, tmp_path_factory, request):
     embedded, postgres_port = postgres
@@ -90,6 +160,38 @@ def api(postgres, tmp_path_factory, request):
     with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"drop database if exists {name} with (force)"))
     admin.dispose()
+
+
+@pytest.fixture(scope="module")
+def wire(api):
+    """Two books with the same accounts, each of whose entries says its book's name."""
+    entry_ids, external_ids = {}, {}
+    chart = [
+        account_draft(code=code, type=kind, currency="USD")
+        for code, kind in (("assets:cash:usd", "asset"), ("revenue:sales:usd", "revenue"))
+    ]
+    with api.http() as client:
+        for book in ("main", "other"):
+            apply_accounts(api.runtime.ledger(book), chart, Ask(actor=Actor(subject="tests")))
+            for number in range(3):
+                external_ids[book] = f"word-of-{book}-{number}"
+                posted = client.post(
+                    "/finance/journal-entries",
+                    json=Wire.draft(book, external_ids[book]),
+                    headers={"idempotency-key": f"{book}{number}"},
+                )
+                assert posted.status_code == 201, posted.text
+                entry_ids[book] = posted.json()["id"]
+    port = free_port()
+    app = create_app(api.settings, runtime=api.runtime)
+    server = Server(uvicorn.Config(app, host="127.0.0.1", port=port, http=Connection, ws="none", log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield Wire(port=port, token=api.token(), entry_ids=entry_ids, external_ids=external_ids)
+    server.should_exit = server.force_exit = True
+    thread.join(30)
 
 
 @pytest.fixture
