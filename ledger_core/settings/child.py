@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ledger_core.settings.environment import PREFIX, Place, variable_of
+from ledger_core.settings.environment import Place, variable_of
 
 if TYPE_CHECKING:
     from ledger_core.settings.model import Settings
@@ -35,11 +35,7 @@ SIGNER_READS: tuple[Place, ...] = (("env",), ("signing",))
 
 def pass_on(names: Sequence[str], prefixes: tuple[str, ...] = ()) -> dict[str, str]:
     """Return what our own environment says of `names`, and of names that begin with one of `prefixes`."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name in names or (prefixes and name.startswith(prefixes) and not name.startswith(PREFIX))
-    }
+    return {name: value for name, value in os.environ.items() if name in names or name.startswith(prefixes)}
 
 
 def child_environment(settings: Settings, reads: Sequence[Place] = EVERYTHING) -> dict[str, str]:
@@ -87,7 +83,7 @@ def _set_places(settings: Settings) -> Iterator[tuple[Place, str]]:
     default = Model()
     for place in known_names().values():
         value, usual = _at(settings, place), _at(default, place)
-        if value is not None and value != usual:
+        if value != usual:
             yield place, str(value)
 
 

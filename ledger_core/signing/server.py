@@ -108,7 +108,6 @@ class TimedHandler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         """Open the connection's two ends."""
         self.connection = self.request
-        self.connection.settimeout(IDLE_SECONDS)
         self._reader = _DeadlineReader(self.connection)
         self.rfile = self._input = io.BufferedReader(self._reader)
         self.wfile = io.BufferedWriter(_DeadlineWriter(self.connection), 64 * 1024)

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ledger_core.base import processes
+from ledger_core.base import process_identity, processes
 from ledger_core.base.process_identity import ignores
 from ledger_core.base.processes import ProcessGroup, ProcessRecord, Service, free_port, short_socket_folder
 from ledger_core.errors import DependencyError
@@ -55,6 +55,20 @@ def test_a_process_that_nobody_reaped_is_not_alive() -> None:
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert not record.alive
     child.wait()
+
+
+def test_where_the_kernel_keeps_dates_a_process_is_known_by_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_identity, "PROC", tmp_path)
+    found = process_identity.identity_of(os.getpid())
+    created = psutil.Process().create_time()
+    assert found == process_identity.Identity(boot="", start=int(created * 1_000_000))
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert process_identity.identity_of(child.pid) is None, "nobody has reaped it"
+    child.wait()
+    assert process_identity.identity_of(child.pid) is None
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="elsewhere the kernel keeps the date itself")

@@ -259,3 +259,36 @@ def test_whoever_was_silent_longest_makes_room(impatient: Path) -> None:
         assert silent[5].recv(1) == b"", "the last of the first six made room for one of these"
         assert client.health()["status"] == "ok"
         client.close()
+
+
+def test_connections_that_ended_take_nobodys_place(impatient: Path) -> None:
+    for _ in range(4 * 6):
+        with ExitStack() as stack:
+            plain = connect(impatient, stack)
+            plain.sendall(b"GET /v1/keys HTTP/1.1\r\nConnection: close\r\n\r\n")
+            while plain.recv(65536):
+                pass
+    with ExitStack() as stack:
+        silent = connect(impatient, stack)
+        client = SigningClient(impatient)
+        assert client.health()["status"] == "ok"
+        client.close()
+        silent.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            silent.recv(1)
+
+
+def test_the_socket_is_its_owners_and_what_a_killed_proxy_left_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
+        dead.bind("s")
+    before = os.umask(0o022)
+    try:
+        with transport.UnixServer(path, transport.TimedHandler):
+            assert path.stat().st_mode & 0o777 == 0o600
+            assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)

@@ -38,6 +38,35 @@ def test_what_is_strong_is_let_through(tmp_path: Path, env: str) -> None:
     refuse_what_is_weak(sound(tmp_path / "home", env=env), {"PATH": "/bin", "PGSSLROOTCERT": "/etc/ca.pem"})
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ledger_url": "https://ledger.example.com"},
+        {"ledger_url": "HTTPS://ledger.example.com"},
+        {"database_url": f"{SOUND_URL}&sslkey=/etc/keys/books.pem"},
+    ],
+)
+def test_what_is_strong_in_another_way_is_let_through_too(tmp_path: Path, changes: dict[str, object]) -> None:
+    refuse_what_is_weak(sound(tmp_path / "home", **changes), {})
+
+
+def test_the_environment_of_the_process_is_looked_at_where_none_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "hunter2")
+    with pytest.raises(ConfigurationError, match="PGPASSWORD"):
+        refuse_what_is_weak(sound(tmp_path / "home"))
+
+
+def test_who_has_no_home_is_told_so_by_whoever_needs_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = sound(tmp_path / "unused", home_path=None)
+    refuse_what_is_weak(settings, {})
+    (tmp_path / ".counterfoil").write_text("no folder, no home")
+    (tmp_path / ".counterfoil").chmod(0o644)
+    refuse_what_is_weak(settings, {})
+
+
 @pytest.mark.parametrize("env", ["development", "test"])
 def test_development_is_asked_nothing(env: str) -> None:
     refuse_what_is_weak(Settings(env=env), {"PGPASSWORD": "x"})

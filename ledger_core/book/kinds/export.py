@@ -2,11 +2,15 @@
 
 Once a segment and once a date: exporting a day again is a no-op, never a second segment. Invariant: the recorded
 segments join, from 1 and from the first record on, and hold nothing that is not signed: a record of any other would
-stand for ever, and no export could follow it.
+stand for ever, and no export could follow it. One that an earlier release let in is called void by a later
+`security_event`, and its row removed by hand (docs/runbooks/failed-check.md, 9): a check then expects neither row nor
+segment of it, and says so.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
     from ledger_core.evidence.check.checking import Checking
 
+VOID = "export_void"
+"""The `event` of a `security_event` that says of the export record at its `seq` that no segment was ever written."""
 _COLUMNS = ("seq", "segment", "closed_on", "first_seq", "next_seq", "manifest_sha256", "uri")
 
 
@@ -128,6 +134,8 @@ class Exports:
 
     def __init__(self, snapshot: Snapshot, findings: Findings) -> None:
         self.recorded: list[RecordedSegment] = []
+        self._findings = findings
+        self._void = _called_void(snapshot)
         self._rows = Lockstep(
             snapshot.rows(
                 "select seq, segment, closed_on::text, first_seq, next_seq, manifest_sha256, uri"
@@ -143,6 +151,11 @@ class Exports:
     def take(self, seq: int, record: Record) -> None:
         """Derive one record of kind `export`. Raises `KeyError` or `TypeError` if it is none."""
         row = (seq, *(record.body[name] for name in _COLUMNS[1:]))
+        if seq in self._void:
+            self._findings.note(
+                f"the export record at seq {seq} is void: the security_event at {self._void[seq]} says so"
+            )
+            return
         self._rows.expect(row)
         self.recorded.append(RecordedSegment(**dict(zip(_COLUMNS, row, strict=True))))
 
@@ -153,6 +166,22 @@ class Exports:
     def finish(self) -> dict[str, int]:
         """Return the rows compared by table."""
         return {"exports": self._rows.finish()}
+
+
+def _called_void(snapshot: Snapshot) -> dict[int, int]:
+    """Return, by the seq of an export record, the seq of the later event that calls it void."""
+    events = snapshot.rows(
+        "select seq, canonical from ledger.records where book = %(book)s and kind = 'security_event'"
+        " and position(convert_to(%(void)s, 'UTF8') in canonical) > 0 order by seq desc",
+        void=VOID,
+    )
+    found: dict[int, int] = {}
+    for seq, canonical in events:
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # damage is the chain's to report
+            body = json.loads(canonical)["body"]
+            if body["event"] == VOID and type(body["seq"]) is int and body["seq"] < seq:
+                found[body["seq"]] = seq
+    return found
 
 
 EXPORT: Kind = Export(name="export", shape=SHAPES["export"], scope="export:write")

@@ -64,6 +64,7 @@ class RecordedExport:
     first_seq: int
     next_seq: int
     manifest_sha256: str
+    seq: int
 
 
 def export_segment(runtime: Runtime, *, closed_on: date, book: str, progress: Progress | None = None) -> ExportResult:
@@ -167,7 +168,7 @@ def _await_signature(runtime: Runtime, connection: Connection, book: str, origin
 def _recorded(connection: Connection, book: str) -> list[RecordedExport]:
     rows = connection.execute(
         text(
-            "select segment, closed_on, first_seq, next_seq, manifest_sha256 from ledger.exports "
+            "select segment, closed_on, first_seq, next_seq, manifest_sha256, seq from ledger.exports "
             "where book = :book order by segment"
         ),
         {"book": book},
@@ -195,9 +196,11 @@ def _require_archived(desk: Desk, archive: dict[int, ArchivedFolder], recorded: 
     folder = archive.get(recorded.segment)
     if folder is None or not folder.is_complete:
         raise IntegrityError(
-            f"segment {recorded.segment} of {recorded.closed_on} is recorded and not in the archive.",
-            remedy="Restore it from a copy of the archive.",
+            f"segment {recorded.segment} of {recorded.closed_on} is recorded and not in the archive; its record stands "
+            f"at seq {recorded.seq}.",
+            remedy="Restore it from a copy; where nobody ever wrote it: docs/runbooks/failed-check.md, 9.",
             seq=recorded.first_seq,
+            record_seq=recorded.seq,
             finding="archive_missing",
         )
     found = read_manifest(desk.runtime.archive, folder, desk.ring, desk.origin)

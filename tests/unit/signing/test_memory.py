@@ -18,6 +18,7 @@ from ledger_core.log.merkle import Frontier, leaf_hash
 from ledger_core.log.note import Checkpoint, parse_checkpoint, parse_note
 from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing.bootstrap import open_service
+from ledger_core.signing.last_use import LastUse, Use, read_last_use
 from ledger_core.signing.recover import main
 from ledger_core.signing.service import SigningService
 from ledger_core.signing.state import SLOT_BYTES, WitnessState
@@ -173,6 +174,16 @@ def older_copy_as_of_a_first_start(folder: Path) -> None:
     (folder / "signer" / "keys.jsonl").unlink()
 
 
+def unbound_and_empty_without_last_use(folder: Path) -> None:
+    edit(state(folder), owner=None, logs={}, generation=0)
+    last_use_deleted(folder)
+
+
+def last_use_with_more_behind_it(folder: Path) -> None:
+    path = folder / "signer" / "last-use"
+    path.write_bytes(path.read_bytes() + b"x")
+
+
 def last_use_deep(folder: Path) -> None:
     (folder / "signer" / "last-use").write_bytes(b"[" * 512)
 
@@ -185,6 +196,7 @@ def last_use_deep(folder: Path) -> None:
         first_form_with_old_rows, of_a_later_version, last_use_deleted,
         last_use_emptied, last_use_of_another_key,
         first_copy_without_last_use, older_copy_as_of_a_first_start, last_use_deep,
+        unbound_and_empty_without_last_use, last_use_with_more_behind_it,
     ],
     ids=lambda attack: attack.__name__,
 )  # fmt: skip
@@ -203,6 +215,49 @@ def test_an_empty_state_is_called_empty_or_another_keys(tmp_path: Path, attack: 
     attack(tmp_path)
     with pytest.raises(ConfigurationError, match=r"it is empty|it is that of key"):
         start(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("attack", "says"),
+    [
+        (delete, "there is a signing key and no record of what it signed"),
+        (older_copy, "an older copy, number 1, and the key was used at number 2"),
+        (unbound, "an older copy, without a number, and the key was used at number 2"),
+        (last_use_deleted, "the record of the key's last use is gone"),
+        (last_use_with_more_behind_it, "the record of the key's last use cannot be read"),
+    ],
+)
+def test_a_refusal_says_what_the_runbook_looks_up(tmp_path: Path, attack: Callable[[Path], None], says: str) -> None:
+    used(tmp_path)
+    attack(tmp_path)
+    with pytest.raises(ConfigurationError, match=says):
+        start(tmp_path)
+
+
+def test_a_proxy_that_was_started_again_goes_on_keeping_when_the_key_was_used(tmp_path: Path) -> None:
+    used(tmp_path)
+    shutil.copy(state(tmp_path), tmp_path / "state.sqlite.at-20")
+    again = start(tmp_path)
+    grow(again, 20, 30)
+    again.close()
+    shutil.copy(tmp_path / "state.sqlite.at-20", state(tmp_path))
+    with pytest.raises(ConfigurationError, match="number 2, and the key was used at number 3"):
+        start(tmp_path)
+
+
+def test_the_record_of_the_last_use_is_one_sector_however_long_a_logs_name_is(tmp_path: Path) -> None:
+    path = tmp_path / "last-use"
+    use = LastUse.create(path, Use(key_id="a" * 64, generation=0))
+    assert read_last_use(path) == Use(key_id="a" * 64, generation=0, origin=None, size=0)
+    for origin in (ORIGIN, "a" * 350, ORIGIN):
+        use.note(2**62, Checkpoint(origin, 2**53, bytes(32)))
+        data = path.read_bytes()
+        assert len(data) == 512
+        assert data.endswith(b" \n")
+        assert read_last_use(path) == Use(key_id="a" * 64, generation=2**62, origin=origin, size=2**53)
+    use.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(use._handle)
 
 
 def test_a_copy_taken_while_the_proxy_runs_holds_everything(tmp_path: Path) -> None:
@@ -306,6 +361,12 @@ def test_a_disk_that_takes_no_more_is_an_error_with_a_name(tmp_path: Path, monke
     with pytest.raises(DependencyError, match="witness state does not answer"):
         grow(service, 10, 20)
     monkeypatch.setattr(service._state, "_handle", handle)
+    last_use = service._state._last_use
+    assert last_use is not None
+    with monkeypatch.context() as full:
+        full.setattr(last_use, "_handle", read_only)
+        with pytest.raises(DependencyError, match="record of the key's last use takes nothing"):
+            grow(service, 10, 20)
     os.close(read_only)
     assert parse_checkpoint(parse_note(grow(service, 10, 20)).text).size == 20
     service.close()
