@@ -332,11 +332,11 @@ def long_book(conn: psycopg.Connection, size: int, signed_size: int) -> None:
     [
         pytest.param(7, 0, 4, id="of a short log"),
         pytest.param(8, 3, 7, id="all of it inside the head's one peak"),
-        pytest.param(1_200, 0, 1_000, id="few records to the head"),
-        pytest.param(1_200, 0, 944, id="as few to the head as are re-derived"),
-        pytest.param(1_200, 500, 700, id="few records from the checkpoint before"),
-        pytest.param(1_200, 500, 756, id="as few from it as are re-derived"),
-        pytest.param(1_200, 0, 256, id="the first checkpoint of all"),
+        pytest.param(1_200, 0, 1_150, id="few records to the head"),
+        pytest.param(1_200, 0, 1_136, id="as few to the head as are re-derived"),
+        pytest.param(1_200, 500, 550, id="few records from the checkpoint before"),
+        pytest.param(1_200, 500, 564, id="as few from it as are re-derived"),
+        pytest.param(1_200, 0, 64, id="the first checkpoint of all"),
     ],
 )
 def test_a_checkpoint_below_the_head_is_held_against_the_records(

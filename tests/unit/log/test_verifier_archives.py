@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ledger_core.log import places, registries, verify_segment
 from ledger_core.log.dsse import parse_envelope
 from ledger_core.log.verifier import verify_path
 
@@ -263,6 +264,28 @@ def test_a_folder_that_cannot_be_read_is_said(archive: Any, monkeypatch: pytest.
     real = os.walk
     monkeypatch.setattr("ledger_core.log.places.os.walk", walk)
     assert verdict(archive.root, archive) == ("unverifiable", 2)
+
+
+def test_folders_without_end_are_not_all_looked_at_and_that_is_said(
+    archive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "MAX_FOLDERS", 3)
+    assert verdict(archive.root, archive)[1] == 2
+    assert "more than 3 folders: the rest was not looked at" in details(archive.root, archive)
+    monkeypatch.setattr(places, "MAX_FOLDERS", 1_000)
+    assert verdict(archive.root, archive) == ("verified", 0)
+
+
+@pytest.mark.parametrize(("name", "bound"), [("keys.jsonl", "MAX_KEYS_BYTES"), ("manifest.json", "MAX_MANIFEST_BYTES")])
+def test_a_file_past_its_bound_is_as_good_as_none(
+    archive: Any, monkeypatch: pytest.MonkeyPatch, name: str, bound: str
+) -> None:
+    for folder in archive.folders:
+        (file,) = folder.glob(f"{name.partition('.')[0]}*")
+        for module in (registries, places, verify_segment):
+            if hasattr(module, bound):
+                monkeypatch.setattr(module, bound, file.stat().st_size - 1)
+    assert verdict(archive.folders[0], archive)[1] != 0
 
 
 def test_the_report_names_the_trust_file_and_the_roots(archive: Any, tmp_path: Path) -> None:

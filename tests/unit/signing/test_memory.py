@@ -17,6 +17,7 @@ from ledger_core.errors import ConfigurationError, DependencyError, SignerRefuse
 from ledger_core.log.merkle import Frontier, leaf_hash
 from ledger_core.log.note import Checkpoint, parse_checkpoint, parse_note
 from ledger_core.settings.signer import SignerSettings
+from ledger_core.signing.anchors import MAX_NOTES_TRIED
 from ledger_core.signing.bootstrap import open_service
 from ledger_core.signing.last_use import LastUse, Use, read_last_use
 from ledger_core.signing.recover import main
@@ -503,6 +504,43 @@ def test_recovery_takes_no_step_back(tmp_path: Path, capsys: pytest.CaptureFixtu
     again = start(tmp_path, archive=True)
     assert again.health()["signed_sizes"] == {ORIGIN: 20, OTHER: 3}
     again.close()
+
+
+def test_recovery_does_not_choose_between_two_roots_that_the_key_signed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(tmp_path).close()
+    shutil.copytree(tmp_path / "signer", tmp_path / "twin" / "signer")
+    shutil.copy(tmp_path / "trust.json", tmp_path / "twin" / "trust.json")
+    service, twin = start(tmp_path), start(tmp_path / "twin")
+    ours = grow(service, 0, 20)
+    theirs = tmp_path / "note-fork"
+    theirs.write_text(grow(twin, 0, 20, leaves=FORK))
+    service.close()
+    twin.close()
+    before = state(tmp_path).read_bytes()
+    assert recover(tmp_path, theirs, more=("--lost-last-use",)) == 2, "the state knows another root"
+    assert f"two roots of {ORIGIN} at size 20 are signed" in capsys.readouterr().err
+    state(tmp_path).unlink()
+    anchor(tmp_path, ours)
+    assert recover(tmp_path, theirs, more=("--lost-last-use",)) == 2, "the archive does"
+    assert f"two roots of {ORIGIN} at size 20 are signed" in capsys.readouterr().err
+    state(tmp_path).write_bytes(before)
+    start(tmp_path, archive=True).close()
+
+
+def test_damaged_notes_without_end_before_a_sound_one_are_not_all_read(tmp_path: Path) -> None:
+    """A bound on what a start reads: past it the log counts as not anchored, which is said by `confirmed`."""
+    for damaged, confirmed in ((MAX_NOTES_TRIED - 1, "archive"), (MAX_NOTES_TRIED, "unconfirmed")):
+        home = tmp_path / str(damaged)
+        anchor(home, used(home))
+        odd = home / "archive" / ORIGIN / "segments" / "2026" / "04" / "02"
+        for number in range(damaged):
+            (odd / f"{number:010d}-0-{90 + number}").mkdir(parents=True)
+            (odd / f"{number:010d}-0-{90 + number}" / "checkpoint").write_bytes(b"x")
+        service = start(home, archive=True)
+        assert service.health()["confirmed"] == confirmed
+        service.close()
 
 
 def test_recovery_keeps_what_a_readable_state_still_knows(tmp_path: Path) -> None:
