@@ -71,14 +71,18 @@ def _is_child(process: psutil.Process) -> bool:
 
 
 def _processes_inside(data_path: Path) -> list[psutil.Process]:
-    """Return the living processes that work inside `data_path`, and servers of others that will not say where."""
+    """Return the living processes that work inside `data_path`, and servers of its owner that will not say where.
+
+    A server runs as the owner of its folder or not at all, so those of other users are elsewhere.
+    """
     inside, folder = [], data_path.resolve()
+    owner = folder.stat().st_uid if folder.exists() else None
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess):
             try:
                 here = Path(process.cwd()) == folder
             except psutil.AccessDenied:
-                here = process.name() == "postgres"
+                here = process.name() == "postgres" and process.uids().effective == owner
             if here and process.status() != psutil.STATUS_ZOMBIE:
                 inside.append(process)
     return inside

@@ -22,7 +22,7 @@ from ledger_core.base.embedded import PASSED_ON, EmbeddedPostgres
 from ledger_core.base.embedded_remains import _is_child, _processes_inside, clear_remains
 from ledger_core.base.engine import make_engine, parse_url
 from ledger_core.base.migrate import migrate
-from ledger_core.base.processes import short_socket_folder
+from ledger_core.base.processes import free_port, short_socket_folder
 from ledger_core.errors import ConfigurationError, DependencyError
 
 
@@ -57,6 +57,25 @@ def test_a_lock_whose_number_went_to_a_stranger_is_nobodys(tmp_path: Path) -> No
     process, _ = embedded.start()
     process.send_signal(2)
     process.wait()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_servers_of_other_users_keep_nobodys_lock(postgres: tuple[EmbeddedPostgres, int]) -> None:
+    stranger = 12_345
+    with tempfile.TemporaryDirectory() as made:
+        data_path = Path(made) / "data"
+        data_path.mkdir()
+        lock = data_path / "postmaster.pid"
+        lock.write_text("1\n")
+        for each in (Path(made), data_path, lock):
+            os.chown(each, stranger, stranger)
+        child = os.fork()
+        if child == 0:  # whom the kernel does not tell where the servers of others are
+            os.setuid(stranger)
+            clear_remains(data_path, Path(made), free_port())
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert not lock.exists()
 
 
 def test_a_server_that_runs_keeps_a_second_one_out(tmp_path: Path) -> None:
