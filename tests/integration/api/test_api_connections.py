@@ -174,6 +174,7 @@ def test_a_body_that_goes_on_gains_time_and_one_that_stops_is_ended(hall, monkey
 def test_who_does_not_read_the_answer_loses_the_connection(hall, monkeypatch) -> None:
     monkeypatch.setattr(connections, "UNREAD_ANSWER_SECONDS", 0.5)
     deaf = hall.connect(GET.replace(b"/ ", b"/much "))
+    deaf.recv(1)
     deadline = time.monotonic() + 60
     while hall.server.server_state.connections:
         assert time.monotonic() < deadline, "it is kept"
