@@ -45,15 +45,18 @@ $(VENV)/.ready: requirements-dev.lock pyproject.toml
 	touch $@
 
 .PHONY: setup-full
-setup-full: setup ## Also what needs system packages: Chromium and Node (Debian, as root)
-	@command -v chromium >/dev/null && command -v node >/dev/null || \
-		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium nodejs >/dev/null; }
+setup-full: setup ## Also what needs system packages: Chromium, Node and SoftHSM (Debian, as root)
+	@lacks=; has() { command -v $$1 >/dev/null || lacks="$$lacks $$2"; }; \
+	has chromium chromium; has node nodejs; has softhsm2-util softhsm2; \
+	[ -z "$$lacks" ] || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $$lacks >/dev/null; }
 
+# `all` is what the demo runs on; a back-end's library is for the host of the keys.
+EXTRAS := --extra all --extra pkcs11 --extra awskms --extra vault
 .PHONY: lock
 lock: setup ## Resolve the lock files again
-	$(BIN)/uv pip compile pyproject.toml --extra all --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml $(EXTRAS) --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-header --quiet --output-file requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --extra all --group dev --constraint requirements.lock --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml $(EXTRAS) --group dev --constraint requirements.lock --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file requirements-dev.lock
 
 ##@ Check

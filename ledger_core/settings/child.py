@@ -8,7 +8,7 @@ command line or by an old name is what its children hear. Invariant: a name that
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,16 @@ DATABASE_CLIENT = (
     "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGCHANNELBINDING", "PGGSSENCMODE", "PGCONNECT_TIMEOUT", "PGPASSWORD",
 )  # fmt: skip
 """For those that open the database that `DATABASE_URL` names; the embedded one asks for none of it."""
+SIGNING_LIBRARIES: Mapping[str, tuple[str, ...]] = {
+    "awskms": (
+        "AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_STS_REGIONAL_ENDPOINTS",
+        "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_EC2_METADATA_DISABLED",
+    ),
+    "pkcs11": ("SOFTHSM2_CONF",),
+}  # fmt: skip
+"""By back-end: what the library that reaches the keys reads. The signing proxy alone is told, where it signs so."""
 
 EVERYTHING: tuple[Place, ...] = ((),)
 SIGNER_READS: tuple[Place, ...] = (("env",), ("signing",))
@@ -41,8 +51,8 @@ def pass_on(names: Sequence[str], prefixes: tuple[str, ...] = ()) -> dict[str, s
 def child_environment(settings: Settings, reads: Sequence[Place] = EVERYTHING) -> dict[str, str]:
     """Return the environment of a process that reads the settings below one of the places `reads`, and no others.
 
-    The database's address and what its client reads go to those that read everything; the token for another ledger
-    only where an address for it is set.
+    The database's address and what its client reads go to those that read everything, what the library of its keys
+    reads to the signing proxy; the token for another ledger only where an address for it is set.
     """
     environment = pass_on(SYSTEM, SYSTEM_PREFIXES)
     for place, value in _set_places(settings):
@@ -50,6 +60,8 @@ def child_environment(settings: Settings, reads: Sequence[Place] = EVERYTHING) -
             environment[variable_of(place)] = value
     if () in reads and settings.database_url:
         environment |= pass_on(DATABASE_CLIENT)
+    if reads == SIGNER_READS:
+        environment |= pass_on(SIGNING_LIBRARIES.get(settings.signing.backend, ()))
     if settings.ledger_url is None:
         environment.pop(variable_of(("ledger_token",)), None)
     return environment | {

@@ -38,6 +38,26 @@ class SigningSettings(Room):
     wait_seconds: float = Field(default=30.0, gt=0)
     """How long whoever posts or exports waits for the signature that covers it."""
 
+    # What one back-end reads of it; what each is stands in `signer`.
+    pkcs11_module: str = ""
+    pkcs11_token: str = ""
+    pkcs11_key_label: str = ""
+    pkcs11_key_id: str = ""
+    pkcs11_pin_file: str = ""
+    awskms_key: str = ""
+    awskms_endpoint: str = ""
+    vault_url: str = ""
+    vault_namespace: str = ""
+    vault_mount: str = "transit"
+    vault_key: str = ""
+    vault_key_version: str = ""
+    vault_auth_mount: str = "approle"
+    vault_role_id: str = ""
+    vault_secret_id_file: str = ""
+    vault_ca_file: str = ""
+    vault_client_cert_file: str = ""
+    vault_client_key_file: str = ""
+
 
 class IngestSettings(Room):
     """`ingest`."""

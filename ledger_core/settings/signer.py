@@ -3,28 +3,71 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ledger_core.errors import ConfigurationError
 from ledger_core.settings.environment import ENVIRONMENTS, Place, read_environment, variable_of
 
-PLACES: dict[str, Place] = {"env": ("env",), "backend": ("signing", "backend")}
-"""Where each of the proxy's settings stands among everybody's; a back-end's own are listed here too."""
-BACKEND_VARIABLE = variable_of(PLACES["backend"])
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignerSettings:
-    """The proxy's settings; where its keys and its socket are is said by its arguments."""
+    """The proxy's settings; where its keys and its socket are is said by its arguments.
+
+    What only one back-end reads has its name before it, and is empty where it is not set. Never a secret: of a PIN, of
+    a password the file's path stands here.
+    """
 
     env: str = "development"
     """One of `ENVIRONMENTS`: in staging and production a key in a file is refused."""
     backend: str = "software"
     """Who signs: a name of `ledger_core/signing/open.py`."""
 
+    pkcs11_module: str = ""
+    """The token's library, by its whole path."""
+    pkcs11_token: str = ""
+    """The token's label."""
+    pkcs11_key_label: str = ""
+    pkcs11_key_id: str = ""
+    """In hex; it or the label names the key, or both."""
+    pkcs11_pin_file: str = ""
+
+    awskms_key: str = ""
+    """The key's ARN, which says the region too. Not an alias: that can be moved to another key."""
+    awskms_endpoint: str = ""
+    """A VPC endpoint's URL, where the region's public one is not to be used."""
+
+    vault_url: str = ""
+    vault_namespace: str = ""
+    vault_mount: str = "transit"
+    vault_key: str = ""
+    vault_key_version: str = ""
+    """The one version that signs; the newest is another after each rotation."""
+    vault_auth_mount: str = "approle"
+    vault_role_id: str = ""
+    vault_secret_id_file: str = ""
+    vault_ca_file: str = ""
+    vault_client_cert_file: str = ""
+    vault_client_key_file: str = ""
+
     def __post_init__(self) -> None:
         if self.env not in ENVIRONMENTS:
             raise ConfigurationError(f"{variable_of(('env',))}: it is one of {', '.join(ENVIRONMENTS)}.")
+
+    def need(self, *names: str) -> None:
+        """Raise `ConfigurationError` that names the variable of each of the settings `names` that is empty."""
+        missing = [variable_of(PLACES[name]) for name in names if not getattr(self, name)]
+        if missing:
+            raise ConfigurationError(
+                f"the signing back-end {self.backend} is not told {', '.join(missing)}.",
+                remedy="Set what is missing; docs/runbooks/signing-backends.md says to what.",
+            )
+
+
+PLACES: dict[str, Place] = {
+    item.name: ("env",) if item.name == "env" else ("signing", item.name) for item in fields(SignerSettings)
+}
+"""Where each of the proxy's settings stands among everybody's."""
+BACKEND_VARIABLE = variable_of(PLACES["backend"])
 
 
 def load_signer_settings() -> SignerSettings:

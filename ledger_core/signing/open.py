@@ -19,6 +19,9 @@ from ledger_core.signing.port import SigningBackend
 # By name, because a back-end's library is installed where it is used and nowhere else: it loads when it is chosen.
 BACKENDS: Mapping[str, str] = {
     "software": "ledger_core.signing.backends.software",
+    "pkcs11": "ledger_core.signing.backends.pkcs11",
+    "awskms": "ledger_core.signing.backends.awskms",
+    "vault": "ledger_core.signing.backends.vault",
 }
 """The module of each back-end, by the word that the setting, every registry, proof and report call it."""
 
@@ -43,6 +46,14 @@ def choose_backend(settings: SignerSettings) -> BackendModule:
             f"there is no signing back-end {settings.backend!r:.40}.",
             remedy=f"Set {BACKEND_VARIABLE} to one of {', '.join(sorted(BACKENDS))}.",
         )
-    module = cast(BackendModule, import_module(name))
+    try:
+        module = cast(BackendModule, import_module(name))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == __name__.partition(".")[0]:
+            raise
+        raise ConfigurationError(
+            f"the signing back-end {settings.backend} needs {error.name}, which is not installed.",
+            remedy=f"pip install 'counterfoil[{settings.backend}]' on the host of the keys.",
+        ) from error
     module.check_settings(settings)
     return module

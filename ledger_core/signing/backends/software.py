@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
 from ledger_core.base.files import write_once
 from ledger_core.errors import ConfigurationError
 from ledger_core.log.note import PublicKey
-from ledger_core.settings.environment import STRICT_ENVIRONMENTS
 from ledger_core.settings.signer import SignerSettings
+from ledger_core.signing.custody import refuse_software
 from ledger_core.signing.folder import KEY_FILE, KEYS_FILE, LAST_USE_FILE
 
 NAME = "software"
@@ -69,11 +69,7 @@ def open_key(settings: SignerSettings, folder: Path) -> SoftwareKey:
 
 def refuse_in_production(env: str) -> None:
     """Raise `ConfigurationError` where a key in a file is no protection at all."""
-    if env in STRICT_ENVIRONMENTS:
-        raise ConfigurationError(
-            f"the software signing back-end is refused in {env}.",
-            remedy="Configure a KMS or HSM back-end, or leave COUNTERFOIL_ENV out.",
-        )
+    refuse_software(env, "the software signing back-end")
 
 
 def load_or_create(path: Path) -> SoftwareKey:

@@ -24,7 +24,7 @@ def test_the_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("COUNTERFOIL_SIGNING__BACKEND", "typewriter")
     with pytest.raises(ConfigurationError, match="no signing back-end 'typewriter'") as unknown:
         choose_backend(load_signer_settings())
-    assert "COUNTERFOIL_SIGNING__BACKEND to one of software" in str(unknown.value)
+    assert "COUNTERFOIL_SIGNING__BACKEND to one of awskms, pkcs11, software, vault" in str(unknown.value)
 
 
 def test_production_refuses_a_key_in_a_file() -> None:
