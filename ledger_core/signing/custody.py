@@ -156,15 +156,17 @@ def read_secret(path: Path, what: str) -> str:
         raise ConfigurationError(
             f"no {what}: {error.strerror}.", file=str(path), remedy="Put it into that file, mode 0400."
         ) from error
-    with os.fdopen(handle, "rb") as file:
-        state = os.fstat(file.fileno())
+    try:
+        state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode) or state.st_mode & 0o007:
             raise ConfigurationError(
-                f"the {what} is no file of its owner's: mode {state.st_mode & 0o777:04o}.",
+                f"the {what} is no file that others cannot read: mode {state.st_mode & 0o777:04o}.",
                 file=str(path),
                 remedy="Make it a regular file, chmod 400, and change what others could read.",
             )
-        data = file.read(MAX_SECRET_BYTES + 1)
+        data = os.read(handle, MAX_SECRET_BYTES + 1)
+    finally:
+        os.close(handle)
     try:
         secret = data.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:

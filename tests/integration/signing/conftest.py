@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -155,6 +156,8 @@ def _beside(name: str) -> ModuleType:
 
 
 kms_server = _beside("kms_server")
+bao_server = _beside("bao_server")
+RUNBOOK = Path(__file__).parents[3] / "docs" / "runbooks" / "signing-backends.md"
 
 
 @pytest.fixture(scope="session")
@@ -203,3 +206,23 @@ def kms(kms_process: Any, credentials: Callable[..., None]) -> Iterator[Any]:
 def refusal() -> Any:
     """The class of KMS's errors, to be put into `kms.trouble`."""
     return kms_server.Refusal
+
+
+@pytest.fixture(scope="session")
+def runbook_block() -> Callable[[str], str]:
+    """Return the one block of the runbook in a language: what operators copy is what is tried."""
+
+    def block(language: str) -> str:
+        (found,) = re.findall(rf"```{language}\n(.*?)```", RUNBOOK.read_text(), flags=re.DOTALL)
+        return str(found)
+
+    return block
+
+
+@pytest.fixture(scope="session")
+def bao(tmp_path_factory: pytest.TempPathFactory, runbook_block: Callable[[str], str]) -> Iterator[Any]:
+    """The server; its role `ledger` has the runbook's policy, for every key whose name begins with `ledger`."""
+    policy = runbook_block("hcl").replace('/ledger"', '/ledger*"')
+    server = bao_server.serve(tmp_path_factory.mktemp("bao"), policy)
+    yield server
+    server.stop()

@@ -162,14 +162,14 @@ def test_no_attempt_begins_once_the_time_is_up(kms: Any, waits: Waits, refusal: 
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = botocore.config.Config(read_timeout=0.2, connect_timeout=0.2)
+    quick = botocore.config.Config(read_timeout=0.6)
     monkeypatch.setattr(awskms, "CLIENT_CONFIG", awskms.CLIENT_CONFIG.merge(quick))
 
 
 @pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize(
     ("trouble", "reason"),
-    [(0.5, "slow"), ("drop", "unreachable"), ("html", "failing"), ("half", "failing"), ("{}", "failing")],
+    [(2.0, "slow"), ("drop", "unreachable"), ("html", "failing"), ("half", "failing"), ("{}", "failing")],
 )
 def test_no_answer_and_no_sense_are_no_signature(
     kms: Any, open_kms: Any, verified: Any, trouble: Any, reason: str
@@ -184,7 +184,7 @@ def test_no_answer_and_no_sense_are_no_signature(
 
 
 @pytest.mark.usefixtures("hurried")
-@pytest.mark.parametrize("trouble", [0.5, "drop"])
+@pytest.mark.parametrize("trouble", [2.0, "drop"])
 def test_one_that_answers_the_second_time_signs(kms: Any, open_kms: Any, verified: Any, trouble: Any) -> None:
     key = open_kms(kms.make("second"))
     kms.trouble.append(trouble)
@@ -220,6 +220,15 @@ def test_bad_or_no_credentials_are_named(
     with pytest.raises(DependencyError) as found:
         open_kms(kms.make("bad"))
     assert found.value.context["reason"] == "credentials"
+
+
+@pytest.mark.usefixtures("kms")
+def test_neither_a_region_nor_an_endpoint_of_somebodys_shell_leads_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    settings = SignerSettings(backend="awskms", awskms_key="arn:aws:kms:eu-central-1:111122223333:key/k")
+    assert awskms.make_client(settings).meta.endpoint_url == "https://kms.eu-central-1.amazonaws.com"
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
