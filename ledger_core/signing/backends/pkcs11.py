@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -130,7 +131,7 @@ class TokenKey:
         if sha256(pin.encode()).digest() == self._refused_pin:
             raise unavailable("pin_wrong", self._keeper, "the file holds the PIN that was refused")
         try:
-            self._library = pkcs11.lib(str(module))
+            self._library = load_library(str(module))
             token = self._library.get_token(token_label=self._settings.pkcs11_token)
             session = token.open(user_pin=pin)
             return self._find(session, token)
@@ -223,6 +224,16 @@ def open_key(settings: SignerSettings, folder: Path) -> TokenKey:
             key.close()
             raise
     return probed(key)
+
+
+def load_library(module: str) -> Any:
+    """Return the token's library, loaded and initialised, by a thread that ends with it.
+
+    SoftHSM looks for engines of OpenSSL that are not there, and leaves the errors in the queue of its thread: Python's
+    `ssl` would take them for its own, and break a sound connection.
+    """
+    with ThreadPoolExecutor(1) as aside:
+        return aside.submit(pkcs11.lib, module).result()
 
 
 def _assurance(token: pkcs11.Token, public_key: PublicKey) -> str:

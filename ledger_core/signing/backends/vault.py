@@ -109,8 +109,9 @@ class TransitKey:
         try:
             granted = self._named(self._client.auth.token.renew_self)["auth"]["lease_duration"]
         except DependencyError as error:
-            if error.context["reason"] not in ("denied", "wrong_key", "not_found"):
+            if error.context["reason"] in ("slow", "unreachable", "sealed", "throttled"):
                 raise
+            # Whatever it answers (a token past its time is a 500), it does not renew this one.
             granted = 0
         if granted <= self._lease_seconds / 2:
             asked_again(self._log_in, self._keeper)

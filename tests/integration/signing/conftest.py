@@ -14,7 +14,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pkcs11
 import pytest
 from botocore.loaders import Loader
 from cryptography.hazmat.primitives import hashes
@@ -23,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from pkcs11 import Attribute, KeyType, Mechanism
 
 from ledger_core.settings.signer import SignerSettings
-from ledger_core.signing.backends.pkcs11 import TokenKey, open_key
+from ledger_core.signing.backends.pkcs11 import TokenKey, load_library, open_key
 from ledger_core.signing.port import SigningBackend
 from ledger_core.signing.token_format import ED25519_PARAMS, P256_PARAMS
 
@@ -80,7 +79,7 @@ class SoftToken:
 
     def work(self, step: Callable[[Any], None]) -> None:
         """Do `step` in a session of its own, and leave the library as a new process finds it."""
-        library = pkcs11.lib(self.module)
+        library = load_library(self.module)
         with library.get_token(token_label="counterfoil").open(rw=True, user_pin=PIN) as session:
             step(session)
         library.finalize()
@@ -141,7 +140,7 @@ def open_token(soft_token: SoftToken) -> Iterator[Callable[..., TokenKey]]:
     for key in opened:
         key.close()
     soft_token.pin_file.write_text(f"{PIN}\n")
-    library = pkcs11.lib(soft_token.module)
+    library = load_library(soft_token.module)
     library.finalize()
 
 

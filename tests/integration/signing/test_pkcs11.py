@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import os
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import pkcs11
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from pkcs11 import Attribute, KeyType, ObjectClass
 
 from ledger_core.errors import ConfigurationError, DependencyError, IntegrityError
-from ledger_core.signing.backends.pkcs11 import TokenKey
+from ledger_core.signing.backends.pkcs11 import TokenKey, load_library
 from ledger_core.signing.token_format import P256_PARAMS, der_of
 
 pytestmark = pytest.mark.integration
@@ -53,7 +53,7 @@ def test_production_refuses_a_token_that_is_a_program(soft_token: Any, open_toke
 
 
 def _finalize(token: Any, key: TokenKey) -> None:
-    pkcs11.lib(token.module).finalize()
+    load_library(token.module).finalize()
 
 
 def _finalize_behind_the_library(token: Any, key: TokenKey) -> None:
@@ -304,6 +304,20 @@ def test_a_child_of_a_fork_does_not_touch_the_session(soft_token: Any, open_toke
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert key.sign(MESSAGE), "and the parent's is whole"
+
+
+def test_the_library_leaves_nothing_that_breaks_a_tls_connection_of_its_thread(
+    soft_token: Any, open_token: OpenToken
+) -> None:
+    soft_token.make("tls")
+    key = open_token("tls")
+    _finalize(soft_token, key)
+    with pytest.raises(DependencyError):
+        key.sign(MESSAGE)
+    assert key.sign(MESSAGE), "initialised anew"
+    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="a.example")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
 
 
 def test_signatures_come_out_in_der(soft_token: Any, open_token: OpenToken) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pkcs11
 import pytest
 
 from ledger_core.errors import DependencyError
@@ -21,6 +20,7 @@ from ledger_core.settings.child import SIGNER_READS, child_environment
 from ledger_core.settings.model import Settings
 from ledger_core.settings.rooms import SigningSettings
 from ledger_core.settings.signer import SignerSettings
+from ledger_core.signing.backends.pkcs11 import load_library
 from ledger_core.signing.bootstrap import open_service
 from ledger_core.signing.client import SigningClient
 from ledger_core.signing.service import SigningService
@@ -62,7 +62,7 @@ def told(request: pytest.FixtureRequest, tmp_path: Path) -> Told:
             settings=token.settings(tmp_path.name),
             assurance="software-token",
             reason="session_lost",
-            fail=lambda: pkcs11.lib(token.module).finalize(),
+            fail=lambda: load_library(token.module).finalize(),
             mend=_nothing,
         )
     if request.param == "awskms":
