@@ -117,6 +117,7 @@ def status_of(settings: Settings, *, secrets: bool = False) -> dict[str, Any]:
 
 
 def _services(settings: Settings) -> list[Service]:
+    # Also what a setting puts elsewhere: it may have been started before that was set.
     return [
         postgres_service(settings),
         signing_service(settings),
@@ -175,6 +176,8 @@ def _urls(settings: Settings, group: ProcessGroup, *, secrets: bool) -> dict[str
         if not secrets:
             url = url.difference_update_query(["password", "sslpassword"])
         urls["database"] = url.render_as_string(hide_password=not secrets)
+    if settings.signing.url is not None:
+        urls["signing-proxy"] = settings.signing.url
     if api := running(group, API):
         urls["api"] = api.address
     if webserver := running(group, WEBSERVER):

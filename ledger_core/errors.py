@@ -26,7 +26,9 @@ CounterfoilError                 code, message, remedy, where (file, line, point
    ├─ TooManyRequests            retry_after_seconds                                         HTTP 429
    └─ DependencyError            retryable, retry_after_seconds                              HTTP 503
       ├─ SignatureLate           durable and not yet signed: the same key asks again
-      └─ SignerMovedOn           latest: the proxy signed a size that the consistency proof does not start from
+      ├─ SignerMovedOn           latest: the proxy signed a size that the consistency proof does not start from
+      ├─ SignerUnavailable       it did not answer several times in a row, and is not asked for a moment
+      └─ RateLimited             more was asked of the proxy than this client may ask a second
 ```
 
 An error carries typed attributes, never only a message. Edges map it: `api/http/problems.py` to HTTP (anything else is
@@ -264,3 +266,15 @@ class SignerMovedOn(DependencyError):
     def __init__(self, message: str, *, latest: str | None, **rest: Any) -> None:
         super().__init__(message, **rest)
         self.latest = latest
+
+
+class SignerUnavailable(DependencyError):
+    """The proxy did not answer several times in a row; nobody waits for it before `retry_after_seconds` are over."""
+
+    code = "signer_unavailable"
+
+
+class RateLimited(DependencyError):
+    """The proxy takes no more of this client's calls in this second; nothing of this one was done."""
+
+    code = "rate_limited"

@@ -23,14 +23,16 @@ from ledger_core.base.objects.file import FileStore
 from ledger_core.base.objects.port import ObjectStore
 from ledger_core.base.promises import require_promises
 from ledger_core.book.kinds import Kinds
+from ledger_core.book.security_events import SecurityEvents
+from ledger_core.errors import SignerRefused
 from ledger_core.kinds import Kind
 from ledger_core.services import (
     archive_mode,
     embedded_url,
     home_mode,
+    open_signer,
     postgres_service,
     process_group,
-    signing_service,
 )
 from ledger_core.settings import Settings
 from ledger_core.settings.strict import refuse_what_is_weak
@@ -57,6 +59,8 @@ class Runtime:
     signer: SigningClient
     archive: ObjectStore
     raw_store: ObjectStore
+    security: SecurityEvents
+    """What should not have happened and waits for its record."""
     kinds: Kinds = field(default_factory=Kinds)
     """The kinds of record that books of this runtime take."""
     clock: Callable[[], datetime] = system_clock
@@ -86,7 +90,9 @@ class Runtime:
             return HttpLedger(self.settings, name)
         from ledger_core.book.ledger import Ledger
 
-        return Ledger.open(self, name)
+        ledger = Ledger.open(self, name)
+        ledger.report_to(self.security)
+        return ledger
 
     def forget_old_keys(self, book: str | None = None) -> int:
         """Forget, a slice at a time, the idempotency keys of `book` that are past their month; return how many."""
@@ -131,14 +137,20 @@ def open_runtime(
 def _opened(settings: Settings, kinds: Iterable[Kind], progress: Progress | None) -> Iterator[Runtime]:
     home = settings.home
     url = ensure_database(settings, progress=progress)
-    proxy = process_group(settings).ensure(signing_service(settings), progress=progress)
+    security = SecurityEvents(home / "security", clock=lambda: runtime.clock())
+
+    def keep_refusal(origin: str, refusal: SignerRefused) -> None:
+        below = origin.startswith(settings.origin_prefix)
+        security.refused(origin.removeprefix(settings.origin_prefix) if below else settings.book, origin, refusal)
+
     runtime = Runtime(
         settings=settings,
         database_url=url,
         engine=make_engine(url),
-        signer=SigningClient(Path(proxy.address)),
+        signer=open_signer(settings, progress=progress, on_refused=keep_refusal),
         archive=FileStore(home / "archive", mode=archive_mode(settings)),
         raw_store=FileStore(home / "raw"),
+        security=security,
         kinds=Kinds(kinds),
     )
     try:

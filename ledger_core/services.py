@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from ledger_core.base.embedded import EmbeddedPostgres, runs_as_somebody_else
 from ledger_core.base.engine import make_engine, require_server
 from ledger_core.base.files import PRIVATE_FOLDER, private_folder
 from ledger_core.base.processes import ProcessGroup, ProcessRecord, Service, short_socket_folder
-from ledger_core.errors import DependencyError
+from ledger_core.errors import ConfigurationError, DependencyError, SignerRefused
 from ledger_core.settings import Settings
 from ledger_core.settings.child import SIGNER_READS, child_environment
 from ledger_core.signing.client import SigningClient
+from ledger_core.signing.tls import TlsFiles
 
 POSTGRES = "postgres"
 SIGNING_PROXY = "signing-proxy"
@@ -82,6 +84,45 @@ def signing_service(settings: Settings) -> Service:
         return group.spawn(SIGNING_PROXY, arguments, child_environment(settings, SIGNER_READS)), str(socket_path)
 
     return Service(name=SIGNING_PROXY, start=start, healthy=_signs)
+
+
+def open_signer(
+    settings: Settings,
+    *,
+    progress: Callable[[str], None] | None = None,
+    on_refused: Callable[[str, SignerRefused], None] | None = None,
+) -> SigningClient:
+    """Return the client of the proxy that `settings` name, or of the home's own, which is started if need be.
+
+    Raises `ConfigurationError` for an address, certificates or roots that are not there; whether the proxy of an
+    address answers is seen by whoever asks it first.
+    """
+    url = settings.signing.url
+    if url is None:
+        record = process_group(settings).ensure(signing_service(settings), progress=progress)
+        return SigningClient(Path(record.address), on_refused=on_refused)
+    trust = settings.home / "trust.json"
+    if not trust.exists():
+        raise ConfigurationError(
+            "there is no trust file, and the proxy of another host makes none here.",
+            file=str(trust),
+            remedy="Put there the one that the auditors have: docs/runbooks/signing-proxy.md.",
+        )
+    return SigningClient(url, tls=_certificates(settings), on_refused=on_refused)
+
+
+def _certificates(settings: Settings) -> TlsFiles:
+    given = settings.signing
+    if given.ca_file is None or given.cert_file is None or given.key_file is None:
+        raise ConfigurationError(
+            "COUNTERFOIL_SIGNING__URL names a proxy, which is spoken to by mutual TLS alone.",
+            remedy="Set COUNTERFOIL_SIGNING__CA_FILE, ..._CERT_FILE and ..._KEY_FILE.",
+        )
+    return TlsFiles(
+        certificate=given.cert_file.expanduser().absolute(),
+        key=given.key_file.expanduser().absolute(),
+        authority=given.ca_file.expanduser().absolute(),
+    )
 
 
 def _accepts(url: str) -> bool:

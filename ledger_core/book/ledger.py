@@ -18,6 +18,7 @@ from ledger_core.book.kinds import Kinds
 from ledger_core.book.opening import LedgerParts, open_book
 from ledger_core.book.posting.dry_run import dry_run
 from ledger_core.book.posting.requests import Request
+from ledger_core.book.security_events import SecurityEvents
 from ledger_core.book.sequencer.answers import chained_tree, stored_tree
 from ledger_core.book.sequencer.notary import Notary
 from ledger_core.book.sequencer.tail import TailLimits
@@ -47,6 +48,7 @@ class Ledger:
         self._engine = engine
         self._wait_seconds = settings.signing.wait_seconds
         self._kinds = kinds
+        self._security: SecurityEvents | None = None
         self._sequencer = Sequencer(
             engine=engine,
             book=book,
@@ -99,6 +101,12 @@ class Ledger:
     def observer(self, observer: SequencerObserver | None) -> None:
         self._sequencer.observer = observer
 
+    def report_to(self, security: SecurityEvents) -> None:
+        """Have what should not happen kept in `security`, and recorded in this book with what is posted next."""
+        self._security = security
+        self._sequencer.on_fault = lambda error: security.stopped(self.book, self.origin, error)
+        security.flush(self)
+
     @property
     def clock_ahead_seconds(self) -> float:
         """Return how far this process' clock was ahead of the database's at the last batch, negative behind it."""
@@ -117,6 +125,7 @@ class Ledger:
         Raises `SignatureLate`, `DependencyError`, `KeyReused`, `InFlight`, `TooManyRequests`, `IntegrityError`, and
         `Refused` or `InvalidInput` when atomic.
         """
+        self._report()
         requests = []
         for request in requests_of(self._kinds, drafts, ask, atomic=atomic):
             self._sequencer.submit(request)
@@ -128,6 +137,7 @@ class Ledger:
 
         Raises as `append`, before any of them is queued.
         """
+        self._report()
         requests = list(requests_of(self._kinds, drafts, ask, atomic=atomic))
         for request in requests:
             self._sequencer.submit(request)
@@ -142,6 +152,10 @@ class Ledger:
     def close(self) -> None:
         """Let queued work become durable and signed, and give the connections back."""
         self._sequencer.close()
+
+    def _report(self) -> None:
+        if self._security is not None:
+            self._security.flush(self)
 
     def _joined(self, answers: Sequence[Answer]) -> Answer:
         """Return several parts' answers as one; the largest checkpoint covers them all."""

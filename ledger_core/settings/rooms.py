@@ -37,6 +37,14 @@ class SigningSettings(Room):
     """Who signs, a name of `ledger_core/signing/open.py`: read by the proxy, which takes it from its environment."""
     wait_seconds: float = Field(default=30.0, gt=0)
     """How long whoever posts or exports waits for the signature that covers it."""
+    url: str | None = None
+    """A signing proxy that somebody else runs, `https://host:port`; by default one of the home is started."""
+    ca_file: Path | None = None
+    """Who vouches for that proxy's certificate; PEM, as the next two are."""
+    cert_file: Path | None = None
+    """The certificate by which that proxy knows this process, with those between it and its authority."""
+    key_file: Path | None = None
+    """Its key."""
 
     # What one back-end reads of it; what each is stands in `signer`.
     pkcs11_module: str = ""

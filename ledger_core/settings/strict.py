@@ -18,6 +18,7 @@ from ledger_core.settings.environment import HOME_FOLDER_NAME, STRICT_ENVIRONMEN
 
 if TYPE_CHECKING:
     from ledger_core.settings.model import Settings
+    from ledger_core.settings.rooms import SigningSettings
 
 VERIFY_FULL = "verify-full"
 SECRET_VARIABLES = {
@@ -50,8 +51,7 @@ def refuse_what_is_weak(settings: Settings, environ: Mapping[str, str] | None = 
 
 
 def _weaknesses(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
-    if settings.signing.backend == "software":
-        yield "the software key (COUNTERFOIL_SIGNING__BACKEND names an HSM or a KMS)"
+    yield from _of_signer(settings.signing)
     yield from _of_database(settings.database_url, environ)
     for name, what in SECRET_VARIABLES.items():
         if _given(environ, name):
@@ -65,6 +65,24 @@ def _weaknesses(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]
     home = _home_if_any(settings)
     if home is not None:
         yield from _of_home(home)
+
+
+def _of_signer(signing: SigningSettings) -> Iterator[str]:
+    if signing.url is None:
+        # Of a proxy elsewhere its own start tells with what it may sign.
+        if signing.backend == "software":
+            yield "the software key (COUNTERFOIL_SIGNING__BACKEND names an HSM or a KMS)"
+        else:
+            yield "a signing proxy behind a plain socket (COUNTERFOIL_SIGNING__URL names one of mutual TLS)"
+        return
+    if not signing.url.startswith("https://"):
+        yield "a signing proxy without TLS (COUNTERFOIL_SIGNING__URL begins with https://)"
+    for name in ("ca_file", "cert_file", "key_file"):
+        path: Path | None = getattr(signing, name)
+        if path is None:
+            yield f"a signing proxy without mutual TLS (COUNTERFOIL_SIGNING__{name.upper()} is not set)"
+        elif name == "key_file" and path.exists() and path.stat().st_mode & 0o007:
+            yield "a TLS key that everybody may read (COUNTERFOIL_SIGNING__KEY_FILE)"
 
 
 def _of_database(database_url: str | None, environ: Mapping[str, str]) -> Iterator[str]:

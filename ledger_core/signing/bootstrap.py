@@ -46,8 +46,9 @@ def open_service(
     settings: SignerSettings,
     clock: Callable[[], datetime],
     archive: Path | None = None,
+    wrap: Callable[[SigningBackend], SigningBackend] = lambda key: key,
 ) -> SigningService:
-    """Return the service over `folder`, making at the first start what it needs.
+    """Return the service over `folder`, making at the first start what it needs; `wrap` is put around the key.
 
     `archive` holds anchored checkpoints, against which the state is compared. Raises `ConfigurationError` in
     production, for a key without the state that it used last, and for a trust file that pins other roots.
@@ -59,7 +60,8 @@ def open_service(
     folder.chmod(0o700)
     state = open_state(folder)
     try:
-        return _serve(folder, state, backend.open_key(settings, folder), trust_path, origin_prefix, clock, archive)
+        key = wrap(backend.open_key(settings, folder))
+        return _serve(folder, state, key, trust_path, origin_prefix, clock, archive)
     except CounterfoilError:
         state.close()
         raise

@@ -1,40 +1,62 @@
 """The signing proxy's client: what the sequencer, the exporter and the API call.
 
 Every request may be sent again: a checkpoint signed twice says the same, so a connection that the proxy
-dropped is opened anew and the request repeated once. One connection a thread, kept open.
+dropped is opened anew and the request repeated once. One connection a thread, kept open (`signing.channel`). A proxy
+that did not answer several times in a row is not asked for a moment (`signing.breaker`), so that nobody waits for
+one time-out after another.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
-import socket
-import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ledger_core.errors import DependencyError, IntegrityError, InvalidInput, NotFound, SignerMovedOn, SignerRefused
+from ledger_core.errors import (
+    CounterfoilError,
+    DependencyError,
+    IntegrityError,
+    InvalidInput,
+    NotFound,
+    RateLimited,
+    SignerMovedOn,
+    SignerRefused,
+    SignerUnavailable,
+)
 from ledger_core.log.merkle import Frontier
 from ledger_core.log.note import encode_base64, parse_checkpoint, parse_note
+from ledger_core.signing.breaker import Breaker
+from ledger_core.signing.channel import Channel, Heard, Lost
 from ledger_core.signing.port import MAX_LEAVES
+from ledger_core.signing.tls import TlsFiles
 from ledger_core.signing.witness import format_request
 
 TIMEOUT_SECONDS = 15.0
-MAX_ADDRESS_BYTES = 100
-"""A Unix socket's address holds 104 bytes on macOS and 108 on Linux."""
+REMEDY = "`counterfoil up` starts it; one that COUNTERFOIL_SIGNING__URL names: docs/runbooks/signing-proxy.md."
 
 
 class SigningClient:
-    """Speak to the proxy on the Unix socket at `socket_path`. Safe for threads; fulfils `CheckpointSigner`."""
+    """Speak to the proxy at `address`: a Unix socket's path, or `https://host:port` with the certificates `tls`.
 
-    def __init__(self, socket_path: Path | str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-        self._path = Path(socket_path)
-        self._timeout_seconds = timeout_seconds
-        self._local = threading.local()
+    Safe for threads; fulfils `CheckpointSigner`. `on_refused` hears of every refusal, with the origin concerned.
+    """
+
+    def __init__(
+        self,
+        address: Path | str,
+        *,
+        tls: TlsFiles | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        breaker: Breaker | None = None,
+        on_refused: Callable[[str, SignerRefused], None] | None = None,
+    ) -> None:
+        """Raises `ConfigurationError` for an address or certificates that cannot be used."""
+        self._channel = Channel(address, tls=tls, timeout_seconds=timeout_seconds)
+        self._breaker = breaker or Breaker()
+        self._on_refused = on_refused
 
     def sign_checkpoint(self, *, origin: str, old: Frontier, leaves: Sequence[bytes], root: bytes) -> str:
         """Return the signed note for `origin` at `root`, or that of a larger size signed before.
@@ -45,7 +67,8 @@ class SigningClient:
         """
         assert len(leaves) <= MAX_LEAVES, "a longer tail is signed in steps"
         size = old.size + len(leaves)
-        note = self._call("POST", "/v1/checkpoint", format_request(origin, old, leaves, root)).decode("utf-8")
+        request = format_request(origin, old, leaves, root)
+        note = self._call_about(lambda: origin, "POST", "/v1/checkpoint", request).decode("utf-8")
         found = parse_checkpoint(parse_note(note).text)
         if found.origin != origin or found.size < size or (found.size == size and found.root != root):
             raise IntegrityError(
@@ -57,7 +80,8 @@ class SigningClient:
     def latest(self, origin: str) -> str | None:
         """Return the newest signed note of `origin`, or None when nothing of it was ever signed."""
         try:
-            return self._call("GET", f"/v1/checkpoint?origin={quote(origin, safe='')}").decode("utf-8")
+            route = f"/v1/checkpoint?origin={quote(origin, safe='')}"
+            return self._call_about(lambda: origin, "GET", route).decode("utf-8")
         except NotFound:
             return None
 
@@ -69,7 +93,9 @@ class SigningClient:
         asked = {"payload_type": payload_type, "payload": encode_base64(payload)}
         if checkpoint is not None:
             asked["checkpoint"] = checkpoint
-        return self._json("POST", "/v1/dsse", json.dumps(asked).encode())
+        data = self._call_about(lambda: _origin_in(payload), "POST", "/v1/dsse", json.dumps(asked).encode())
+        envelope: dict[str, Any] = json.loads(data)
+        return envelope
 
     def keys(self) -> list[dict[str, Any]]:
         """Return the key registry's envelopes, oldest version first."""
@@ -82,80 +108,72 @@ class SigningClient:
 
     def close(self) -> None:
         """Close this thread's connection."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._local.connection = None
+        self._channel.close()
 
-    def _json(self, method: str, route: str, body: bytes | None = None) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(self._call(method, route, body))
+    def _json(self, method: str, route: str) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(self._call(method, route))
         return value
 
-    def _call(self, method: str, route: str, body: bytes | None = None) -> bytes:
-        for attempt in (1, 2):
-            try:
-                return self._exchange(method, route, body)
-            except (OSError, http.client.HTTPException) as error:
-                self.close()
-                # A proxy that was restarted leaves a dead connection behind; a fresh one tells whether it is back.
-                if attempt == 2 or isinstance(error, TimeoutError | FileNotFoundError | ConnectionRefusedError):
-                    raise DependencyError(
-                        f"the signing proxy does not answer: {error or type(error).__name__}.",
-                        file=str(self._path),
-                        remedy="`counterfoil up` starts it.",
-                    ) from error
-        raise AssertionError("unreachable")
-
-    def _exchange(self, method: str, route: str, body: bytes | None) -> bytes:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = _UnixConnection(self._path, self._timeout_seconds)
-        connection.request(method, route, body=body)
-        response = connection.getresponse()
-        data: bytes = response.read()
-        if response.status == 200:
-            return data
-        raise _error_of(response.status, data)
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout_seconds: float) -> None:
-        super().__init__("localhost", timeout=timeout_seconds)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        if len(os.fsencode(self._path)) <= MAX_ADDRESS_BYTES:
-            self._connect(str(self._path))
-            return
-        # Linux: a folder's descriptor stands for its long path.
-        folder = os.open(self._path.parent, os.O_RDONLY)
+    def _call_about(self, origin: Callable[[], str], method: str, route: str, body: bytes | None = None) -> bytes:
         try:
-            self._connect(f"/proc/self/fd/{folder}/{self._path.name}")
-        finally:
-            os.close(folder)
+            return self._call(method, route, body)
+        except SignerRefused as refusal:
+            if self._on_refused is not None:
+                self._on_refused(origin(), refusal)
+            raise
 
-    def _connect(self, address: str) -> None:
-        deadline = time.monotonic() + (self.timeout or TIMEOUT_SECONDS)
-        while True:
-            try:
-                self.sock.connect(address)
-                return
-            except BlockingIOError:
-                # More connect at once than the socket's queue holds; a Unix socket does not wait by itself.
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.005)
+    def _call(self, method: str, route: str, body: bytes | None = None) -> bytes:
+        wait = self._breaker.wait_seconds()
+        if wait:
+            raise SignerUnavailable(
+                f"the signing proxy did not answer {self._breaker.failed} times in a row "
+                f"({self._breaker.last_error}); it is asked again in {wait:.1f} s.",
+                file=self._channel.name,
+                remedy=REMEDY,
+                retry_after_seconds=ceil(wait),
+            )
+        try:
+            heard = self._exchange(method, route, body)
+        except Lost as error:
+            self._breaker.gone(str(error))
+            raise DependencyError(
+                f"the signing proxy does not answer: {error}.", file=self._channel.name, remedy=REMEDY
+            ) from error
+        except BaseException:
+            # Given up by whoever asked. Nobody else will say how it went, and the breaker waits to hear it.
+            self._breaker.gone("given up")
+            raise
+        if heard.status == 200:
+            self._breaker.succeeded()
+            return heard.data
+        refusal = _error_of(heard)
+        if type(refusal) is DependencyError:
+            self._breaker.gone(refusal.message)
+        else:
+            self._breaker.succeeded()
+        raise refusal
 
-    def __del__(self) -> None:
-        # A thread that ends takes its connection with it; pools end theirs when they are idle.
-        self.close()
+    def _exchange(self, method: str, route: str, body: bytes | None) -> Heard:
+        try:
+            return self._channel.exchange(method, route, body)
+        except Lost as error:
+            # A proxy that was restarted leaves a dead connection behind; a fresh one tells whether it is back.
+            if not error.again:
+                raise
+        return self._channel.exchange(method, route, body)
 
 
-def _error_of(status: int, data: bytes) -> Exception:
+def _origin_in(payload: bytes) -> str:
     try:
-        value = json.loads(data)
+        return str(json.loads(payload)["origin"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+
+
+def _error_of(heard: Heard) -> CounterfoilError:
+    status = heard.status
+    try:
+        value = json.loads(heard.data)
         detail, remedy = str(value["detail"]), value.get("remedy")
         reason, latest = value.get("reason"), value.get("latest")
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -168,6 +186,9 @@ def _error_of(status: int, data: bytes) -> Exception:
         return SignerMovedOn(detail, remedy=remedy, latest=latest)
     if value.get("code") == SignerRefused.code:
         return SignerRefused(detail, remedy=remedy, reason=reason, latest=latest)
+    if status == 429:
+        wait = heard.retry_after or ""
+        return RateLimited(detail, remedy=remedy, retry_after_seconds=int(wait) if wait.isdecimal() else 1)
     if status == 503:
         return DependencyError(detail, remedy=remedy)
     return IntegrityError(detail, remedy=remedy)

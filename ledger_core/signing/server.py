@@ -1,4 +1,4 @@
-"""The proxy's transport: HTTP/1.1 on a Unix socket, bounds on connections and memory, a deadline for each request.
+"""The proxy's transport: HTTP/1.1 on a socket, bounds on connections and memory, a deadline for each request.
 
 Not the routes (`signing.proxy`). Invariant: no client can keep another one waiting. One that hangs holds a thread and
 a socket, and loses both when its request does not arrive in time, or when others need the place. All clients together
@@ -36,26 +36,19 @@ LINGER_SECONDS = 1.0
 """For how long what a refused client still sends is taken off its hands."""
 
 
-class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """A thread a connection, on a socket that only its owner may open."""
+class BoundedServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """A thread a connection, and a bound on connections; `signing.listeners` has one for TLS, this file the other."""
 
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, socket_path: Path, handler: type[TimedHandler]) -> None:
+    def __init__(self, address: Any, handler: type[TimedHandler]) -> None:
         self.bodies = BodyBudget()
         self._waiting: dict[socket.socket, float] = {}
         """Connections on whose next byte somebody waits, and since when. Oldest first: a dict keeps the order."""
         self._open: set[socket.socket] = set()
         self._guard = threading.Lock()
-        socket_path.unlink(missing_ok=True)
-        # A socket's path has about 100 bytes; from inside its folder the name alone will do.
-        os.chdir(socket_path.parent)
-        before = os.umask(0o177)
-        try:
-            super().__init__(socket_path.name, handler)
-        finally:
-            os.umask(before)
+        super().__init__(address, handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Make room if need be, and serve the connection in a thread of its own."""
@@ -66,7 +59,8 @@ class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
                 longest = next(iter(self._waiting))
                 del self._waiting[longest]
                 with contextlib.suppress(OSError):
-                    longest.shutdown(socket.SHUT_RDWR)
+                    # The plain socket's: TLS would be put aside by its own, and what came unprotected read as it came.
+                    socket.socket.shutdown(longest, socket.SHUT_RDWR)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
@@ -97,13 +91,29 @@ class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             super().handle_error(request, client_address)
 
 
+class UnixServer(BoundedServer):
+    """On a socket that only its owner may open."""
+
+    address_family = socket.AF_UNIX
+
+    def __init__(self, socket_path: Path, handler: type[TimedHandler]) -> None:
+        socket_path.unlink(missing_ok=True)
+        # A socket's path has about 100 bytes; from inside its folder the name alone will do.
+        os.chdir(socket_path.parent)
+        before = os.umask(0o177)
+        try:
+            super().__init__(socket_path.name, handler)
+        finally:
+            os.umask(before)
+
+
 class TimedHandler(BaseHTTPRequestHandler):
     """Read requests under a deadline."""
 
     protocol_version = "HTTP/1.1"
     server_version = "counterfoil-signer"
     sys_version = ""
-    server: UnixServer
+    server: BoundedServer
 
     def setup(self) -> None:
         """Open the connection's two ends."""
@@ -157,8 +167,8 @@ class TimedHandler(BaseHTTPRequestHandler):
         """Keep quiet about requests; refusals are written where they are decided."""
 
     def address_string(self) -> str:
-        """Return a name for the peer, which on a Unix socket has none."""
-        return "unix"
+        """Return a name for the peer, which the log of calls has."""
+        return "-"
 
 
 def say(line: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -110,11 +111,18 @@ class SigningService:
             last = self._state.last(origin)
             return None if last is None else self._note(last)
 
-    def sign_dsse(self, payload_type: str, payload: bytes, *, checkpoint: str | None = None) -> Envelope:
+    def sign_dsse(
+        self,
+        payload_type: str,
+        payload: bytes,
+        *,
+        checkpoint: str | None = None,
+        check: Callable[[str], None] = lambda _origin: None,
+    ) -> Envelope:
         """Return `payload` in a signed envelope. Raises `SignerRefused` for a type or a log that is not on the list.
 
         A manifest is judged as a checkpoint is: it ends at the tree signed last, or at one whose signed note is
-        `checkpoint`.
+        `checkpoint`. `check` is told the origin that the payload names, and raises where it is not the client's.
         """
         if payload_type not in ALLOWED_TYPES:
             raise SignerRefused(
@@ -127,6 +135,7 @@ class SigningService:
         if not isinstance(origin, str):
             raise InvalidInput("the payload names no origin.", pointer="/origin", remedy="Name the log it speaks of.")
         self._check_origin(origin)
+        check(origin)
         with self._lock:
             if payload_type == SEGMENT_TYPE:
                 self._check_segment(origin, value, checkpoint)
@@ -151,6 +160,11 @@ class SigningService:
                 "confirmed": "archive" if self._confirmed else "unconfirmed",
                 "signatures": self._signed,
             }
+
+    @property
+    def generation(self) -> int:
+        """How many times the state has moved on. Read without the lock: who measures does not wait for a signature."""
+        return self._state.generation
 
     def close(self) -> None:
         """Wait for the request in hand and close the state."""

@@ -196,6 +196,8 @@ def test_a_database_that_goes_back_under_a_running_process_is_noticed(ledger: Le
     roll_back(runtime, answer.size - 1)
     with pytest.raises(IntegrityError):
         ledger.append([entry("b:9")], Ask(actor=ACTOR))
+    kept = [path.read_text() for path in (runtime.home / "security" / "main").iterdir()]
+    assert ['"reason": "ledger_behind"' in event for event in kept] == [True], "for whoever can record it"
 
 
 def wait_until_signed(runtime: Runtime) -> None:

@@ -23,9 +23,10 @@ from ledger_core.log.merkle import Frontier, leaf_hash
 from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing import server as transport
-from ledger_core.signing.bootstrap import open_service
 from ledger_core.signing.client import SigningClient
-from ledger_core.signing.proxy import ProxyServer
+from ledger_core.signing.listeners import SocketListener
+from ledger_core.signing.opening import open_gate
+from ledger_core.signing.proxy import Handler
 from ledger_core.signing.witness import format_request
 
 ORIGIN = "ledger.example/test/main"
@@ -194,20 +195,20 @@ def impatient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.setattr(transport, "REQUEST_SECONDS", 1.0)
     monkeypatch.setattr(transport, "MAX_CONNECTIONS", 6)
     monkeypatch.chdir(tmp_path)
-    service = open_service(
+    gate = open_gate(
         tmp_path / "signer",
         trust_path=tmp_path / "trust.json",
         origin_prefix="ledger.example/test/",
         settings=SignerSettings(env="test"),
         clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
     )
-    with ProxyServer(tmp_path / "s", service) as server:
+    with SocketListener(tmp_path / "s", gate, Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield tmp_path / "s"
         server.shutdown()
         thread.join()
-    service.close()
+    gate.close()
 
 
 def test_a_request_that_trickles_in_is_let_go_at_its_deadline(impatient: Path) -> None:

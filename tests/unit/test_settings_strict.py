@@ -11,6 +11,12 @@ from ledger_core.settings import Settings
 from ledger_core.settings.rooms import ApiSettings, SigningSettings
 from ledger_core.settings.strict import KEY_FILES, SECRET_VARIABLES, refuse_what_is_weak
 
+SIGNED_ELSEWHERE = SigningSettings(
+    url="https://signer.example.com:8443",
+    ca_file=Path("/run/tls/ca.pem"),
+    cert_file=Path("/run/tls/cert.pem"),
+    key_file=Path("/run/tls/key.pem"),
+)
 SOUND_URL = "postgresql://books@db.example.com/books?sslmode=verify-full"
 
 
@@ -20,7 +26,7 @@ def sound(home: Path, **changes: object) -> Settings:
         "env": "production",
         "home_path": home,
         "database_url": SOUND_URL,
-        "signing": SigningSettings(backend="pkcs11"),
+        "signing": SIGNED_ELSEWHERE,
         "api": ApiSettings(socket=Path("/run/api.sock")),
     }
     return Settings.model_validate(given | changes)
@@ -76,6 +82,11 @@ def test_development_is_asked_nothing(env: str) -> None:
     ("changes", "named"),
     [
         ({"signing": SigningSettings()}, "software key"),
+        ({"signing": SigningSettings(backend="pkcs11")}, "COUNTERFOIL_SIGNING__URL"),
+        ({"signing": SIGNED_ELSEWHERE.model_copy(update={"url": "http://hunter2:1"})}, "without TLS"),
+        ({"signing": SIGNED_ELSEWHERE.model_copy(update={"ca_file": None})}, "COUNTERFOIL_SIGNING__CA_FILE"),
+        ({"signing": SIGNED_ELSEWHERE.model_copy(update={"cert_file": None})}, "COUNTERFOIL_SIGNING__CERT_FILE"),
+        ({"signing": SIGNED_ELSEWHERE.model_copy(update={"key_file": None})}, "COUNTERFOIL_SIGNING__KEY_FILE"),
         ({"database_url": None}, "embedded database"),
         ({"database_url": "postgresql://me:hunter2@db/b?sslmode=verify-full"}, "password in DATABASE_URL"),
         ({"database_url": "postgresql://me:@db/b?sslmode=verify-full"}, "password in DATABASE_URL"),
@@ -115,6 +126,17 @@ def test_a_key_file_that_development_left_is_named(tmp_path: Path, name: str) ->
     (settings.home / name).touch()
     (only,) = refused(settings)
     assert name in only
+
+
+def test_a_tls_key_that_everybody_may_read_is_named(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.touch(0o444)
+    (only,) = refused(
+        sound(tmp_path / "home", signing=SIGNED_ELSEWHERE.model_copy(update={"key_file": key})),
+    )
+    assert "COUNTERFOIL_SIGNING__KEY_FILE" in only
+    key.chmod(0o440)
+    refuse_what_is_weak(sound(tmp_path / "home", signing=SIGNED_ELSEWHERE.model_copy(update={"key_file": key})), {})
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o711, 0o701])

@@ -188,5 +188,6 @@ def _fork(book: str, found: Checkpoint) -> IntegrityError:
     return IntegrityError(
         f"book {book}: the proxy signed another history; the roots at size {found.size} differ.",
         remedy="Stop writing and run `counterfoil check`: the log or the proxy's state was replaced.",
+        reason="fork",
         size=found.size,
     )

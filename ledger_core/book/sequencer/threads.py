@@ -67,6 +67,8 @@ class Sequencer:
         self._tail = Tail(
             engine=engine, book=book, notary=notary, limits=limits, changed=self._changed, stop=self._stop_with
         )
+        self.on_fault: Callable[[CounterfoilError], None] | None = None
+        """Who is told why this book takes nothing more here, before its callers are. Must not raise."""
         self._recovered = False
         self._threads: list[threading.Thread] = []
         self._tip: PlannedBatch | None = None
@@ -326,6 +328,8 @@ class Sequencer:
             if isinstance(error, CounterfoilError)
             else IntegrityError(f"the sequencer failed: {type(error).__name__}: {error}", remedy="Restart the process.")
         )
+        if self.on_fault is not None:
+            self.on_fault(told)
         self._refuse_everyone(told)
         return told
 

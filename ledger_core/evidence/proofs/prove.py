@@ -17,6 +17,7 @@ import psycopg
 from sqlalchemy import Connection, text
 
 from ledger_core.actor import Actor
+from ledger_core.book.security_events import FAILED
 from ledger_core.errors import DependencyError, IntegrityError, InvalidInput, NotFound, SignatureLate
 from ledger_core.evidence.proofs.bundle import BuiltBundle, build_bundle, hold_against_proxy
 from ledger_core.evidence.proofs.rows import compare_rows
@@ -251,7 +252,15 @@ def _raise_alarm(
     key = f"verification/{sha256(canonical_bytes(body)).hexdigest()}"
     try:
         ask = Ask(actor=actor or Actor(subject=runtime.settings.actor), key=key)
-        posted = runtime.ledger(book).append([RecordDraft(kind="security_event", body=body)], ask, atomic=True).only
+        answer = runtime.ledger(book).append([RecordDraft(kind="security_event", body=body)], ask, atomic=True)
     except (DependencyError, IntegrityError) as error:
+        runtime.security.keep(book, FAILED, runtime.settings.origin_of(book), "not_recorded", _first_of(report))
         return {"recorded": False, "reason": str(error)}
-    return {"recorded": True, "seq": posted.seq}
+    if answer.replayed:
+        # The first time is a record with all that was found; how often it was found again is counted by the minute.
+        runtime.security.keep(book, FAILED, runtime.settings.origin_of(book), "again", _first_of(report))
+    return {"recorded": True, "seq": answer.only.seq}
+
+
+def _first_of(report: VerificationReport) -> str:
+    return str(report.failures[0]) if report.failures else report.verdict
