@@ -35,6 +35,12 @@ def resolve_pinned(trust_path: Path, origin: str, registry: Sequence[dict[str, A
     return resolve_keys(trust, [parse_envelope(envelope) for envelope in registry])
 
 
+def is_doubtful(ring: KeyRing, note: str) -> bool:
+    """Say whether compromised keys alone signed `note`: it counts if its tree is shown to lie in one that counts."""
+    signed = parse_note(note)
+    return bool(ring.judge_checkpoint(signed, parse_checkpoint(signed.text)).doubtful)
+
+
 def read_checkpoint(ring: KeyRing, note: str, origin: str) -> tuple[Checkpoint, str]:
     """Return what `note` commits to, and why it does not count: empty when it does.
 

@@ -18,6 +18,7 @@ from ledger_core.log.reading import load_json
 SEGMENT_TYPE = "application/vnd.counterfoil.segment.v1+json"
 PROOF_TYPE = "application/vnd.counterfoil.proof.v1+json"
 KEYS_TYPE = "application/vnd.counterfoil.keys.v1+json"
+COMPROMISE_TYPE = "application/vnd.counterfoil.key-compromise.v1+json"
 REPORT_TYPE = "application/vnd.counterfoil.verification-report.v1+json"
 
 MAX_ENVELOPE_BYTES = 64 * 1024 * 1024

@@ -18,22 +18,45 @@ from pathlib import Path
 from typing import Any
 
 from ledger_core.errors import ConfigurationError, IntegrityError, InvalidInput
-from ledger_core.log.canonical import canonical_bytes, parse_strict
 from ledger_core.log.dsse import KEYS_TYPE, Envelope, verify_envelope
 from ledger_core.log.findings import BAD_SIGNATURE, FORKED, KEY_NOT_VALID_AT_SIZE, TRUNCATED
-from ledger_core.log.note import Checkpoint, PublicKey, SignedNote, decode_base64, encode_base64, verify_note
+from ledger_core.log.note import Checkpoint, PublicKey, SignedNote, verify_note
 from ledger_core.log.reading import load_json, open_regular
+from ledger_core.log.registry import (
+    CHECKPOINT_PURPOSE,
+    DSSE_PURPOSE,
+    NO_PREVIOUS,
+    REGISTRY_SCHEMA,
+    KeyRecord,
+    Registry,
+    Validity,
+    origin_matches,
+    parse_publics,
+    parse_registry,
+    public_as_json,
+    registry_payload,
+)
+
+__all__ = [
+    "CHECKPOINT_PURPOSE",
+    "DSSE_PURPOSE",
+    "NO_PREVIOUS",
+    "REGISTRY_SCHEMA",
+    "Judgement",
+    "KeyRecord",
+    "KeyRing",
+    "TrustFile",
+    "Validity",
+    "origin_matches",
+    "parse_trust",
+    "registry_payload",
+    "require_pinned_version",
+    "resolve_keys",
+]
 
 TRUST_SCHEMA = "cf-trust/1"
-REGISTRY_SCHEMA = "cf-keys/1"
-NO_PREVIOUS = "0" * 64
 MAX_TRUST_BYTES = 1024 * 1024
-MAX_ROOTS = 100
-MAX_KEYS = 10_000
 MAX_DOCUMENTS = 10_000
-
-CHECKPOINT_PURPOSE = "checkpoint"
-DSSE_PURPOSE = "dsse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,58 +100,23 @@ class TrustFile:
             "schema": TRUST_SCHEMA,
             "origin": self.origin,
             "threshold": self.threshold,
-            "roots": [_public_as_json(key) for key in self.roots],
+            "roots": [public_as_json(key) for key in self.roots],
             **pinned,
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Validity:
-    """Sizes of the logs `origin` (exact, or ending in `/*`) for which a key counts; `to_size` None is open."""
-
-    origin: str
-    from_size: int
-    to_size: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRecord:
-    """A signing key as the registry describes it."""
-
-    key: PublicKey
-    backend: str
-    assurance: str
-    status: str
-    purposes: tuple[str, ...]
-    valid: tuple[Validity, ...]
-
-    def is_valid_at(self, origin: str, size: int) -> bool:
-        """Say whether the key counts for `origin` at `size`; a range that names the log beats a wildcard."""
-        exact = [item for item in self.valid if item.origin == origin]
-        ranges = exact or [item for item in self.valid if origin_matches(item.origin, origin)]
-        return any(item.from_size <= size and (item.to_size is None or size <= item.to_size) for item in ranges)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the key as the registry document has it."""
-        return {
-            **_public_as_json(self.key),
-            "assurance": self.assurance,
-            "backend": self.backend,
-            "purposes": list(self.purposes),
-            "status": self.status,
-            "valid": [
-                {"from_size": item.from_size, "origin": item.origin, "to_size": item.to_size} for item in self.valid
-            ],
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """Who signed what was shown: `signers` count; with none, `verdict` says why (`bad_signature`, ...)."""
+    """Who signed what was shown: `signers` count; with none, `verdict` says why (`bad_signature`, ...).
+
+    `doubtful` are compromised keys that signed: they count once the tree is shown to lie in one that counts. Whoever
+    cannot show it takes the verdict.
+    """
 
     signers: tuple[KeyRecord, ...]
     verdict: str | None
     detail: str
+    doubtful: tuple[KeyRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,26 +128,36 @@ class KeyRing:
     keys: tuple[KeyRecord, ...]
     documents: tuple[tuple[int, str], ...] = ()
     """Version and SHA-256 of each document of the chain, oldest first."""
+    roots: tuple[PublicKey, ...] = ()
+    threshold: int = 0
+    """The roots of that document, and how many of them must agree on the next."""
 
     def judge_checkpoint(self, note: SignedNote, checkpoint: Checkpoint) -> Judgement:
         """Say which keys signed the checkpoint's note and are valid for its log at its size."""
         signed = verify_note(note, checkpoint.origin, self._public(CHECKPOINT_PURPOSE))
-        return self._judge(signed, checkpoint.origin, checkpoint.size)
+        return self._judge(signed, checkpoint.origin, checkpoint.size, checkpoint.root)
 
-    def judge_envelope(self, envelope: Envelope, origin: str, size: int) -> Judgement:
-        """Say which keys signed the envelope and are valid for `origin` at `size`."""
-        return self._judge(verify_envelope(envelope, self._public(DSSE_PURPOSE)), origin, size)
+    def judge_envelope(self, envelope: Envelope, origin: str, size: int, root: bytes | None = None) -> Judgement:
+        """Say which keys signed the envelope and are valid for `origin` at `size`; `root` is the tree's, if known."""
+        return self._judge(verify_envelope(envelope, self._public(DSSE_PURPOSE)), origin, size, root)
+
+    def good_trees(self, origin: str) -> dict[int, bytes]:
+        """Return by size the roots of `origin` that the registry itself states, after compromises of keys."""
+        return dict(tree for item in self.keys for tree in item.good_trees(origin))
 
     def _public(self, purpose: str) -> list[PublicKey]:
         return [item.key for item in self.keys if purpose in item.purposes]
 
-    def _judge(self, signed: Sequence[str], origin: str, size: int) -> Judgement:
+    def _judge(self, signed: Sequence[str], origin: str, size: int, root: bytes | None) -> Judgement:
         found = [item for item in self.keys if item.key.key_id in signed]
         valid = tuple(item for item in found if item.is_valid_at(origin, size))
         if valid:
             return Judgement(signers=valid, verdict=None, detail="")
+        names = ", ".join(item.key.key_id[:16] for item in found)
+        stolen = tuple(item for item in found if item.is_compromised)
+        if stolen:
+            return self._judge_stolen(stolen, names, origin, size, root)
         if found:
-            names = ", ".join(item.key.key_id[:16] for item in found)
             return Judgement(
                 signers=(),
                 verdict=KEY_NOT_VALID_AT_SIZE,
@@ -169,82 +167,100 @@ class KeyRing:
             signers=(), verdict=BAD_SIGNATURE, detail=f"no key of registry version {self.version} signed this"
         )
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Registry:
-    version: int
-    previous: str
-    roots: tuple[PublicKey, ...]
-    threshold: int
-    keys: tuple[KeyRecord, ...]
-
-
-def registry_payload(
-    *,
-    version: int,
-    previous_sha256: str,
-    roots: Sequence[PublicKey],
-    threshold: int,
-    keys: Sequence[KeyRecord],
-    created_at: str,
-) -> bytes:
-    """Return the canonical bytes of a registry document, to be signed by the roots as DSSE type `KEYS_TYPE`."""
-    return canonical_bytes(
-        {
-            "created_at": created_at,
-            "keys": [item.as_json() for item in keys],
-            "prev_sha256": previous_sha256,
-            "roots": {"keys": [_public_as_json(key) for key in roots], "threshold": threshold},
-            "schema": REGISTRY_SCHEMA,
-            "version": version,
-        }
-    )
+    def _judge_stolen(
+        self, stolen: tuple[KeyRecord, ...], names: str, origin: str, size: int, root: bytes | None
+    ) -> Judgement:
+        """Judge by the tree: the one that the registry states counts, another of that size is a fork."""
+        good = self.good_trees(origin).get(size)
+        if good is not None and root == good:
+            return Judgement(signers=stolen, verdict=None, detail="")
+        if good is not None and root is not None:
+            return Judgement(
+                signers=(),
+                verdict=FORKED,
+                detail=f"signed by {names}, a compromised key, over another tree of {origin} at size {size} than the "
+                "registry states",
+            )
+        return Judgement(
+            signers=(),
+            verdict=KEY_NOT_VALID_AT_SIZE,
+            detail=f"signed by {names}, a compromised key, and {origin} at size {size} is not shown to lie in a tree "
+            "that counts",
+            doubtful=stolen,
+        )
 
 
-def resolve_keys(trust: TrustFile, envelopes: Iterable[Envelope]) -> KeyRing:
+def resolve_keys(trust: TrustFile, envelopes: Iterable[Envelope], *, may_be_older: bool = False) -> KeyRing:
     """Return the ring of the newest registry document that leads back to the pinned roots without a gap.
 
     Documents before the first one that the pinned roots signed are passed over: they were pinned away. No document is
-    parsed before the roots that must have signed it have. Raises `InvalidInput` for a malformed document,
-    `IntegrityError` (`verdict` in its context) for a chain that does not hold, or ends before the pinned version.
+    parsed before the roots that must have signed it have, or the hash in one that they signed is its own.
+    `may_be_older` is for one registry of several, of which only the newest must reach the pinned version.
+
+    Raises `InvalidInput` for a malformed document, `IntegrityError` (`verdict` in its context) for a chain that does
+    not hold, or ends before the pinned version.
     """
-    current: _Registry | None = None
+    current: Registry | None = None
     documents: dict[int, str] = {}
+    passed: list[bytes] = []
     for count, envelope in enumerate(envelopes):
         if count >= MAX_DOCUMENTS:
             raise InvalidInput(f"a key registry has at most {MAX_DOCUMENTS:,} documents.", remedy=_REMEDY)
         if envelope.payload_type != KEYS_TYPE:
             raise InvalidInput(f"{envelope.payload_type!r:.80} is not a key registry.", remedy=_REMEDY)
         found = _follow(trust, current, documents, envelope)
-        if found is not None:
-            current, documents[found.version] = found, sha256(envelope.payload).hexdigest()
+        if found is None:
+            passed.append(envelope.payload)
+            continue
+        if current is None:
+            documents.update(_ancestors(found, passed))
+        current, documents[found.version] = found, sha256(envelope.payload).hexdigest()
     if current is None:
         raise _broken("no key registry document is signed by the pinned roots.")
-    if current.version < trust.registry_version:
-        raise _broken(
-            f"the key registry ends at version {current.version}, the trust file pins {trust.registry_version}.",
-            TRUNCATED,
-        )
+    if not may_be_older:
+        require_pinned_version(trust, current.version)
     return KeyRing(
         version=current.version,
         sha256=documents[current.version],
         keys=current.keys,
-        documents=tuple(documents.items()),
+        documents=tuple(sorted(documents.items())),
+        roots=current.roots,
+        threshold=current.threshold,
     )
 
 
+def require_pinned_version(trust: TrustFile, version: int) -> None:
+    """Raise `IntegrityError` for a registry that ends before the version that `trust` pins."""
+    if version < trust.registry_version:
+        raise _broken(
+            f"the key registry ends at version {version}, the trust file pins {trust.registry_version}.", TRUNCATED
+        )
+
+
+def _ancestors(first: Registry, passed: Sequence[bytes]) -> dict[int, str]:
+    """Return version and hash of the documents that `first`, which the pinned roots signed, leads back to."""
+    found: dict[int, str] = {}
+    expected = first.previous
+    for payload in reversed(passed):
+        if sha256(payload).hexdigest() != expected:
+            break
+        before = parse_registry(payload)
+        found[before.version], expected = expected, before.previous
+    return found
+
+
 def _follow(
-    trust: TrustFile, current: _Registry | None, documents: dict[int, str], envelope: Envelope
-) -> _Registry | None:
+    trust: TrustFile, current: Registry | None, documents: dict[int, str], envelope: Envelope
+) -> Registry | None:
     """Return the document in `envelope` if it is the next, None for one from before the pinned roots."""
     if current is None:
         if not _agree(envelope, trust.roots, trust.threshold):
             return None
-        found = _parse_registry(envelope)
+        found = parse_registry(envelope.payload)
         return found if _agree(envelope, found.roots, found.threshold) else None
     if not _agree(envelope, current.roots, current.threshold):
         raise _broken(f"what stands after registry version {current.version} lacks the signatures of its roots.")
-    found = _parse_registry(envelope)
+    found = parse_registry(envelope.payload)
     if documents.get(found.version, digest := sha256(envelope.payload).hexdigest()) != digest:
         raise _broken(f"there are two registries of version {found.version}.", FORKED)
     if found.version != current.version + 1 or found.previous != documents[current.version]:
@@ -264,7 +280,7 @@ def parse_trust(data: bytes) -> TrustFile:
         raise InvalidInput(f"the trust file is not JSON: {error}.", remedy=_REMEDY) from error
     if not isinstance(value, dict) or value.get("schema") != TRUST_SCHEMA:
         raise InvalidInput(f"the trust file is not of schema {TRUST_SCHEMA}.", pointer="/schema", remedy=_REMEDY)
-    roots = _parse_publics(value.get("roots"), "/roots")
+    roots = parse_publics(value.get("roots"), "/roots")
     threshold = value.get("threshold")
     if type(threshold) is not int or not 1 <= threshold <= len(roots):
         raise InvalidInput("the threshold is not a number of roots.", pointer="/threshold", remedy=_REMEDY)
@@ -276,11 +292,6 @@ def parse_trust(data: bytes) -> TrustFile:
     return TrustFile(origin=value["origin"], threshold=threshold, roots=roots, registry_version=version)
 
 
-def origin_matches(pattern: str, origin: str) -> bool:
-    """Say whether `origin` is `pattern`, or lies below it when it ends in `/*`."""
-    return origin == pattern or (pattern.endswith("/*") and origin.startswith(pattern[:-1]))
-
-
 _REMEDY = "See docs/formats/trust.md."
 
 
@@ -290,60 +301,3 @@ def _agree(envelope: Envelope, roots: Sequence[PublicKey], threshold: int) -> bo
 
 def _broken(message: str, verdict: str = BAD_SIGNATURE) -> IntegrityError:
     return IntegrityError(message, remedy="Compare with the operator's published registry.", verdict=verdict)
-
-
-def _parse_registry(envelope: Envelope) -> _Registry:
-    value = parse_strict(envelope.payload)
-    try:
-        if value["schema"] != REGISTRY_SCHEMA:
-            raise InvalidInput(f"the registry is not of schema {REGISTRY_SCHEMA}.", remedy=_REMEDY)
-        roots = _parse_publics(value["roots"]["keys"], "/roots/keys")
-        threshold, version, previous = value["roots"]["threshold"], value["version"], value["prev_sha256"]
-        records = value["keys"]
-        if type(threshold) is not int or not 1 <= threshold <= len(roots) or type(version) is not int:
-            raise InvalidInput("version or threshold is not a number that fits.", remedy=_REMEDY)
-        if not isinstance(previous, str) or not isinstance(records, list) or len(records) > MAX_KEYS:
-            raise InvalidInput("keys or prev_sha256 is malformed.", remedy=_REMEDY)
-        keys = tuple(_parse_key(item) for item in records)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InvalidInput(f"the registry is malformed: {error}.", remedy=_REMEDY) from error
-    return _Registry(version=version, previous=previous, roots=roots, threshold=threshold, keys=keys)
-
-
-def _parse_key(item: Any) -> KeyRecord:
-    ranges = []
-    for part in item["valid"]:
-        first, last = part["from_size"], part["to_size"]
-        if type(first) is not int or not (last is None or type(last) is int) or not isinstance(part["origin"], str):
-            raise InvalidInput("a key's range of sizes is malformed.", remedy=_REMEDY)
-        ranges.append(Validity(origin=part["origin"], from_size=first, to_size=last))
-    return KeyRecord(
-        key=_parse_public(item, "/keys"),
-        backend=str(item["backend"]),
-        assurance=str(item["assurance"]),
-        status=str(item["status"]),
-        purposes=tuple(str(purpose) for purpose in item["purposes"]),
-        valid=tuple(ranges),
-    )
-
-
-def _parse_publics(items: Any, pointer: str) -> tuple[PublicKey, ...]:
-    if not isinstance(items, list) or not 1 <= len(items) <= MAX_ROOTS:
-        raise InvalidInput(f"1 to {MAX_ROOTS} keys are expected.", pointer=pointer, remedy=_REMEDY)
-    keys = tuple(_parse_public(item, f"{pointer}/{index}") for index, item in enumerate(items))
-    if len({key.key_id for key in keys}) != len(keys):
-        raise InvalidInput("a key is listed twice.", pointer=pointer, remedy=_REMEDY)
-    return keys
-
-
-def _parse_public(item: Any, pointer: str) -> PublicKey:
-    if not isinstance(item, dict) or not isinstance(item.get("spki"), str):
-        raise InvalidInput("a key has key_id, alg and spki.", pointer=pointer, remedy=_REMEDY)
-    key = PublicKey(decode_base64(item["spki"]))
-    if item.get("key_id") != key.key_id or item.get("alg") != key.algorithm:
-        raise InvalidInput("key_id or alg is not that of the key itself.", pointer=pointer, remedy=_REMEDY)
-    return key
-
-
-def _public_as_json(key: PublicKey) -> dict[str, str]:
-    return {"alg": key.algorithm, "key_id": key.key_id, "spki": encode_base64(key.spki)}

@@ -86,6 +86,11 @@ class PublicKey:
             self.algorithm = ED25519
         else:
             raise InvalidInput("the key is neither ECDSA P-256 nor Ed25519.", remedy="Use one of these.")
+        if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != spki:
+            # The same key in another form would have another id, and count beside itself.
+            raise InvalidInput(
+                "the public key is not in its one DER form.", remedy="Give an uncompressed point on a named curve."
+            )
         self._key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey = key
         self.spki = spki
         self.key_id = sha256(spki).hexdigest()

@@ -2,20 +2,20 @@
 
 Every segment, every proof, and whoever keeps the trust file may bring a `keys.jsonl`. The chain that reaches furthest
 says what is known now, so that a key revoked later is known to be, however short a file the forger brought. All of them
-must tell one history.
+must tell one history, and the newest must reach the version that is pinned: an old segment brings an old file rightly.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from ledger_core.errors import CounterfoilError, IntegrityError
 from ledger_core.log.dsse import Envelope, parse_envelope
 from ledger_core.log.findings import BAD_SIGNATURE, EDITED, FORKED, Failure
-from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
+from ledger_core.log.keys import KeyRing, TrustFile, require_pinned_version, resolve_keys
 from ledger_core.log.reading import read_bounded
 from ledger_core.log.segment import KEYS_FILE
 
@@ -27,9 +27,15 @@ class Registries:
 
     def __init__(self, trust: TrustFile) -> None:
         self.trust = trust
-        self.newest: KeyRing | None = None
+        self._newest: KeyRing | None = None
         self._documents: dict[int, str] = {}
         self._read: dict[bytes, KeyRing] = {}
+
+    @property
+    def newest(self) -> KeyRing | None:
+        """The ring that judges, None while there is none as new as the one that is pinned."""
+        found = self._newest
+        return None if found is None or found.version < self.trust.registry_version else found
 
     def add_folders(self, folders: Iterable[Path]) -> None:
         """Take in the registry of each of `folders`; a broken one is reported where its own segment is checked."""
@@ -45,21 +51,38 @@ class Registries:
         digest = sha256(data).digest()
         if digest not in self._read:
             # One line after another: what stands behind a line that does not hold is never unpacked.
-            ring = resolve_keys(self.trust, (parse_envelope(line) for line in data.splitlines() if line))
-            self._read[digest] = self.add(ring)
-        return self._read[digest]
+            self._read[digest] = self._resolve(parse_envelope(line) for line in data.splitlines() if line)
+        return self._reaching(self._read[digest])
 
     def resolve(self, envelopes: Sequence[Envelope]) -> KeyRing:
         """Return the registry made of `envelopes`. Raises as `resolve_keys` does."""
-        return self.add(resolve_keys(self.trust, envelopes))
+        return self._reaching(self._resolve(envelopes))
 
-    def add(self, ring: KeyRing) -> KeyRing:
-        """Take in `ring` and return it."""
-        if self.newest is None or ring.version > self.newest.version:
-            self.newest = ring
+    def _resolve(self, envelopes: Iterable[Envelope]) -> KeyRing:
+        seen: list[str] = []
+
+        def passing() -> Iterator[Envelope]:
+            for envelope in envelopes:
+                seen.append(sha256(envelope.payload).hexdigest())
+                yield envelope
+
+        try:
+            ring = resolve_keys(self.trust, passing(), may_be_older=True)
+        except IntegrityError:
+            # All of it from before the pinned roots, and what they signed leads back to it: as good as theirs.
+            if self._newest is None or not seen or not set(seen) <= set(self._documents.values()):
+                raise
+            return self._newest
+        if self._newest is None or ring.version > self._newest.version:
+            self._newest = ring
             self._documents.update(ring.documents)
         for version, digest in ring.documents:
             self._documents.setdefault(version, digest)
+        return ring
+
+    def _reaching(self, ring: KeyRing) -> KeyRing:
+        assert self._newest is not None
+        require_pinned_version(self.trust, self._newest.version)
         return ring
 
     def fork(self, version: int, digest: str) -> bool:

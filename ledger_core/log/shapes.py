@@ -116,6 +116,17 @@ def _check_export(body: Mapping[str, Any]) -> None:
         raise InvalidInput("64 lower-case hexadecimal digits are expected.", pointer="/body/manifest_sha256")
 
 
+_KEY_TEXTS = "action key_id successor registry_sha256 root note good_root good_note statement"
+_KEY_NUMBERS = "registry_version size good_size"
+
+
+def _check_signing_key(body: Mapping[str, Any]) -> None:
+    _check_texts({name: body[name] for name in _KEY_TEXTS.split() if name in body}, "/body")
+    for name in _KEY_NUMBERS.split():
+        if name in body and (type(body[name]) is not int or body[name] < 0):
+            raise InvalidInput("a whole number from 0 is expected.", pointer=f"/body/{name}")
+
+
 def _check_actor(actor: Any) -> None:
     if type(actor) is not dict or not {"role", "subject"} <= actor.keys():
         raise InvalidInput("an actor has a role and a subject.", pointer="/body/actor")
@@ -171,7 +182,7 @@ SHAPES: Mapping[str, Shape] = {
     ),
     "reconciliation_run": shape("manifest", open=True, check=_check_run),
     "export": shape("closed_on segment first_seq next_seq manifest_sha256 uri", open=True, check=_check_export),
-    "signing_key": shape("", open=True),
+    "signing_key": shape("", f"{_KEY_TEXTS} {_KEY_NUMBERS}", open=True, check=_check_signing_key),
     "security_event": shape("", open=True),
 }
 """The kinds of the ledger itself, known to every verifier."""

@@ -33,9 +33,8 @@ SMALLEST_RUN = 8
 class RecordStream:
     """Fold records one batch after another; afterwards ask for the tree, the totals and what was wrong.
 
-    `prev` is the leaf hash of the record before `frontier.size`. `book` None takes the first record's. `watch` is a
-    size whose root is kept in `watched_root` when it is passed: that of a checkpoint somebody kept from an earlier
-    visit.
+    `prev` is the leaf hash of the record before `frontier.size`. `book` None takes the first record's. `watch` are
+    sizes whose roots are kept in `watched` when they are passed: those of checkpoints that somebody kept, or states.
     """
 
     def __init__(
@@ -44,7 +43,7 @@ class RecordStream:
         frontier: Frontier | None = None,
         prev: bytes = NO_PREV,
         book: str | None = None,
-        watch: int | None = None,
+        watch: Iterable[int] = (),
         shapes: Mapping[str, Shape] = SHAPES,
     ) -> None:
         self.frontier = frontier or Frontier()
@@ -60,9 +59,10 @@ class RecordStream:
         self._unreadable_bytes = 0
         self.sums = Sums()
         self.blame = Blame(first_seq=self.first_seq, prev=prev)
-        self._watch = watch
+        self._watch = sorted(size for size in set(watch) if size > self.first_seq)
         self._shapes = shapes
-        self.watched_root: bytes | None = None
+        self.watched: dict[int, bytes] = {}
+        """Root by size, of those that were watched and passed."""
 
     @property
     def size(self) -> int:
@@ -78,8 +78,9 @@ class RecordStream:
             leaves = leaf_hashes(batch)
             self._follow(batch, leaves)
             self.last_leaf = leaves[-1]
-            if self._watch is not None and self.size < self._watch <= self.size + len(leaves):
-                self.watched_root = self.frontier.extend(leaves[: self._watch - self.size]).root()
+            while self._watch and self._watch[0] <= self.size + len(leaves):
+                size = self._watch.pop(0)
+                self.watched[size] = self.frontier.extend(leaves[: size - self.size]).root()
             self.frontier = self.frontier.extend(leaves)
 
     @property

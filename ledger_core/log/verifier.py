@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledger_core.errors import CounterfoilError, InvalidInput
+from ledger_core.log.doubts import Doubts
 from ledger_core.log.findings import TRUNCATED, UNVERIFIABLE, Failure, TrustUsed, VerificationReport
 from ledger_core.log.keys import TrustFile
 from ledger_core.log.known import KnownCheckpoint, absent_log, hold_against_log, hold_against_proof, parse_known
@@ -114,12 +115,15 @@ def _verify_log(question: _Question, found: FoundSegments, log: FoundLog, done: 
     report = VerificationReport(path=str(question.path))
     known = next((item for item in question.known if item.checkpoint.origin == log.origin), None)
     progress = question.progress
+    ring = question.registries.newest
+    doubts = Doubts(good=ring.good_trees(log.origin) if ring is not None and log.origin is not None else {})
     context = Context(
         top=question.path,
         registries=question.registries,
         report=report,
         accounts={},
         known=known,
+        doubts=doubts,
         progress=None if progress is None else lambda records: progress(done + records),
         shapes=question.shapes,
     )
@@ -128,6 +132,7 @@ def _verify_log(question: _Question, found: FoundSegments, log: FoundLog, done: 
     for folder in log.folders:
         last = SegmentCheck(folder, context, last).run() or last
         first = first or last
+    doubts.settle(report)
     report.accounts = len(context.accounts)
     for failure in account_failures(context.accounts):
         report.add(replace(failure, where=report.path))

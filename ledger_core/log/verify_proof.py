@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ledger_core.errors import CounterfoilError, UnbalancedEntry, UnknownSchema
+from ledger_core.log.doubts import note_signers
 from ledger_core.log.dsse import PROOF_TYPE, Envelope
 from ledger_core.log.findings import (
     BAD_SIGNATURE,
@@ -23,14 +25,13 @@ from ledger_core.log.findings import (
     Failure,
     VerificationReport,
 )
-from ledger_core.log.keys import KeyRing, TrustFile
+from ledger_core.log.keys import Judgement, KeyRing, TrustFile
 from ledger_core.log.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger_core.log.note import Checkpoint, encode_base64, parse_checkpoint, parse_note
 from ledger_core.log.proof import ProofBundle, Stated, TlogProof
 from ledger_core.log.record import parse_record
 from ledger_core.log.registries import Registries, fork_failure, registry_failure
 from ledger_core.log.shapes import SHAPES, Shape, check_body
-from ledger_core.log.verify_segment import note_signers
 
 
 def verify_bundle(
@@ -59,22 +60,22 @@ def verify_bundle(
     elif registries.newest is None:
         _fail(report, UNVERIFIABLE, None, "no key registry came with the proof")
     ring, trust = registries.newest, registries.trust
-    checkpoint = _signed_checkpoint(bundle.checkpoint, trust, ring, report)
-    if ring is None or checkpoint is None:
+    signed = _read_signed(bundle.checkpoint, trust, ring, report)
+    if ring is None or signed is None:
         return None
+    checkpoint = signed.checkpoint
+    _check_consistency(bundle, signed, trust, ring, report)
     if bundle.origin != checkpoint.origin:
         _fail(report, FORKED, None, f"a proof of {bundle.origin} with a checkpoint of {checkpoint.origin}")
     if envelope is not None:
-        judgement = ring.judge_envelope(envelope, checkpoint.origin, checkpoint.size)
+        judgement = ring.judge_envelope(envelope, checkpoint.origin, checkpoint.size, checkpoint.root)
         if envelope.payload_type != PROOF_TYPE:
             _fail(report, BAD_SIGNATURE, None, f"the envelope is of type {envelope.payload_type}")
-        elif judgement.verdict is not None:
+        elif judgement.verdict is not None and not (judgement.doubtful and signed.counts):
             _fail(report, judgement.verdict, None, judgement.detail)
     for item in bundle.records:
         _check_record(item.canonical, item.seq, item.inclusion, checkpoint, report, shapes)
-    for older in bundle.consistency:
-        _check_consistency(older.checkpoint, older.path, checkpoint, trust, ring, report)
-    return checkpoint
+    return checkpoint if signed.counts else None
 
 
 def verify_tlog_proof(
@@ -87,9 +88,13 @@ def verify_tlog_proof(
     """Add to `report` what is wrong with a tlog-proof; its `extra` must be the record's bytes."""
     if registries.newest is None and not report.failures:
         _fail(report, UNVERIFIABLE, None, "no key registry came with the proof: put keys.jsonl beside it")
-    checkpoint = _signed_checkpoint(proof.checkpoint, registries.trust, registries.newest, report)
-    if checkpoint is None:
+    signed = _read_signed(proof.checkpoint, registries.trust, registries.newest, report)
+    if signed is None:
         return None
+    _conclude(signed, report)
+    if not signed.counts:
+        return None
+    checkpoint = signed.checkpoint
     if proof.extra is None:
         _fail(report, UNVERIFIABLE, proof.index, "the proof carries no record: verify it beside the record's bytes")
         return checkpoint
@@ -112,10 +117,17 @@ def _take_stated(stated: Stated, report: VerificationReport) -> None:
         _fail(report, known, None, f"the proof says of itself that it is {stated.verdict!r:.80}")
 
 
-def _signed_checkpoint(
-    text: str, trust: TrustFile, ring: KeyRing | None, report: VerificationReport
-) -> Checkpoint | None:
-    """Return the checkpoint of the note `text` if the ring's keys signed it."""
+@dataclass(slots=True)
+class _Signed:
+    """A checkpoint with known keys' signatures; `counts` is not yet so where compromised keys alone signed it."""
+
+    checkpoint: Checkpoint
+    judgement: Judgement
+    counts: bool
+
+
+def _read_signed(text: str, trust: TrustFile, ring: KeyRing | None, report: VerificationReport) -> _Signed | None:
+    """Return the checkpoint of the note `text` if the ring's keys signed it, or a failure in the report."""
     if ring is None:
         return None
     try:
@@ -128,15 +140,24 @@ def _signed_checkpoint(
         _fail(report, UNVERIFIABLE, None, f"the trust file pins nothing for {checkpoint.origin}")
         return None
     judgement = ring.judge_checkpoint(note, checkpoint)
-    if judgement.verdict is not None:
+    if judgement.verdict is not None and not judgement.doubtful:
         _fail(report, judgement.verdict, None, f"the checkpoint: {judgement.detail}")
         return None
-    note_signers(report, judgement)
+    return _Signed(checkpoint, judgement, counts=judgement.verdict is None)
+
+
+def _conclude(signed: _Signed, report: VerificationReport) -> None:
+    """Take a checkpoint that counts into the report, and one that stayed in doubt as a failure."""
+    checkpoint, judgement = signed.checkpoint, signed.judgement
+    if not signed.counts:
+        assert judgement.verdict is not None
+        _fail(report, judgement.verdict, None, f"the checkpoint: {judgement.detail}")
+        return
+    note_signers(report, judgement.signers or judgement.doubtful)
     if checkpoint.origin not in report.origins:
         report.origins.append(checkpoint.origin)
     if report.size is None or checkpoint.size > report.size:
         report.size, report.root = checkpoint.size, encode_base64(checkpoint.root)
-    return checkpoint
 
 
 def _check_record(
@@ -170,20 +191,29 @@ def _check_record(
 
 
 def _check_consistency(
-    text: str,
-    path: Sequence[bytes],
-    checkpoint: Checkpoint,
-    trust: TrustFile,
-    ring: KeyRing,
-    report: VerificationReport,
+    bundle: ProofBundle, main: _Signed, trust: TrustFile, ring: KeyRing, report: VerificationReport
 ) -> None:
-    older = _signed_checkpoint(text, trust, ring, report)
-    if older is None:
-        return
-    if older.origin != checkpoint.origin or not verify_consistency(
-        older.size, older.root, checkpoint.size, checkpoint.root, path
-    ):
-        _fail(report, FORKED, None, f"the tree of size {older.size} is no part of that of {checkpoint.size}")
+    """Prove the other checkpoints' trees and the proof's own of each other, the smaller of each two in the larger.
+
+    What compromised keys signed counts where its tree is so shown to lie in one that counts.
+    """
+    others: list[_Signed] = []
+    for item in bundle.consistency:
+        other = _read_signed(item.checkpoint, trust, ring, report)
+        if other is None:
+            continue
+        small, large = sorted((other.checkpoint, main.checkpoint), key=lambda tree: tree.size)
+        if small.origin != large.origin or not verify_consistency(
+            small.size, small.root, large.size, large.root, item.path
+        ):
+            _fail(report, FORKED, None, f"the tree of size {small.size} is no part of that of {large.size}")
+        else:
+            others.append(other)
+    main.counts = main.counts or any(other.counts and other.checkpoint.size >= main.checkpoint.size for other in others)
+    _conclude(main, report)
+    for other in others:
+        other.counts = other.counts or (main.counts and other.checkpoint.size <= main.checkpoint.size)
+        _conclude(other, report)
 
 
 def _fail(report: VerificationReport, verdict: str, seq: int | None, detail: str) -> None:

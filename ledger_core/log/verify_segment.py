@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ledger_core.errors import CounterfoilError
+from ledger_core.log.doubts import Doubts, note_signers
 from ledger_core.log.dsse import SEGMENT_TYPE, parse_envelope
 from ledger_core.log.findings import (
     BAD_SIGNATURE,
@@ -66,7 +67,8 @@ class SegmentEnd:
 class Context:
     """What is the same for every segment of one log; `known` is a checkpoint kept from an earlier visit.
 
-    `top` is the path that was asked for: below it, where a segment lies is held against its manifest.
+    `top` is the path that was asked for: below it, where a segment lies is held against its manifest. `doubts` are what
+    compromised keys signed of the log.
     """
 
     top: Path
@@ -74,6 +76,7 @@ class Context:
     report: VerificationReport
     accounts: dict[tuple[str, str], tuple[int, int]]
     known: KnownCheckpoint | None = None
+    doubts: Doubts = field(default_factory=Doubts)
     progress: Progress | None = None
     shapes: Mapping[str, Shape] = field(default_factory=lambda: SHAPES)
 
@@ -91,7 +94,7 @@ class SegmentCheck:
         self._digest = ""
         self._ring: KeyRing | None = None
         self._checkpoint: Checkpoint | None = None
-        self._found = 0
+        self._is_checkpoint_signed = False
 
     def run(self) -> SegmentEnd | None:
         """Add to the report what is wrong and what was counted; return the end for the next segment to join on to."""
@@ -141,10 +144,10 @@ class SegmentCheck:
         elif envelope.payload_type != SEGMENT_TYPE:
             self._fail(BAD_SIGNATURE, MANIFEST_FILE, f"the envelope is of type {envelope.payload_type}")
         elif self._ring is not None:
-            judgement = self._ring.judge_envelope(envelope, manifest.origin, manifest.next_seq)
+            judgement = self._ring.judge_envelope(envelope, manifest.origin, manifest.next_seq, manifest.root)
             self._is_manifest_signed = judgement.verdict is None
-            self._note_signers(judgement, MANIFEST_FILE)
-            if self._is_manifest_signed:
+            self._note_signers(judgement, MANIFEST_FILE, manifest.next_seq)
+            if self._is_manifest_signed or judgement.doubtful:
                 self._check_registry(manifest, self._ring)
 
     def _check_registry(self, manifest: Manifest, newest: KeyRing) -> None:
@@ -172,10 +175,10 @@ class SegmentCheck:
             self._fail(UNVERIFIABLE, CHECKPOINT_FILE, f"the trust file pins nothing for {checkpoint.origin}")
         elif self._ring is not None:
             judgement = self._ring.judge_checkpoint(note, checkpoint)
-            self._note_signers(judgement, CHECKPOINT_FILE)
-            if judgement.verdict is not None:
-                return
-            self._checkpoint = checkpoint
+            self._note_signers(judgement, CHECKPOINT_FILE, checkpoint.size)
+            self._is_checkpoint_signed = judgement.verdict is None
+            if self._is_checkpoint_signed or judgement.doubtful:
+                self._checkpoint = checkpoint
 
     def _check_place(self, manifest: Manifest) -> None:
         """Hold the manifest against the folder's place and the checkpoint."""
@@ -235,12 +238,16 @@ class SegmentCheck:
             self._fail(EDITED, RECORDS_FILE, "the file is not the one that the manifest lists")
         if manifest is not None and not failures and reader.problem is None:
             self._check_sums(manifest, stream)
-        self._check_known(stream)
+        self._check_watched(stream)
+        if holds and self._is_checkpoint_signed:
+            self._context.doubts.show(stream.size)
+        if manifest is not None and self._is_manifest_signed:
+            self._context.doubts.name(manifest.first_seq)
         return stream
 
     def _new_stream(self, manifest: Manifest | None) -> RecordStream:
         known = self._context.known
-        watch = known.checkpoint.size if known is not None else None
+        watch = [*self._context.doubts.good, *([known.checkpoint.size] if known is not None else [])]
         if manifest is None:
             return RecordStream(watch=watch, shapes=self._context.shapes)
         previous = self._previous
@@ -270,11 +277,24 @@ class SegmentCheck:
             if debits != credits:
                 self._fail(UNBALANCED, RECORDS_FILE, f"debits and credits of {currency} differ", manifest.first_seq)
 
-    def _check_known(self, stream: RecordStream) -> None:
-        known = self._context.known
-        if known is not None and stream.watched_root is not None:
-            for failure in hold_root(known, stream.watched_root, stream.first_seq, self._where(CHECKPOINT_FILE)):
+    def _check_watched(self, stream: RecordStream) -> None:
+        """Hold the trees on the way against the known checkpoint, and those that the registry states."""
+        known, first = self._context.known, stream.first_seq
+        for size, root in {first: self._first_root(stream), **stream.watched}.items():
+            if root is None:
+                continue
+            failure = self._context.doubts.see(size, root, self._where(RECORDS_FILE))
+            if failure is not None:
                 self._add(failure)
+            if known is not None and size == known.checkpoint.size and size in stream.watched:
+                for failure in hold_root(known, root, first, self._where(CHECKPOINT_FILE)):
+                    self._add(failure)
+
+    def _first_root(self, stream: RecordStream) -> bytes | None:
+        """Return the root that the first segment starts from; of the others it was seen at the end before."""
+        manifest = self._manifest
+        starts = manifest is not None and self._previous is None and manifest.first_seq == stream.first_seq
+        return manifest.before.root() if manifest is not None and starts else None
 
     def _check_small_files(self, manifest: Manifest) -> None:
         for name, limit in ((CHECKPOINT_FILE, MAX_CHECKPOINT_BYTES), (KEYS_FILE, MAX_KEYS_BYTES)):
@@ -322,10 +342,14 @@ class SegmentCheck:
         if self._checkpoint is not None:
             report.size, report.root = self._checkpoint.size, encode_base64(self._checkpoint.root)
 
-    def _note_signers(self, judgement: Judgement, name: str) -> None:
+    def _note_signers(self, judgement: Judgement, name: str, size: int) -> None:
         if judgement.verdict is not None:
-            self._fail(judgement.verdict, name, judgement.detail)
-        note_signers(self._report, judgement)
+            failure = Failure(verdict=judgement.verdict, seq=None, where=self._where(name), detail=judgement.detail)
+            if judgement.doubtful:
+                self._context.doubts.add(size, failure, judgement, is_manifest=name == MANIFEST_FILE)
+            else:
+                self._add(failure)
+        note_signers(self._report, judgement.signers)
 
     def _fail(self, verdict: str, name: str, detail: str, seq: int | None = None) -> None:
         self._add(Failure(verdict=verdict, seq=seq, where=self._where(name), detail=detail))
@@ -338,12 +362,3 @@ class SegmentCheck:
 
     def _add(self, failure: Failure) -> None:
         self._report.add(failure)
-
-
-def note_signers(report: VerificationReport, judgement: Judgement) -> None:
-    """Name in the report the keys that count, and what keeps them."""
-    for signer in judgement.signers:
-        if signer.key.key_id not in report.keys:
-            report.keys.append(signer.key.key_id)
-        if signer.assurance not in report.assurance:
-            report.assurance.append(signer.assurance)

@@ -70,10 +70,11 @@ PLACES: dict[str, Place] = {
 BACKEND_VARIABLE = variable_of(PLACES["backend"])
 
 
-def load_signer_settings() -> SignerSettings:
-    """Read the environment. Raises `ConfigurationError` naming the variable."""
+def load_signer_settings(*, backend: str | None = None) -> SignerSettings:
+    """Read the environment; `backend`, where given, is who signs. Raises `ConfigurationError` naming the variable."""
     known = {variable_of(place): (name,) for name, place in PLACES.items()}
     # Only its own: of the other names those processes speak that have them all.
     own = {key: value for key, value in os.environ.items() if key.upper() in known}
     found = read_environment(own, known)
-    return SignerSettings(**{name: str(value) for name, value in found.values.items()})
+    given = {} if backend is None else {"backend": backend}
+    return SignerSettings(**{**{name: str(value) for name, value in found.values.items()}, **given})

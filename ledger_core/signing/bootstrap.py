@@ -2,8 +2,9 @@
 
 Not the choice of who signs, which is `open.py`'s; the root of a first start is a key in a file whatever that is.
 Each file appears whole or not at all, the state first and the trust file last, so that a start that was killed is
-simply continued. Two things are never made up: a state where a key exists (`memory.py` asks whether it is the one that
-the key had), and another root where a trust file pins one.
+simply continued; so is a change of keys that the registry has and the folder not yet (`takeover.py`). Two things are
+never made up: a state where a key exists (`memory.py` asks whether it is the one that the key had), and another root
+where a trust file pins one.
 """
 
 from __future__ import annotations
@@ -15,27 +16,29 @@ from pathlib import Path
 
 from ledger_core.base.files import write_once
 from ledger_core.errors import ConfigurationError, CounterfoilError
-from ledger_core.log.dsse import KEYS_TYPE, Envelope, EnvelopeSignature, pae, parse_envelope
-from ledger_core.log.keys import (
+from ledger_core.log.dsse import KEYS_TYPE, Envelope, EnvelopeSignature, pae
+from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
+from ledger_core.log.record import format_time
+from ledger_core.log.registry import (
     CHECKPOINT_PURPOSE,
     DSSE_PURPOSE,
     NO_PREVIOUS,
     KeyRecord,
-    TrustFile,
     Validity,
+    parse_registry,
     registry_payload,
-    resolve_keys,
 )
-from ledger_core.log.record import format_time
 from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing.anchors import newest_anchors, refuse_older
-from ledger_core.signing.backends.software import load_or_create, refuse_in_production
+from ledger_core.signing.backends.software import load, load_or_create, refuse_in_production
+from ledger_core.signing.change import overlap
 from ledger_core.signing.folder import KEYS_FILE, ROOT_FILE, STATE_FILE
 from ledger_core.signing.memory import bind_state, open_state
 from ledger_core.signing.open import choose_backend
 from ledger_core.signing.port import SigningBackend
 from ledger_core.signing.service import Policy, SigningService
 from ledger_core.signing.state import WitnessState
+from ledger_core.signing.takeover import former_keys, install_key_file, read_registry, require_active
 
 
 def open_service(
@@ -54,14 +57,18 @@ def open_service(
     production, for a key without the state that it used last, and for a trust file that pins other roots.
     """
     backend = choose_backend(settings)
-    # The root that is made here is a key in a file too.
-    refuse_in_production(settings.env)
+    if (folder / ROOT_FILE).exists() or not (folder / KEYS_FILE).exists():
+        # A root that is made here, or was, is a key in a file too.
+        refuse_in_production(settings.env)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     state = open_state(folder)
     try:
+        known = _known_ring(folder, trust_path, origin_prefix)
+        if known is not None:
+            install_key_file(folder, known)
         key = wrap(backend.open_key(settings, folder))
-        return _serve(folder, state, key, trust_path, origin_prefix, clock, archive)
+        return _serve(folder, state, key, known, trust_path, origin_prefix, clock, archive)
     except CounterfoilError:
         state.close()
         raise
@@ -71,34 +78,67 @@ def _serve(
     folder: Path,
     state: WitnessState,
     key: SigningBackend,
+    known: KeyRing | None,
     trust_path: Path,
     origin_prefix: str,
     clock: Callable[[], datetime],
     archive: Path | None,
 ) -> SigningService:
-    bind_state(state, folder, key.public_key.key_id)
-    root = load_or_create(folder / ROOT_FILE)
+    former = former_keys(known)
+    if known is not None and key.public_key.key_id in former:
+        require_active(known, key.public_key.key_id, folder)
+    bind_state(state, folder, key.public_key.key_id, former=former)
+    if known is not None:
+        require_active(known, key.public_key.key_id, folder)
     policy = Policy(origin_prefix=origin_prefix)
-    origin = f"{origin_prefix.rstrip('/')}/*"
-    registry = _load_or_create_registry(folder / KEYS_FILE, key, root, origin, clock)
-    trust = TrustFile(origin=origin, threshold=1, roots=(root.public_key,))
-    ring = resolve_keys(trust, registry)
+    if known is None:
+        root = load_or_create(folder / ROOT_FILE)
+        trust = TrustFile(origin=_below(origin_prefix), threshold=1, roots=(root.public_key,))
+        first = first_registry(key, root, trust.origin, clock())
+        write_once(folder / KEYS_FILE, first.to_bytes() + b"\n", mode=0o600)
+    else:
+        trust = TrustFile(origin=_below(origin_prefix), threshold=known.threshold, roots=known.roots)
+    registry = read_registry(folder)
     _pin(trust_path, trust)
+    ring = resolve_keys(TrustFile.load(trust_path), registry)
     # The registry is public; beside the trust file it serves proofs that carry none.
     write_once(trust_path.with_name(KEYS_FILE), (folder / KEYS_FILE).read_bytes(), mode=0o644)
     anchors = {} if archive is None else newest_anchors(archive, ring, policy.allows)
     refuse_older(state.last, anchors, folder / STATE_FILE)
+    hashes = {origin: key.public_key.note_hash(origin) for origin in state.origins()}
     return SigningService(
-        backend=key, state=state, ring=ring, registry=registry, policy=policy, confirmed=bool(anchors)
+        backend=key,
+        state=state,
+        ring=ring,
+        registry=registry,
+        policy=policy,
+        confirmed=bool(anchors),
+        overlap=overlap(folder, hashes),
     )
 
 
-def _load_or_create_registry(
-    path: Path, key: SigningBackend, root: SigningBackend, origin: str, clock: Callable[[], datetime]
-) -> list[Envelope]:
-    if not path.exists():
-        write_once(path, first_registry(key, root, origin, clock()).to_bytes() + b"\n", mode=0o600)
-    return [parse_envelope(line) for line in path.read_bytes().splitlines() if line]
+def _below(origin_prefix: str) -> str:
+    return f"{origin_prefix.rstrip('/')}/*"
+
+
+def _known_ring(folder: Path, trust_path: Path, origin_prefix: str) -> KeyRing | None:
+    """Return what the folder's registry says to whom the trust file pins, None at the first start."""
+    if not (folder / KEYS_FILE).exists():
+        return None
+    registry = read_registry(folder)
+    if trust_path.exists():
+        pinned = TrustFile.load(trust_path)
+        _refuse_other_roots(trust_path, pinned, folder)
+        return resolve_keys(pinned, registry)
+    # A first start that was killed before it wrote the trust file, or one whose trust file is gone.
+    if not (folder / ROOT_FILE).exists():
+        raise ConfigurationError(
+            "there is no trust file, and no root to make it of.",
+            file=str(trust_path),
+            remedy="Restore the trust file that the auditors have.",
+        )
+    root = load(folder / ROOT_FILE)
+    return resolve_keys(TrustFile(origin=_below(origin_prefix), threshold=1, roots=(root.public_key,)), registry)
 
 
 def first_registry(key: SigningBackend, root: SigningBackend, origin: str, created_at: datetime) -> Envelope:
@@ -127,9 +167,12 @@ def _pin(path: Path, trust: TrustFile) -> None:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_once(path, (json.dumps(trust.as_json(), indent=2) + "\n").encode(), mode=0o644)
-        return
-    pinned = TrustFile.load(path)
-    if {key.key_id for key in trust.roots}.isdisjoint(key.key_id for key in pinned.roots):
+
+
+def _refuse_other_roots(path: Path, pinned: TrustFile, folder: Path) -> None:
+    """Raise `ConfigurationError` for a trust file whose roots never stood in the folder's registry."""
+    known = {root.key_id for envelope in read_registry(folder) for root in parse_registry(envelope.payload).roots}
+    if known.isdisjoint(key.key_id for key in pinned.roots):
         raise ConfigurationError(
             "the trust file pins another root than the one in the signer's folder.",
             file=str(path),

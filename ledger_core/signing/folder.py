@@ -14,6 +14,10 @@ ROOT_FILE = "root.pem"
 KEYS_FILE = "keys.jsonl"
 STATE_FILE = "state.sqlite"
 LAST_USE_FILE = "last-use"
+NEXT_KEY_FILE = "next.pem"
+"""The key that a draft of the registry names as the next to sign, until the roots have agreed."""
+CHANGE_FILE = "change.json"
+"""A change of keys that is not through yet: what is to be said of it, and to whom."""
 
 
 @contextmanager

@@ -7,6 +7,7 @@ where a key was used: how an operator goes on is `signing.recover`.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from pathlib import Path
 
 from ledger_core.errors import ConfigurationError
@@ -28,13 +29,17 @@ def open_state(folder: Path) -> WitnessState:
     return WitnessState(path, create=not used)
 
 
-def bind_state(state: WitnessState, folder: Path, key_id: str) -> None:
-    """Let `state` and the key belong together from now on. Raises `ConfigurationError` where they do not."""
+def bind_state(state: WitnessState, folder: Path, key_id: str, *, former: Set[str] = frozenset()) -> None:
+    """Let `state` and the key belong together from now on. Raises `ConfigurationError` where they do not.
+
+    `former` are the keys that signed before this one, by the signed registry: their memory is this one's.
+    """
     path = folder / LAST_USE_FILE
     use, first_start = read_last_use(path), not (folder / KEYS_FILE).exists()
-    if state.owner not in (None, key_id):
+    known = former | {key_id}
+    if state.owner is not None and state.owner not in known:
         raise _refusal(folder, f"it is that of key {state.owner:.16}, the one here is {key_id:.16}")
-    if use is not None and use.key_id != key_id:
+    if use is not None and use.key_id not in known:
         raise _refusal(folder, f"the key used last was {use.key_id:.16}, the one here is {key_id:.16}")
     if use is None:
         # The first form of the file, with something in it, is taken over once; it had no record of the last use.
@@ -45,8 +50,12 @@ def bind_state(state: WitnessState, folder: Path, key_id: str) -> None:
     elif state.owner is None or state.generation < use.generation:
         behind = f"number {state.generation}" if state.owner else "without a number"
         raise _refusal(folder, f"it is an older copy, {behind}, and the key was used at number {use.generation}")
-    else:
+    elif use.key_id == key_id:
         state.bind(key_id, lambda: LastUse(path, key_id))
+    else:
+        # The state first: with the record of a former key beside it, this is simply done again.
+        inherited = Use(key_id=key_id, generation=state.generation, origin=use.origin, size=use.size)
+        state.bind(key_id, lambda: LastUse.create(path, inherited))
 
 
 def _refusal(folder: Path, why: str) -> ConfigurationError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from ledger_core.signing.folder import KEYS_FILE, LAST_USE_FILE, STATE_FILE, hol
 from ledger_core.signing.last_use import LastUse, Use, read_last_use
 from ledger_core.signing.open import choose_backend
 from ledger_core.signing.state import WitnessState
+from ledger_core.signing.takeover import former_keys
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,11 +68,13 @@ def recover(
     lines = (folder / KEYS_FILE).read_bytes().splitlines()
     ring = resolve_keys(trust, [parse_envelope(line) for line in lines if line])
     found = _given(notes, ring, trust)
-    known, generation = _still_known(folder, key_id)
+    # What a key remembers that signed before this one is this one's to remember.
+    ours = former_keys(ring) | {key_id}
+    known, generation = _still_known(folder, ours)
     anchors = {} if archive is None else newest_anchors(archive, ring, trust.covers)
     for origin, item in (*known.items(), *anchors.items()):
         _take(found, item, asked_for=origin in anchors)
-    use = _last_use(folder, key_id, lost_last_use)
+    use = _last_use(folder, ours, lost_last_use)
     if use is not None and use.origin is not None and not lost_last_use:
         _refuse_before(use.origin, use.size, found.get(use.origin), folder)
     generation = max(generation, use.generation if use else 0)
@@ -100,14 +103,14 @@ def _given(notes: Sequence[Path], ring: KeyRing, trust: TrustFile) -> dict[str, 
     return found
 
 
-def _still_known(folder: Path, key_id: str) -> tuple[dict[str, Checkpoint], int]:
+def _still_known(folder: Path, ours: Set[str]) -> tuple[dict[str, Checkpoint], int]:
     """Return what the state in `folder` still says, and its number; nothing where it is no state of this key."""
     try:
         state = WitnessState(folder / STATE_FILE, create=False)
     except ConfigurationError:
         return {}, 0
     try:
-        if state.owner != key_id:
+        if state.owner not in ours:
             return {}, 0
         known = {origin: state.last(origin) for origin in state.origins()}
         return {origin: item for origin, item in known.items() if item is not None}, state.generation
@@ -115,14 +118,14 @@ def _still_known(folder: Path, key_id: str) -> tuple[dict[str, Checkpoint], int]
         state.close()
 
 
-def _last_use(folder: Path, key_id: str, lost: bool) -> Use | None:
+def _last_use(folder: Path, ours: Set[str], lost: bool) -> Use | None:
     try:
         use = read_last_use(folder / LAST_USE_FILE)
     except ConfigurationError:
         if not lost:
             raise
         return None
-    return use if use is not None and use.key_id == key_id else None
+    return use if use is not None and use.key_id in ours else None
 
 
 def _take(found: dict[str, Checkpoint], item: Checkpoint, *, asked_for: bool) -> None:

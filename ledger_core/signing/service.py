@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -69,8 +69,10 @@ class SigningService:
         registry: list[Envelope],
         policy: Policy,
         confirmed: bool = False,
+        overlap: Mapping[str, tuple[NoteSignature, ...]] | None = None,
     ) -> None:
         self._backend = backend
+        self._overlap = overlap or {}
         self._state = state
         self._ring = ring
         self._registry = registry
@@ -176,7 +178,9 @@ class SigningService:
         text = checkpoint_text(checkpoint.origin, checkpoint.size, checkpoint.root)
         signature = self._sign(text.encode())
         key_hash = self._backend.public_key.note_hash(checkpoint.origin)
-        return str(SignedNote(text, (NoteSignature(checkpoint.origin, key_hash, signature),)))
+        # At the size where one key takes over from another, the checkpoint carries the lines of both.
+        former = self._overlap.get(text, ())
+        return str(SignedNote(text, (*former, NoteSignature(checkpoint.origin, key_hash, signature))))
 
     def _envelope(self, payload_type: str, payload: bytes) -> Envelope:
         signature = self._sign(pae(payload_type, payload))

@@ -80,12 +80,15 @@ class WitnessState:
         return self._read().owner
 
     def bind(self, key_id: str, last_use: Callable[[], LastUse]) -> None:
-        """Let the state belong to `key_id` for good, and each advance be noted in what `last_use` opens."""
+        """Let the state belong to `key_id`, and each advance be noted in what `last_use` opens.
+
+        Whether it may, where it was another key's, is for the caller to know (`signing.memory`).
+        """
         with self._locked() as found:
-            assert found.owner in (None, key_id), "the state of another key"
-            if found.owner is None:
-                # Both slots, the unused one first: none without the name is left to fall back to.
-                for slot in (1, 0):
+            if found.owner != key_id:
+                # Both slots, the unused one first: none under another name is left to fall back to.
+                unused = (found.generation & 1) ^ 1
+                for slot in (unused, unused ^ 1):
                     self._write(replace(found, owner=key_id), slot)
         self._last_use = last_use()
 

@@ -2,73 +2,19 @@
 //
 // Every check throws with a reason; nothing here names the kind of damage.
 
-import { createHash, createPublicKey, verify as verifySignature } from "node:crypto";
 import { resolve } from "node:path";
 import { gunzipSync } from "node:zlib";
 
-const KEYS_TYPE = "application/vnd.counterfoil.keys.v1+json";
+import { fromBase64, hashOf, hex, need, parseStrict, sha256 } from "./bytes.mjs";
+import { checkSigned, goodTrees, newestOf, openSigned, parseNote } from "./signatures.mjs";
+
 const PROOF_TYPE = "application/vnd.counterfoil.proof.v1+json";
 const SEGMENT_TYPE = "application/vnd.counterfoil.segment.v1+json";
 const MAX_RECORD_BYTES = 65535;
 
-const sha256 = (...parts) => parts.reduce((state, part) => state.update(part), createHash("sha256")).digest();
 export const leafHash = (data) => sha256(Buffer.of(0), data);
 const nodeHash = (left, right) => sha256(Buffer.of(1), left, right);
 const half = (...numbers) => numbers.map((number) => Math.floor(number / 2));
-export const hex = (text) => Buffer.from(text, "hex");
-
-export function need(condition, message) {
-  if (!condition) throw new Error(message);
-}
-
-export function holds(check) {
-  try {
-    check();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-export function fromBase64(text) {
-  const data = Buffer.from(text, "base64");
-  need(data.toString("base64") === text, "base64 has one form");
-  return data;
-}
-
-function hashOf(text) {
-  const data = fromBase64(text);
-  need(data.length === 32, "a hash has 32 bytes");
-  return data;
-}
-
-// --- canonical JSON, docs/formats/record.md
-
-function canonical(value) {
-  if (value === null || typeof value === "boolean") return JSON.stringify(value);
-  if (typeof value === "number") {
-    need(Number.isSafeInteger(value) && !Object.is(value, -0), "a number outside the profile");
-    return String(value);
-  }
-  if (typeof value === "string") {
-    need(value.isWellFormed() && value.normalize("NFC") === value && !value.includes("\0"), "a text outside the profile");
-    return JSON.stringify(value);
-  }
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  const members = Object.keys(value).sort().map((key) => {
-    need(/^[a-z0-9_]{1,64}$/.test(key), "a key outside the profile");
-    return `"${key}":${canonical(value[key])}`;
-  });
-  return `{${members.join(",")}}`;
-}
-
-export function parseStrict(data) {
-  const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data);
-  const value = JSON.parse(text);
-  // Duplicate keys, other white space, other escapes: all of them come out differently.
-  need(canonical(value) === text, "not in canonical form");
-  return value;
-}
 
 // --- the tree, RFC 6962 and RFC 9162
 
@@ -132,110 +78,6 @@ export class Tree {
   }
 }
 
-// --- signatures: notes, envelopes, registry; docs/formats/checkpoint.md and trust.md
-
-export class Key {
-  constructor(spki) {
-    this.spki = spki;
-    this.id = sha256(spki).toString("hex");
-    this.key = createPublicKey({ key: spki, format: "der", type: "spki" });
-    need(this.key.asymmetricKeyDetails.namedCurve === "prime256v1", "not a P-256 key");
-  }
-
-  signed(message, signature) {
-    return verifySignature("sha256", message, { key: this.key, dsaEncoding: "der" }, signature);
-  }
-}
-
-export function parseNote(text) {
-  const cut = text.lastIndexOf("\n\n");
-  need(cut > 0 && text.endsWith("\n"), "a note is text, a blank line and signatures");
-  const lines = text.slice(cut + 2, -1).split("\n");
-  const signatures = lines.map((line) => {
-    const match = /^— ([^ +\s]+) ([A-Za-z0-9+/]+={0,2})$/.exec(line);
-    need(match, "not a signature line");
-    const data = fromBase64(match[2]);
-    return { name: match[1], keyHash: data.subarray(0, 4), signature: data.subarray(4) };
-  });
-  const [origin, size, root, ...rest] = text.slice(0, cut + 1).split("\n");
-  need(rest.length === 1 && rest[0] === "" && /^(0|[1-9][0-9]*)$/.test(size), "not a checkpoint");
-  return { text: text.slice(0, cut + 1), signatures, origin, size: Number(size), root: hashOf(root) };
-}
-
-// `known` are the keys that the registry has for checkpoints; `counted` says which of them count here.
-export function checkNote(note, known, counted = () => true) {
-  const signers = new Set();
-  for (const { name, keyHash, signature } of note.signatures) {
-    const claimed = known.filter((key) => name === note.origin && keyHash.equals(hex(key.id.slice(0, 8))));
-    const verified = claimed.filter((key) => key.signed(Buffer.from(note.text), signature));
-    need(claimed.length === 0 || verified.length > 0, "a line of a known key does not verify");
-    for (const key of verified) signers.add(key.id);
-  }
-  need(known.some((key) => signers.has(key.id) && counted(key)), "no key that counts signed the note");
-}
-
-function openEnvelope(envelope, type, keys, threshold = 1) {
-  need(envelope.payloadType === type, `an envelope of type ${envelope.payloadType}`);
-  const payload = fromBase64(envelope.payload);
-  const head = `DSSEv1 ${Buffer.byteLength(type)} ${type} ${payload.length} `;
-  const message = Buffer.concat([Buffer.from(head), payload]);
-  const signers = keys.filter((key) => envelope.signatures.some(({ sig }) => key.signed(message, fromBase64(sig))));
-  need(signers.length >= threshold, "the envelope lacks a signature that counts");
-  return payload;
-}
-
-function keyOf({ key_id, alg, spki }) {
-  const key = new Key(fromBase64(spki));
-  need(key.id === key_id && alg === "ecdsa-p256-sha256", "a key under another's name");
-  return key;
-}
-
-const covers = (pattern, origin) =>
-  pattern === origin || (pattern.endsWith("/*") && origin.startsWith(pattern.slice(0, -1)));
-
-const roots = (document) => [document.roots.keys.map(keyOf), document.roots.threshold];
-
-// Return the newest document of the registry, after following its versions from the pinned roots.
-function registryOf(trust, envelopes, origin) {
-  need(trust.schema === "cf-trust/1" && covers(trust.origin, origin), "nothing is pinned for this log");
-  const pinned = [trust.roots.map(keyOf), trust.threshold];
-  let [current, digest] = [null, null];
-  for (const envelope of envelopes) {
-    const vouching = current === null ? pinned : roots(current);
-    // What came before the first document that the pinned roots signed was pinned away.
-    if (current === null && !holds(() => openEnvelope(envelope, KEYS_TYPE, ...vouching))) continue;
-    const payload = openEnvelope(envelope, KEYS_TYPE, ...vouching);
-    const document = parseStrict(payload);
-    openEnvelope(envelope, KEYS_TYPE, ...roots(document));
-    need(current === null || document.version === current.version + 1, "the registry has a gap");
-    need(current === null || document.prev_sha256 === digest, "the registry is not one chain");
-    current = document;
-    digest = sha256(payload).toString("hex");
-  }
-  need(current !== null, "there is no registry");
-  need(current.version >= (trust.registry_version ?? 0), "the registry ends before the version that is pinned");
-  return { ...current, digest };
-}
-
-const keysFor = (registry, purpose) => registry.keys.filter((item) => item.purposes.includes(purpose)).map(keyOf);
-
-// Return whether a key counts for `origin` at `size`, as a function of the key.
-function countsAt(registry, origin, size) {
-  return ({ id }) => {
-    const { valid } = registry.keys.find((item) => item.key_id === id);
-    const exact = valid.filter((range) => range.origin === origin);
-    const ranges = exact.length > 0 ? exact : valid.filter((range) => covers(range.origin, origin));
-    return ranges.some((range) => range.from_size <= size && (range.to_size === null || size <= range.to_size));
-  };
-}
-
-// Check the note's signatures; return the keys that may sign envelopes for its log at its size.
-function checkSigned(note, registry) {
-  const counts = countsAt(registry, note.origin, note.size);
-  checkNote(note, keysFor(registry, "checkpoint"), counts);
-  return keysFor(registry, "dsse").filter(counts);
-}
-
 // --- records and segments, docs/formats/record.md and segment.md
 
 function checkRecord(line, expected) {
@@ -266,11 +108,39 @@ function addEntry(body, totals) {
   need([...net.values()].every((rest) => rest === 0n), "an entry does not balance");
 }
 
-export function checkSegment(files, trust, folder = null) {
-  const envelopes = files["keys.jsonl"].toString("utf-8").split("\n").filter(Boolean).map((line) => JSON.parse(line));
-  const note = parseNote(files.checkpoint.toString("utf-8"));
-  const registry = registryOf(trust, envelopes, note.origin);
-  const manifest = parseStrict(openEnvelope(JSON.parse(files["manifest.dsse.json"]), SEGMENT_TYPE, checkSigned(note, registry)));
+export const checkSegment = (files, trust, folder = null) => checkRun([{ files, folder }], trust).at(-1);
+
+// Check segments that follow each other, by the newest registry among theirs. What a stolen key signed counts up to the
+// last tree that counts: one that another key signed, or that the registry states.
+export function checkRun(parts, trust) {
+  const parsed = parts.map(({ files, folder }) => {
+    const envelopes = files["keys.jsonl"].toString("utf-8").split("\n").filter(Boolean).map((line) => JSON.parse(line));
+    const note = parseNote(files.checkpoint.toString("utf-8"));
+    return { files, folder, note, envelopes };
+  });
+  const newest = newestOf(trust, parsed.map(({ envelopes }) => envelopes), parsed[0].note.origin);
+  const done = parsed.map((part) => checkOne(part, newest));
+  done.slice(1).forEach((next, index) => {
+    const before = done[index];
+    need(next.manifest.first_seq === before.size && next.before.equals(before.root), "the segments do not join");
+    need(next.manifest.previous.manifest_sha256 === before.digest, "it follows another manifest");
+  });
+  const seen = done.flatMap((part) => part.seen);
+  const shown = Math.max(-1, ...seen, ...done.filter(({ doubtful }) => !doubtful).map(({ size }) => size));
+  // A manifest that counts leads back to those before it; up to what the registry states, their tree is enough.
+  const named = Math.max(-1, ...seen, ...done.filter(({ unsure }) => !unsure).map(({ manifest }) => manifest.first_seq));
+  for (const { doubtful, unsure, size } of done) {
+    need(!(doubtful || unsure) || size <= shown, "a stolen key signed it, and nothing shows its tree");
+    need(!unsure || size <= named, "a stolen key signed its manifest, and no later one names it");
+  }
+  return done;
+}
+
+function checkOne({ files, folder, note }, registry) {
+  const signed = checkSigned(note, registry);
+  const { payload, doubtful: unsure } = openSigned(JSON.parse(files["manifest.dsse.json"]), SEGMENT_TYPE, signed);
+  const { doubtful } = signed;
+  const manifest = parseStrict(payload);
   need(manifest.schema === "cf-segment/1" && manifest.origin === note.origin, "a manifest of another log");
   need(folder === null || checkPlace(folder, manifest), "the folder is not where the manifest belongs");
   const { version, sha256: named } = manifest.key_registry;
@@ -289,6 +159,14 @@ export function checkSegment(files, trust, folder = null) {
   need(tree.size > 0 || manifest.chain.first_prev === "0".repeat(64), "the first segment does not start from nothing");
   const { consistency } = manifest.tree;
   if (consistency.length > 0) checkConsistency(tree.size, before, note.size, note.root, consistency.map(hashOf));
+  const good = new Map(goodTrees(registry, note.origin));
+  const seen = [];
+  const look = () => {
+    if (!good.has(tree.size)) return;
+    need(good.get(tree.size).equals(tree.root()), "the registry states another tree of that size");
+    seen.push(tree.size);
+  };
+  look();
   const totals = new Map();
   let [prev, after, entries] = [hex(manifest.chain.first_prev), "", 0];
   for (const line of linesOf(gunzipSync(files["records.jsonl.gz"]))) {
@@ -302,13 +180,16 @@ export function checkSegment(files, trust, folder = null) {
     prev = leafHash(line);
     after = record.recorded_at;
     tree.append(prev);
+    look();
   }
   need(tree.size === note.size && tree.root().equals(note.root), "the records are not those that were signed");
   need(prev.toString("hex") === manifest.chain.last_leaf && entries === manifest.entries, "the manifest counts otherwise");
   const summed = [...totals].sort(([one], [two]) => (one < two ? -1 : 1));
   const stated = manifest.totals.map(({ currency, debits, credits }) => `${currency} ${debits} ${credits}`);
   need(stated.join() === summed.map(([name, sums]) => `${name} ${sums.debit} ${sums.credit}`).join(), "the totals differ");
-  return { origin: note.origin, records: tree.size - manifest.first_seq, entries, size: tree.size, root: note.root };
+  const digest = sha256(payload).toString("hex");
+  const records = tree.size - manifest.first_seq;
+  return { origin: note.origin, records, entries, size: tree.size, root: note.root, doubtful, unsure, seen, manifest, before, digest };
 }
 
 // The path is signed: compared upwards as far as it spells the layout, dates and all.
@@ -343,7 +224,8 @@ export function checkTlogProof(text, trust, envelopes) {
   const data = fromBase64(lines.shift().slice("extra ".length));
   const index = /^index (0|[1-9][0-9]*)$/.exec(lines.shift());
   const note = parseNote(text.slice(cut + 2));
-  checkSigned(note, registryOf(trust, envelopes, note.origin));
+  const { doubtful } = checkSigned(note, newestOf(trust, [envelopes], note.origin));
+  need(!doubtful, "a stolen key signed it, and nothing shows its tree");
   checkProved(data, Number(index[1]), lines, note);
 }
 
@@ -358,19 +240,25 @@ function checkProved(data, seq, path, note) {
 export function checkBundle(envelope, trust) {
   const bundle = JSON.parse(fromBase64(envelope.payload));
   const note = parseNote(bundle.checkpoint);
-  const registry = registryOf(trust, bundle.keys, note.origin);
-  openEnvelope(envelope, PROOF_TYPE, checkSigned(note, registry));
+  const registry = newestOf(trust, [bundle.keys], note.origin);
+  const signed = checkSigned(note, registry);
+  const { doubtful } = signed;
+  openSigned(envelope, PROOF_TYPE, signed);
   need(bundle.schema === "cf-proof/1" && bundle.origin === note.origin, "a proof of another log");
   need((bundle.verdict ?? "verified") === "verified", "the proof says of itself that it failed");
   need(!(bundle.failures ?? []).length && !bundle.failures_not_listed, "the proof lists failures");
   need((bundle.rows ?? []).every(({ crosscheck }) => crosscheck !== "differs"), "a stored row differs");
   need(bundle.records.length > 0, "no record is proved");
   for (const { seq, canonical: data, inclusion } of bundle.records) checkProved(fromBase64(data), seq, inclusion, note);
-  for (const { checkpoint, path } of bundle.consistency ?? []) {
-    const older = parseNote(checkpoint);
-    checkSigned(older, registry);
-    need(older.origin === note.origin, "an older checkpoint of another log");
-    checkConsistency(older.size, older.root, note.size, note.root, path.map(hashOf));
-  }
+  const others = (bundle.consistency ?? []).map(({ checkpoint, path }) => {
+    const other = parseNote(checkpoint);
+    need(other.origin === note.origin, "a checkpoint of another log");
+    const [small, large] = other.size <= note.size ? [other, note] : [note, other];
+    checkConsistency(small.size, small.root, large.size, large.root, path.map(hashOf));
+    return { size: other.size, doubtful: checkSigned(other, registry).doubtful };
+  });
+  const counts = !doubtful || others.some((other) => !other.doubtful && other.size >= note.size);
+  need(counts, "a stolen key signed it, and nothing shows its tree");
+  need(others.every((other) => !other.doubtful || other.size <= note.size), "a stolen key's larger tree");
   return bundle.records.length;
 }

@@ -8,23 +8,18 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { fromBase64, hex, holds, need, parseStrict } from "./bytes.mjs";
 import {
   checkBundle,
   checkConsistency,
   checkInclusion,
-  checkNote,
+  checkRun,
   checkSegment,
   checkTlogProof,
-  fromBase64,
-  hex,
-  holds,
-  Key,
   leafHash,
-  need,
-  parseNote,
-  parseStrict,
   Tree,
 } from "./formats.mjs";
+import { checkNote, checkSigned, Key, newestOf, parseNote, registryOf } from "./signatures.mjs";
 
 // --- the published vectors
 
@@ -90,9 +85,38 @@ function checkVectors(folder) {
     const check = () => checkSegment({ ...files, ...decoded(changed) }, trust ?? segment.trust, `/${folder ?? segment.folder}`);
     expect(what, holds(check), false);
   }
+  checkKeys(load("keys.json"), expect);
   return count;
 }
 
+function checkKeys({ origin, trust, rotation, compromise }, expect) {
+  const counts = (note, registry) => !checkSigned(parseNote(note), registry).doubtful;
+  const rotated = registryOf(trust, rotation.keys, origin);
+  for (const { what, note, holds: wanted } of rotation.notes) expect(what, holds(() => need(counts(note, rotated))), wanted);
+  for (const { what, keys, verdict } of rotation.registries) {
+    expect(what, holds(() => registryOf(trust, keys, origin)), verdict === "verified");
+  }
+  expect("the newest trust", newestOf(rotation.newest_trust, [rotation.keys], origin).version, 3);
+  for (const { what, keys } of rotation.replayed) expect(what, holds(() => newestOf(rotation.newest_trust, [keys], origin)), false);
+
+  for (const { what, trust: pinned, segments, verdict } of rotation.runs) {
+    expect(what, holds(() => checkRun(placed(segments), pinned)), verdict === "verified");
+  }
+
+  const stolen = registryOf(trust, compromise.keys, origin);
+  for (const { what, note, verdict } of compromise.notes) {
+    expect(what, holds(() => need(counts(note, stolen))), verdict === "verified");
+  }
+  for (const { what, segments, verdict } of compromise.runs) {
+    expect(what, holds(() => checkRun(placed(segments), trust)), verdict === "verified");
+  }
+  for (const { what, bundle, verdict } of compromise.proofs) {
+    expect(what, holds(() => checkBundle(bundle, trust)), verdict === "verified");
+  }
+  for (const { what, keys } of compromise.malformed) expect(what, holds(() => registryOf(trust, keys, origin)), false);
+}
+
+const placed = (segments) => segments.map(({ folder, files }) => ({ folder: `/${folder}`, files: decoded(files) }));
 const decoded = (files) => Object.fromEntries(Object.entries(files).map(([name, text]) => [name, fromBase64(text)]));
 
 function main([command, folder, option, trustPath]) {
@@ -100,8 +124,8 @@ function main([command, folder, option, trustPath]) {
   need(command === "segment" && option === "--trust" && existsSync(trustPath), "see the head of this file for its use");
   const names = ["records.jsonl.gz", "checkpoint", "keys.jsonl", "manifest.dsse.json"];
   const files = Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name))]));
-  const found = checkSegment(files, JSON.parse(readFileSync(trustPath)), folder);
-  return { ...found, root: found.root.toString("base64") };
+  const { origin, records, entries, size, root } = checkSegment(files, JSON.parse(readFileSync(trustPath)), folder);
+  return { origin, records, entries, size, root: root.toString("base64") };
 }
 
 try {

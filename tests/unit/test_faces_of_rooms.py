@@ -21,6 +21,7 @@ FACES = {
         "base", "journal", "log", "files", "client",
         "reading.heads", "reading.entries", "reading.accounts", "reading.balances", "reading.tiles",
         "evidence.check.checker", "evidence.export.segment", "evidence.proofs.prove", "evidence.keyring",
+        "ceremony.run", "ceremony.drafts", "ceremony.offline", "ceremony.tell",
     ),
     "ingest": ("contract", "sources", "landing.land"),
     "sample": ("",),
@@ -87,7 +88,7 @@ def test_every_face_is_a_module_that_is_there() -> None:
     "private",
     [
         "ledger_core.book.ledger", "ledger_core.book.kinds", "ledger_core.signing.client",
-        "ledger_core.reading.records", "ledger_core.evidence.check.model",
+        "ledger_core.reading.records", "ledger_core.evidence.check.model", "ledger_core.ceremony.install",
         "ingest.formats.xml", "ingest.landing.raw_tables", "ingest.sources.camt053.contract",
         "reconciliation.breaks.merge", "reconciliation.report.view", "sample.company", "api.state", "payments",
     ],

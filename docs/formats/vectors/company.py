@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -18,7 +18,7 @@ from ledger_core.log.keys import TrustFile
 from ledger_core.log.merkle import Frontier, leaf_hash
 from ledger_core.log.note import NoteSignature, SignedNote, checkpoint_text, encode_base64
 from ledger_core.log.record import NO_PREV, assemble, format_time
-from ledger_core.log.segment import Manifest, StoredFile, stored_file
+from ledger_core.log.segment import Manifest, Previous, StoredFile, stored_file
 from ledger_core.log.stream import RecordStream
 from ledger_core.signing.backends.software import SoftwareKey
 from ledger_core.signing.bootstrap import first_registry
@@ -103,9 +103,20 @@ def beside(one: str, other: str) -> str:
     return one + other.partition("\n\n")[2]
 
 
-def segment_files(records: list[bytes]) -> dict[str, bytes]:
-    """Return the four files of a segment that holds all of `records`."""
-    stream = RecordStream()
+def segment_files(
+    records: list[bytes],
+    *,
+    first: int = 0,
+    following: int = SIZE,
+    key: SoftwareKey = KEY,
+    registry: Sequence[Envelope] = (REGISTRY,),
+    previous: Previous | None = None,
+    signed: str | None = None,
+) -> dict[str, bytes]:
+    """Return the four files of a segment that holds `records`, those of the log from `first` to before `following`."""
+    before = Frontier().extend(leaf_hash(line) for line in lines()[:first])
+    first_prev = leaf_hash(lines()[first - 1]) if first else NO_PREV
+    stream = RecordStream(frontier=before, prev=first_prev)
     stream.feed(records)
     packed = gzipped(records)
     listed = stored_file("records.jsonl.gz", packed)
@@ -118,24 +129,25 @@ def segment_files(records: list[bytes]) -> dict[str, bytes]:
         content_sha256=stored_file("", content).sha256,
         lines=len(records),
     )
-    signed = note(checkpoint_text(ORIGIN, SIZE, stream.frontier.root()), KEY).encode()
-    keys = REGISTRY.to_bytes() + b"\n"
-    version, digest = json.loads(REGISTRY.payload)["version"], sha256(REGISTRY.payload).hexdigest()
+    signed = signed or note(checkpoint_text(ORIGIN, following, stream.frontier.root()), key)
+    keys = b"".join(document.to_bytes() + b"\n" for document in registry)
+    version, digest = json.loads(registry[-1].payload)["version"], sha256(registry[-1].payload).hexdigest()
+    segment = 0 if previous is None else previous.segment + 1
     manifest = Manifest(
         origin=ORIGIN,
         book="main",
-        segment=0,
-        closed_on=date(2026, 1, 31),
-        first_seq=0,
-        next_seq=SIZE,
-        previous=None,
-        before=Frontier(),
+        segment=segment,
+        closed_on=date(2026, 1, 31) + timedelta(days=segment),
+        first_seq=first,
+        next_seq=following,
+        previous=previous,
+        before=before,
         root=stream.frontier.root(),
-        first_prev=NO_PREV,
+        first_prev=first_prev,
         last_leaf=stream.last_leaf,
         entries=stream.entries,
         totals=stream.totals(),
-        objects=(listed, stored_file("checkpoint", signed), stored_file("keys.jsonl", keys)),
+        objects=(listed, stored_file("checkpoint", signed.encode()), stored_file("keys.jsonl", keys)),
         cutoff=stream.recorded_at,
         created_at=format_time(START + timedelta(days=1)),
         registry_version=version,
@@ -145,9 +157,9 @@ def segment_files(records: list[bytes]) -> dict[str, bytes]:
     )
     return {
         "records.jsonl.gz": packed,
-        "checkpoint": signed,
+        "checkpoint": signed.encode(),
         "keys.jsonl": keys,
-        "manifest.dsse.json": envelope(SEGMENT_TYPE, manifest.to_bytes(), KEY).to_bytes(),
+        "manifest.dsse.json": envelope(SEGMENT_TYPE, manifest.to_bytes(), key).to_bytes(),
     }
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from change import keys
 from company import (
     KEY,
     ORIGIN,
@@ -57,6 +58,7 @@ def files() -> dict[str, str]:
         "checkpoint.json": checkpoint,
         "proof.json": proof,
         "segment.json": segment,
+        "keys.json": keys,
     }
     return {name: json.dumps(make(), indent=1, ensure_ascii=True) + "\n" for name, make in made.items()}
 

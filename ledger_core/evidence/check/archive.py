@@ -68,6 +68,11 @@ class Archive:
         last = max((item.segment for item in recorded), default=0)
         for number in sorted(self._folders):
             folder = self._folders[number]
+            found = self._manifests.get(number)
+            if number > last and found is not None and found.doubtful:
+                self._findings.add(
+                    Code.SIGNATURE_INVALID, TABLE, folder.first_seq, f"segment {number}, unrecorded: {found.doubtful}"
+                )
             if number == last + 1 and not folder.is_complete:
                 self._findings.note(f"{folder.folder} was left by an interrupted export; exporting again finishes it")
             elif number == last + 1:

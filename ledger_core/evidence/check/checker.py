@@ -21,6 +21,7 @@ from ledger_core.evidence.check.checkpoints import (
     check_behind_proxy,
     check_proxy_memory,
     stated_by_proxy,
+    stated_by_registry,
 )
 from ledger_core.evidence.check.head import Head, check_head, read_head
 from ledger_core.evidence.check.idempotency import Idempotency
@@ -61,7 +62,8 @@ def check_book(runtime: Runtime, book: str, *, progress: Progress | None = None)
         elif head.origin != origin:
             findings.add(Code.HEAD_MISMATCH, "ledger.log_head", None, f"origin is {head.origin}, not {origin}")
         checkpoints = StoredCheckpoints(snapshot, ring, origin, findings)
-        chain = Chain(snapshot, (checkpoints.stated_roots(), from_proxy, archive.stated_roots()), findings)
+        stated = (checkpoints.stated_roots(), from_proxy, archive.stated_roots(), stated_by_registry(ring, origin))
+        chain = Chain(snapshot, stated, findings)
         counts = _walk(Checking(snapshot, findings, runtime.kinds, origin), chain, archive, progress)
         counts["checkpoints"] = checkpoints.compared
         if head is not None:

@@ -8,7 +8,7 @@ from ledger_core.errors import CounterfoilError
 from ledger_core.evidence.check.chain import StatedRoot
 from ledger_core.evidence.check.model import Code, Findings
 from ledger_core.evidence.check.snapshot import Snapshot
-from ledger_core.evidence.keyring import read_checkpoint
+from ledger_core.evidence.keyring import is_doubtful, read_checkpoint
 from ledger_core.log.keys import KeyRing
 from ledger_core.log.note import Checkpoint
 
@@ -22,6 +22,8 @@ class StoredCheckpoints:
     def __init__(self, snapshot: Snapshot, ring: KeyRing, origin: str, findings: Findings) -> None:
         self.largest = 0
         self.compared = 0
+        self._doubtful: list[int] = []
+        self._vouched = 0
         self._snapshot = snapshot
         self._ring = ring
         self._origin = origin
@@ -37,6 +39,12 @@ class StoredCheckpoints:
             self.largest = size
             self._judge(size, root, note)
             yield StatedRoot(size=size, source=TABLE, root=root, frontier=frontier)
+        # All of them are held against one tree: what a compromised key signed lies in a later one that counts, or not.
+        for size in self._doubtful:
+            if size > self._vouched:
+                self._findings.add(
+                    Code.SIGNATURE_INVALID, TABLE, size - 1, f"size {size}: signed by a compromised key alone"
+                )
 
     def _judge(self, size: int, root: bytes, note: str) -> None:
         try:
@@ -44,13 +52,23 @@ class StoredCheckpoints:
         except CounterfoilError as error:
             self._findings.add(Code.SIGNATURE_INVALID, TABLE, size - 1, f"size {size}: {error}")
             return
-        if why_not:
+        if not why_not:
+            self._vouched = size
+        elif stated.origin == self._origin and is_doubtful(self._ring, note):
+            self._doubtful.append(size)
+        else:
             self._findings.add(Code.SIGNATURE_INVALID, TABLE, size - 1, f"size {size}: {why_not}")
         if (stated.size, stated.root) != (size, root):
             self._findings.add(
                 Code.CHECKPOINT_MISMATCH, TABLE, size - 1,
                 f"the row says size {size} root {root.hex()}, its note size {stated.size} root {stated.root.hex()}",
             )  # fmt: skip
+
+
+def stated_by_registry(ring: KeyRing, origin: str) -> Iterator[StatedRoot]:
+    """Yield the trees that the key registry itself states, which were beyond doubt when a key was stolen."""
+    for size, root in sorted(ring.good_trees(origin).items()):
+        yield StatedRoot(size=size, source="key registry", root=root, independent=True)
 
 
 def stated_by_proxy(

@@ -38,10 +38,23 @@ class ArchivedFolder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedManifest:
-    """A manifest whose signature holds, and the hash by which the log knows it."""
+    """A manifest whose signature holds, and the hash by which the log knows it.
+
+    One that is `doubtful` was signed by a compromised key: it counts if a signed record of the log names its hash.
+    """
 
     manifest: Manifest
     sha256: str
+    doubtful: str = ""
+    """Why it is in doubt."""
+
+    def beyond_doubt(self) -> ArchivedManifest:
+        """Return this, for whoever has no record of it. Raises `IntegrityError` for one in doubt."""
+        if self.doubtful:
+            raise _wrong(
+                f"{self.manifest.folder}/{MANIFEST_FILE}", f"is not signed: {self.doubtful}", "signature_invalid"
+            )
+        return self
 
 
 def list_segments(store: ObjectStore, origin: str) -> list[ArchivedFolder]:
@@ -57,7 +70,7 @@ def list_segments(store: ObjectStore, origin: str) -> list[ArchivedFolder]:
 def read_manifest(store: ObjectStore, archived: ArchivedFolder, ring: KeyRing, origin: str) -> ArchivedManifest:
     """Return the manifest of a finished segment.
 
-    Raises `IntegrityError` when it cannot be read, is not signed by a key that counts, or names another place.
+    Raises `IntegrityError` when it cannot be read, is not signed by a key that is known, or names another place.
     """
     name = f"{archived.folder}/{MANIFEST_FILE}"
     try:
@@ -67,12 +80,16 @@ def read_manifest(store: ObjectStore, archived: ArchivedFolder, ring: KeyRing, o
         manifest = parse_manifest(envelope.payload)
     except InvalidInput as error:
         raise _wrong(name, f"is no manifest: {error.message}", "archive_edited") from error
-    judgement = ring.judge_envelope(envelope, origin, manifest.next_seq)
-    if judgement.verdict:
+    judgement = ring.judge_envelope(envelope, origin, manifest.next_seq, manifest.root)
+    if judgement.verdict and not judgement.doubtful:
         raise _wrong(name, f"is not signed: {judgement.detail}", "signature_invalid")
     if manifest.origin != origin or manifest.folder != archived.folder:
         raise _wrong(name, f"belongs to {manifest.folder}", "archive_edited")
-    return ArchivedManifest(manifest=manifest, sha256=manifest_sha256(envelope.payload))
+    return ArchivedManifest(
+        manifest=manifest,
+        sha256=manifest_sha256(envelope.payload),
+        doubtful=judgement.detail if judgement.doubtful else "",
+    )
 
 
 def read_object(store: ObjectStore, name: str, limit_bytes: int) -> bytes:

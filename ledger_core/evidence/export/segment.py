@@ -75,7 +75,7 @@ def export_segment(runtime: Runtime, *, closed_on: date, book: str, progress: Pr
     """
     ledger = runtime.ledger(book)
     origin = runtime.settings.origin_of(book)
-    with _only_exporter(runtime.engine, book), runtime.engine.connect() as connection:
+    with only_exporter(runtime.engine, book), runtime.engine.connect() as connection:
         ring = pinned_ring(runtime, origin)
         _await_signature(runtime, connection, book, origin)
         desk = Desk(runtime=runtime, connection=connection, book=book, origin=origin, ring=ring, progress=progress)
@@ -106,7 +106,7 @@ def require_recordable(runtime: Runtime, *, book: str, body: Mapping[str, Any]) 
     origin = runtime.settings.origin_of(book)
     found = [item for item in list_segments(runtime.archive, origin) if item.segment == body.get("segment")]
     if len(found) == 1 and found[0].is_complete:
-        archived = read_manifest(runtime.archive, found[0], pinned_ring(runtime, origin), origin)
+        archived = read_manifest(runtime.archive, found[0], pinned_ring(runtime, origin), origin).beyond_doubt()
         manifest = archived.manifest
         named = {
             "closed_on": manifest.closed_on.isoformat(),
@@ -132,7 +132,7 @@ def _refuse_a_day_to_come(closed_on: date, today: date) -> None:
         )
 
 
-def _only_exporter(engine: Engine, book: str) -> AbstractContextManager[None]:
+def only_exporter(engine: Engine, book: str) -> AbstractContextManager[None]:
     """Hold the lock of this book's export. Raises `DependencyError` while another process has it."""
     return hold_lock(
         engine,
@@ -255,7 +255,7 @@ def _finish(desk: Desk, archive: dict[int, ArchivedFolder], tip: Tip, closed_on:
         return write_segment(desk, NextSegment(segment=number, closed_on=closed_on, next_seq=signed_size), tip)
     if not left.is_complete:
         return write_segment(desk, NextSegment(segment=number, closed_on=left.closed_on, next_seq=left.next_seq), tip)
-    found = read_manifest(desk.runtime.archive, left, desk.ring, desk.origin)
+    found = read_manifest(desk.runtime.archive, left, desk.ring, desk.origin).beyond_doubt()
     require_intact(desk.runtime.archive, found.manifest)
     verify_against_database(desk.driver, desk.runtime.archive, found.manifest, progress=desk.progress)
     return found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, text
 
 from ledger_core.errors import CounterfoilError, IntegrityError, InvalidInput, SignatureLate
-from ledger_core.evidence.keyring import read_checkpoint, resolve_pinned
+from ledger_core.evidence.keyring import is_doubtful, read_checkpoint, resolve_pinned
 from ledger_core.log.dsse import parse_envelope
 from ledger_core.log.findings import MISSING, TRUNCATED, Failure
 from ledger_core.log.keys import KeyRing
@@ -107,7 +107,8 @@ def _consistency(
         known, why_not = read_checkpoint(ring, note, origin)
     except InvalidInput as error:
         raise InvalidInput(error.message, pointer="/known_checkpoint", remedy=error.remedy) from error
-    if why_not:
+    # Of one that a compromised key signed, the proof itself shows whether its tree is ours.
+    if why_not and not (known.origin == origin and is_doubtful(ring, note)):
         raise InvalidInput(
             f"the known checkpoint is not one of this log: {why_not}.",
             pointer="/known_checkpoint",

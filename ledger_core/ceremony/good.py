@@ -1,0 +1,131 @@
+"""The last tree beyond doubt after a key was stolen: from independent evidence, never from the accused database.
+
+Evidence is a checkpoint that lay somewhere else than in the database before the theft: in the archive, or in the hands
+of whoever kept one. Of each log the largest counts. The database may only prove: its hashes are folded, and what comes
+out is compared with what was signed elsewhere, so that it can withhold and not lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ledger_core.base.objects.file import FileStore
+from ledger_core.base.objects.port import ObjectStore
+from ledger_core.book.sequencer.checkpoints import frontier_at, leaves_between
+from ledger_core.errors import ConfigurationError, CounterfoilError, IntegrityError, InvalidInput, NotFound
+from ledger_core.log.keys import KeyRing
+from ledger_core.log.note import MAX_NOTE_BYTES, Checkpoint, parse_checkpoint, parse_note
+from ledger_core.log.reading import read_bounded, why_unread
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+CHUNK_LEAVES = 10_000
+CHECKPOINT_NAMES = ("checkpoint", "checkpoints", "anchors")
+"""Parts of the names under which an archive keeps signed notes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A checkpoint that counted, and where it lies; of the time it was written only what the store says."""
+
+    checkpoint: Checkpoint
+    note: str
+    where: str
+
+
+def archived(store: ObjectStore, ring: KeyRing, origin: str, *, before: datetime | None = None) -> list[Evidence]:
+    """Return the checkpoints of `origin` in the archive whose keys counted, those written before `before` alone.
+
+    Raises `ConfigurationError` for a `before` where the store does not say when an object was written.
+    """
+    if before is not None and not isinstance(store, FileStore):
+        raise ConfigurationError(
+            "this archive does not say when its objects were written.",
+            remedy="Choose the last checkpoint from before the theft yourself: --known-checkpoint.",
+        )
+    found = []
+    for name in store.list(f"{origin}/"):
+        if not set(name.removeprefix(f"{origin}/").split("/")) & set(CHECKPOINT_NAMES):
+            continue
+        if before is not None and isinstance(store, FileStore):
+            written = datetime.fromtimestamp(store.path(name).stat().st_mtime, UTC)
+            if written >= before:
+                continue
+        with store.open(name) as source:
+            data = source.read(MAX_NOTE_BYTES + 1)
+        evidence = _evidence(data, ring, f"{store.uri}/{name}")
+        if evidence is not None and evidence.checkpoint.origin == origin:
+            found.append(evidence)
+    return found
+
+
+def kept(files: Sequence[Path], ring: KeyRing) -> list[Evidence]:
+    """Return the checkpoints in `files`, which somebody vouches for. Raises `InvalidInput` for one that counts not."""
+    found = []
+    for path in files:
+        data = read_bounded(path, MAX_NOTE_BYTES)
+        if data is None:
+            raise InvalidInput(f"{why_unread(path, MAX_NOTE_BYTES)}.", file=str(path))
+        evidence = _evidence(data, ring, str(path))
+        if evidence is None:
+            raise InvalidInput(
+                "no checkpoint that a key of this registry signed.",
+                file=str(path),
+                remedy="Give a signed note: a segment's `checkpoint`, or what a caller was answered.",
+            )
+        found.append(evidence)
+    return found
+
+
+def largest(evidence: Iterable[Evidence]) -> dict[str, Evidence]:
+    """Return the largest by log. Raises `IntegrityError` where two roots of one size are signed: they are the proof."""
+    by_tree: dict[tuple[str, int], Evidence] = {}
+    for item in evidence:
+        tree = item.checkpoint
+        other = by_tree.setdefault((tree.origin, tree.size), item)
+        if other.checkpoint.root != tree.root:
+            raise IntegrityError(
+                f"two trees of {tree.origin} at size {tree.size} are signed: {other.where} and {item.where}.",
+                remedy="Keep both as evidence. Give the last time before the forgery with --before, or take the false "
+                "one out of the archive's prefix.",
+            )
+    found: dict[str, Evidence] = {}
+    for (origin, size), item in by_tree.items():
+        if origin not in found or found[origin].checkpoint.size < size:
+            found[origin] = item
+    return found
+
+
+def tip_proved(conn: Connection[Any], book: str, good: Checkpoint | None, tip: Checkpoint) -> str | None:
+    """Return why the tree `tip` is not shown to contain `good`, None when it is.
+
+    Out of the database come hashes alone: what is false does not fold to the roots that were signed elsewhere.
+    """
+    size = good.size if good is not None else 0
+    if size > tip.size:
+        return f"the proxy signed {tip.size} records, the evidence has {size}"
+    try:
+        tree = frontier_at(conn, book, size)
+        if good is not None and tree.root() != good.root:
+            return f"the database has another tree at size {size} than the evidence"
+        while tree.size < tip.size:
+            tree = tree.extend(leaves_between(conn, book, tree.size, min(tree.size + CHUNK_LEAVES, tip.size)))
+    except (IntegrityError, InvalidInput, NotFound) as error:
+        return error.message
+    return None if tree.root() == tip.root else f"the database has another tree at size {tip.size} than was signed"
+
+
+def _evidence(data: bytes, ring: KeyRing, where: str) -> Evidence | None:
+    try:
+        note = parse_note(data)
+        checkpoint = parse_checkpoint(note.text)
+    except CounterfoilError:
+        return None
+    if ring.judge_checkpoint(note, checkpoint).verdict is not None:
+        return None
+    return Evidence(checkpoint=checkpoint, note=str(note), where=where)
