@@ -44,14 +44,22 @@ $(VENV)/.ready: requirements-dev.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
+# An S3 service with versions and object lock, for the tests of the archive: kept in the user's cache, for every checkout.
+VERSITYGW_VERSION := v1.8.0
+VERSITYGW := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/counterfoil/tools/versitygw-$(VERSITYGW_VERSION)/versitygw
+
 .PHONY: setup-full
-setup-full: setup ## Also what needs system packages: Chromium, Node and SoftHSM (Debian, as root)
+setup-full: setup $(VERSITYGW) ## Also Chromium, Node and SoftHSM (Debian, as root), and an S3 service (built with Go)
 	@lacks=; has() { command -v $$1 >/dev/null || lacks="$$lacks $$2"; }; \
 	has chromium chromium; has node nodejs; has softhsm2-util softhsm2; \
 	[ -z "$$lacks" ] || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $$lacks >/dev/null; }
 
+$(VERSITYGW):
+	GOBIN="$(@D)" GOFLAGS=-mod=mod go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
+
 # `all` is what the demo runs on; a back-end's library is for the host of the keys.
 EXTRAS := --extra all --extra pkcs11 --extra awskms --extra vault
+
 .PHONY: lock
 lock: setup ## Resolve the lock files again
 	$(BIN)/uv pip compile pyproject.toml $(EXTRAS) --universal --python-version 3.11 --generate-hashes \

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
+from api.anchoring import Anchoring
 from api.auth.port import open_authenticator
 from api.http.middleware import Observe
 from api.http.problems import install_handlers
@@ -23,6 +24,8 @@ from api.openapi import install_openapi
 from api.routers import ROUTERS
 from api.state import ApiState
 from ledger_core.base.engine import make_engine
+from ledger_core.base.objects.s3 import S3Store
+from ledger_core.errors import DependencyError
 from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
 
@@ -90,6 +93,20 @@ def _open(state: ApiState, given: Runtime | None, stack: ExitStack) -> None:
     )
     stack.callback(state.reader.dispose)
     state.adopt(settings.book, state.runtime.ledger(settings.book))
+    if isinstance(state.runtime.archive, S3Store):
+        _require_archive(state.runtime.archive)
+    if settings.archive.anchor_seconds:
+        anchoring = Anchoring(state.runtime, state.metrics, seconds=settings.archive.anchor_seconds)
+        anchoring.start()
+        stack.callback(anchoring.close)
+
+
+def _require_archive(archive: S3Store) -> None:
+    """Raise `ConfigurationError` for a bucket that would let what is archived be deleted; one that is away may come."""
+    try:
+        archive.require_locked()
+    except DependencyError as error:
+        _log.warning("the archive does not answer: %s", error)
 
 
 def _operation_id(route: APIRoute) -> str:

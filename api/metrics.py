@@ -47,6 +47,15 @@ class Metrics:
         self.replays = Counter(
             "counterfoil_idempotent_replays", "Posts answered from an earlier one.", registry=self.registry
         )
+        self.anchorings = Counter(
+            "counterfoil_anchorings",
+            "Turns of writing checkpoints to the archive, by outcome.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self.anchored_size = Gauge(
+            "counterfoil_anchored_size", "Size of the newest anchored checkpoint.", ("origin",), registry=self.registry
+        )
         self.waiting_entries = Gauge(
             "counterfoil_waiting_entries", "Entries between parsing and acknowledgement.", registry=self.registry
         )

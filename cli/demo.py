@@ -199,6 +199,6 @@ def _verify(runtime: Runtime, result: DemoResult, progress: Progress) -> None:
     from ledger_core.log.verifier import verify_path
 
     progress("verifying the archive")
-    report = verify_path(runtime.home / "archive", runtime.trust_path)
+    report = verify_path(runtime.archive.place(""), runtime.trust_path)
     result.verification = report.verdict
     result.segments_verified = report.segments

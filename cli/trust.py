@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -17,16 +18,21 @@ from cli.output import note
 from ledger_core.errors import ConfigurationError
 from ledger_core.settings import load_settings
 
+if TYPE_CHECKING:
+    from ledger_core.log.object_tree import Place
+
 TRUST_FILE = "trust.json"
 
 
-def pinned_trust(path: Path, given: Path | None) -> Path | None:
-    """Return the trust file for verifying `path`; None pins nothing, and a word on the error stream says why."""
+def pinned_trust(place: Place, given: Path | None) -> Path | None:
+    """Return the trust file for verifying `place`; None pins nothing, and a word on the error stream says why."""
+    # What lies in a bucket brings no file along.
+    path = place if isinstance(place, Path) else None
     if given is not None:
         if not given.is_file():
             note(f"counterfoil: there is no trust file {given}.")
             raise typer.Exit(COULD_NOT_RUN)
-        if _is_within(given, path):
+        if path is not None and _is_within(given, path):
             note(f"counterfoil: {given} lies under {path}: it says only what whoever made that wanted believed.")
         return given
     try:
@@ -37,6 +43,8 @@ def pinned_trust(path: Path, given: Path | None) -> Path | None:
     candidate = home / TRUST_FILE
     if not candidate.is_file():
         return None
+    if path is None:
+        return candidate
     is_apart = settings.home_path is not None or _is_within(path, home) or not _is_within(path, home.parent)
     if is_apart and not _is_within(candidate, path):
         return candidate

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
+from ledger_core.archive import open_archive
 from ledger_core.base.engine import make_engine, parse_url, require_server
 from ledger_core.base.files import private_folder, private_umask
 from ledger_core.base.migrate import migrate
@@ -27,7 +28,6 @@ from ledger_core.book.security_events import SecurityEvents
 from ledger_core.errors import SignerRefused
 from ledger_core.kinds import Kind
 from ledger_core.services import (
-    archive_mode,
     embedded_url,
     home_mode,
     open_signer,
@@ -148,7 +148,7 @@ def _opened(settings: Settings, kinds: Iterable[Kind], progress: Progress | None
         database_url=url,
         engine=make_engine(url),
         signer=open_signer(settings, progress=progress, on_refused=keep_refusal),
-        archive=FileStore(home / "archive", mode=archive_mode(settings)),
+        archive=open_archive(settings, system_clock),
         raw_store=FileStore(home / "raw"),
         security=security,
         kinds=Kinds(kinds),

@@ -79,7 +79,7 @@ def signing_service(settings: Settings) -> Service:
         arguments = [
             sys.executable, "-m", "ledger_core.signing.proxy",
             "--socket", str(socket_path), "--state", str(state), "--trust", str(settings.home / "trust.json"),
-            "--origin-prefix", settings.origin_prefix, "--archive", str(settings.home / "archive"),
+            "--origin-prefix", settings.origin_prefix, "--archive", settings.archive_address,
         ]  # fmt: skip
         return group.spawn(SIGNING_PROXY, arguments, child_environment(settings, SIGNER_READS)), str(socket_path)
 

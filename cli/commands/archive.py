@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,11 @@ from cli.errors import COULD_NOT_RUN, NO
 from cli.output import BookOption, JsonFlag, note, print_json, progress, say
 from cli.runtime import opened
 from cli.trust import pinned_trust
+from ledger_core.settings import load_settings
+
+if TYPE_CHECKING:
+    from ledger_core.evidence.export.segment import ExportResult
+    from ledger_core.log.object_tree import Place
 
 
 def register(app: typer.Typer) -> None:
@@ -33,14 +38,24 @@ def export(
         result = export_segment(runtime, closed_on=day.date(), book=runtime.settings.book, progress=update)
     if json:
         print_json(result)
-        return
+    else:
+        _say_segment(result)
+    if result.foreign:
+        raise typer.Exit(NO)
+
+
+def _say_segment(result: ExportResult) -> None:
     verb = "written" if result.created else "stood already; nothing was written"
-    say(f"segment {result.segment} of {day.date()}: {result.records} records, {verb}.")
+    say(f"segment {result.segment} of {result.closed_on}: {result.records} records, {verb}.")
     say(str(result.uri))
+    for what in result.foreign:
+        note(f"counterfoil: somebody else wrote to the archive: {what} (docs/runbooks/archive.md)")
 
 
 def verify(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A segment, a folder of them, or a proof.")],
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A segment, a folder of them, a proof, or s3://bucket/prefix.")
+    ],
     trust: Annotated[
         Path | None, typer.Option("--trust", metavar="FILE", help="The pinned trust file; default the home's.")
     ] = None,
@@ -62,9 +77,10 @@ def verify(
     from ledger_core.log.verifier import verify_path
 
     known = [_note_of(file) for file in known_checkpoint or ()]
-    pinned = pinned_trust(path, trust)
+    place = _place_of(path)
+    pinned = pinned_trust(place, trust)
     with progress("verifying", quiet=json) as update:
-        report = verify_path(path, pinned, progress=update, known_checkpoint=known, since=since)
+        report = verify_path(place, pinned, progress=update, known_checkpoint=known, since=since)
     if json:
         print_json(report.as_json())
     else:
@@ -87,6 +103,17 @@ def check(json: JsonFlag = False, book: BookOption = None) -> None:
             say(line)
     if report.findings:
         raise typer.Exit(NO)
+
+
+def _place_of(address: str) -> Place:
+    """Return the place that `address` names; a bucket is reached as the archive of this installation is."""
+    from ledger_core.log.bucket import SCHEME
+    from ledger_core.log.object_tree import place_of
+
+    if not address.startswith(SCHEME):
+        return place_of(address)
+    chosen = load_settings().archive
+    return place_of(address, endpoint=chosen.endpoint, region=chosen.region)
 
 
 def _note_of(file: Path) -> bytes:

@@ -1,6 +1,7 @@
 """The auditors' command: `python counterfoil-verify.pyz PATH --trust trust.json`.
 
-Exit status 0 verified, 1 failed, 2 cannot tell.
+PATH may be `s3://bucket/prefix` where boto3 is installed beside it; endpoint, region and credentials are boto3's own
+settings (AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_PROFILE). Exit status 0 verified, 1 failed, 2 cannot tell.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import json
 import sys
 from pathlib import Path
 
+from ledger_core.errors import InvalidInput
 from ledger_core.log.note import MAX_NOTE_BYTES
+from ledger_core.log.object_tree import place_of
 from ledger_core.log.reading import read_bounded, why_unread
 from ledger_core.log.verifier import verify_path
 
@@ -20,7 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="counterfoil-verify", description="Verify a Counterfoil export or proof, offline."
     )
-    parser.add_argument("path", type=Path, help="a segment's folder, a tree of them, a proof bundle or a tlog-proof")
+    parser.add_argument(
+        "path", help="a segment's folder, a tree of them, a proof bundle, a tlog-proof, or s3://bucket/prefix"
+    )
     # No default: a trust file that lies where the verifier is started may have come with what is verified.
     parser.add_argument("--trust", type=Path, help="the pinned trust file, received apart from what is verified")
     parser.add_argument(
@@ -40,9 +45,14 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stderr.write(f"{path}: {why_unread(path, MAX_NOTE_BYTES)}\n")
             return 2
         known.append(data)
+    try:
+        place = place_of(options.path)
+    except InvalidInput as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     quiet = options.json or not sys.stderr.isatty()
     report = verify_path(
-        options.path,
+        place,
         options.trust,
         progress=None if quiet else _show_progress,
         known_checkpoint=known,

@@ -7,6 +7,7 @@ histories, a signature that is none, a signed record that breaks the rules, and 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 VERIFIED = "verified"
@@ -30,6 +31,8 @@ UNSIGNED_PENDING = "unsigned_pending"
 """The record is durable and no checkpoint covers it yet."""
 FAILED = "failed"
 """The evidence says of itself that its verification failed, and not of what kind the failure was."""
+FOREIGN = "foreign"
+"""Somebody else wrote to the archive: a version over an object, a delete marker, an object that no manifest names."""
 UNVERIFIABLE = "unverifiable"
 """Nothing is pinned, or there is nothing here that this software can judge."""
 
@@ -46,6 +49,7 @@ FAILURES = frozenset(
         UNBALANCED,
         NOT_CANONICAL,
         FAILED,
+        FOREIGN,
     }
 )
 MAX_FAILURES = 100
@@ -113,6 +117,11 @@ class VerificationReport:
     totals: dict[str, tuple[int, int]] = field(default_factory=dict)
     assurance: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    timestamps: int = 0
+    """Time-stamp tokens that count; `newest_timestamp` says of which size the last one is, and of when."""
+    newest_timestamp: str | None = None
+    timestamps_unjudged: dict[str, int] = field(default_factory=dict)
+    """Tokens of which nobody here can tell, by the reason."""
     notes: list[str] = field(default_factory=list)
     """What a reader should know although nothing is wrong."""
 
@@ -122,6 +131,14 @@ class VerificationReport:
             self.failures.append(failure)
         else:
             self.suppressed += 1
+
+    def count_timestamp(self, size: int, made_at: datetime | None, unjudged: str | None) -> None:
+        """Count a token over the checkpoint of `size`, if it counts or cannot be judged."""
+        if made_at is not None:
+            self.timestamps += 1
+            self.newest_timestamp = f"size {size} at {made_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        if unjudged is not None:
+            self.timestamps_unjudged[unjudged] = self.timestamps_unjudged.get(unjudged, 0) + 1
 
     def take(self, part: VerificationReport, origin: str | None) -> None:
         """Add what `part` says of the log `origin`, one of those at this path."""
@@ -147,6 +164,10 @@ class VerificationReport:
             (self.notes, part.notes),
         ):
             mine += [item for item in more if item not in mine]
+        self.timestamps += part.timestamps
+        self.newest_timestamp = part.newest_timestamp or self.newest_timestamp
+        for reason, count in part.timestamps_unjudged.items():
+            self.timestamps_unjudged[reason] = self.timestamps_unjudged.get(reason, 0) + count
         self.segments += part.segments
         self.records += part.records
         self.entries += part.entries
@@ -196,6 +217,11 @@ class VerificationReport:
             ],
             "assurance": self.assurance,
             "keys": self.keys,
+            "timestamps": {
+                "verified": self.timestamps,
+                "newest": self.newest_timestamp,
+                "unjudged": dict(self.timestamps_unjudged),
+            },
             "notes": self.notes,
             "failures": [asdict(failure) for failure in self.failures],
             "failures_not_listed": self.suppressed,
@@ -232,6 +258,11 @@ class VerificationReport:
             if debits == credits
             else f"  {currency}: debits {debits:,}, credits {credits:,} minor units: they differ"
             for currency, (debits, credits) in sorted(self.totals.items())
+        ]
+        if self.timestamps:
+            lines.append(f"  {self.timestamps} time-stamps hold, the newest over {self.newest_timestamp}")
+        lines += [
+            f"  note: {count} time-stamps are not judged: {why}" for why, count in self.timestamps_unjudged.items()
         ]
         lines += [f"  note: {text}" for text in self.notes]
         lines += [f"  {failure}" for failure in self.failures]

@@ -36,6 +36,7 @@ from ledger_core.log.registry import (
     public_as_json,
     registry_payload,
 )
+from ledger_core.log.timestamps import PEM_START
 
 __all__ = [
     "CHECKPOINT_PURPOSE",
@@ -71,6 +72,8 @@ class TrustFile:
     threshold: int
     roots: tuple[PublicKey, ...]
     registry_version: int = 0
+    timestamp_roots: tuple[str, ...] = ()
+    """Certificates, in PEM, of the time-stamping authorities that are believed."""
 
     @classmethod
     def load(cls, path: Path) -> TrustFile:
@@ -102,6 +105,7 @@ class TrustFile:
             "threshold": self.threshold,
             "roots": [public_as_json(key) for key in self.roots],
             **pinned,
+            **({"timestamp_roots": list(self.timestamp_roots)} if self.timestamp_roots else {}),
         }
 
 
@@ -289,7 +293,16 @@ def parse_trust(data: bytes) -> TrustFile:
     version = value.get("registry_version", 0)
     if type(version) is not int or version < 0:
         raise InvalidInput("registry_version is not a version.", pointer="/registry_version", remedy=_REMEDY)
-    return TrustFile(origin=value["origin"], threshold=threshold, roots=roots, registry_version=version)
+    stampers = value.get("timestamp_roots", [])
+    if not isinstance(stampers, list) or not all(isinstance(item, str) and PEM_START in item for item in stampers):
+        raise InvalidInput("timestamp_roots are certificates in PEM.", pointer="/timestamp_roots", remedy=_REMEDY)
+    return TrustFile(
+        origin=value["origin"],
+        threshold=threshold,
+        roots=roots,
+        registry_version=version,
+        timestamp_roots=tuple(stampers),
+    )
 
 
 _REMEDY = "See docs/formats/trust.md."

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ledger_core.errors import CounterfoilError
 from ledger_core.log.dsse import parse_envelope
+from ledger_core.log.object_tree import ObjectPlace, Place
 from ledger_core.log.reading import read_bounded
 from ledger_core.log.segment import FILES, FOLDER_PATTERN, MANIFEST_FILE, Manifest, parse_manifest
 
@@ -32,37 +33,41 @@ class FoundLog:
     """The folders of one log, in the order of its records; `origin` None where no manifest can be read."""
 
     origin: str | None
-    folders: list[Path]
+    folders: list[Place]
 
 
 @dataclass(slots=True, kw_only=True)
 class FoundSegments:
-    """What a path holds. `problems` are places that could not be looked at, each with its reason."""
+    """What a path holds. `problems` are places that could not be looked at, `foreign` what was put there by others."""
 
     logs: list[FoundLog] = field(default_factory=list)
     is_single: bool = False
     """Whether the path is one segment's own folder."""
     problems: list[tuple[str, str]] = field(default_factory=list)
+    foreign: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    folder: Path
+    folder: Place
     origin: str | None
     position: tuple[int, int, int, str]
 
 
-def find_segments(path: Path) -> FoundSegments:
+def find_segments(path: Place) -> FoundSegments:
     """Return the segments at or below `path` by log.
 
-    A folder named like a segment counts even when it is empty: that its files are gone is a finding.
+    A folder named like a segment counts even when it is empty: that its files are gone is a finding. Raises
+    `CannotRun` for a bucket that cannot be read.
     """
+    if isinstance(path, ObjectPlace):
+        return _in_bucket(path)
     found = FoundSegments()
     if _is_segment(absolute(path).name, [name for name in FILES if (path / name).exists()]):
         found.is_single = True
         found.logs = _by_log([_look(path)])
         return found
-    folders: list[Path] = []
+    folders: list[Place] = []
 
     def note_error(error: OSError) -> None:
         found.problems.append((str(error.filename), f"it cannot be read: {error.strerror}"))
@@ -85,7 +90,7 @@ def find_segments(path: Path) -> FoundSegments:
     return found
 
 
-def why_misplaced(folder: Path, top: Path, manifest: Manifest) -> str | None:
+def why_misplaced(folder: Place, top: Place, manifest: Manifest) -> str | None:
     """Return why `folder`, met at or below `top`, is not the place that the manifest was signed for; None if it is.
 
     Compared upwards as far as the path has the archive's form. What stands above `segments` is the caller's own where
@@ -111,16 +116,30 @@ def why_misplaced(folder: Path, top: Path, manifest: Manifest) -> str | None:
     return None
 
 
-def absolute(path: Path) -> Path:
-    """Return `path` from the root, without `.` and `..`; links stay."""
+def absolute(path: Place) -> PurePath:
+    """Return `path` from the root, without `.` and `..`; links stay. The root of an object's place is its bucket."""
+    if isinstance(path, ObjectPlace):
+        return path.where
     return Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` would follow the links
+
+
+def _in_bucket(top: ObjectPlace) -> FoundSegments:
+    """Return the segments below `top`, whose folders are what the names of the objects spell."""
+    tree = top.tree
+    index: Mapping[str, object] = tree.load()
+    folders = sorted({key.rpartition("/")[0] for key in index})
+    found = FoundSegments(is_single=folders == [top.key], foreign=list(tree.foreign))
+    if tree.foreign_count > len(tree.foreign):
+        found.foreign.append((str(top), f"{tree.foreign_count - len(tree.foreign):,} more of these are not listed"))
+    found.logs = _by_log([_look(ObjectPlace(tree, folder)) for folder in folders])
+    return found
 
 
 def _is_segment(name: str, files: Sequence[str]) -> bool:
     return FOLDER_PATTERN.match(name) is not None or not set(FILES).isdisjoint(files)
 
 
-def _look(folder: Path) -> _Seen:
+def _look(folder: Place) -> _Seen:
     data = read_bounded(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES)
     name = absolute(folder).name
     if data is not None:
@@ -129,6 +148,8 @@ def _look(folder: Path) -> _Seen:
         except CounterfoilError:
             pass  # said where the segment is checked
         else:
+            if isinstance(folder, ObjectPlace):
+                folder.tree.note_manifest(folder.key, manifest)
             position = (manifest.first_seq, manifest.segment, manifest.next_seq, str(folder))
             return _Seen(folder, manifest.origin, position)
     match = FOLDER_PATTERN.match(name)
@@ -150,7 +171,7 @@ def _by_log(seen: Sequence[_Seen]) -> list[FoundLog]:
     ]
 
 
-def _home(folder: Path) -> Path:
+def _home(folder: Place) -> PurePath:
     """Return what holds the folder's `segments`, else the folder above it."""
     for parent in absolute(folder).parents:
         if parent.name == "segments":

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ledger_core.log.findings import EDITED, MISSING, TRUNCATED
+from ledger_core.log.object_tree import ObjectPlace, Place
 from ledger_core.log.record import MAX_RECORD_BYTES
 
 CHUNK_BYTES = 32 * 1024
@@ -41,7 +42,7 @@ class LineReader:
     `problem` is None or (verdict, detail). `stored_bytes` and `stored_sha256` describe the file as stored.
     """
 
-    def __init__(self, path: Path, *, max_content_bytes: int | None = None) -> None:
+    def __init__(self, path: Place, *, max_content_bytes: int | None = None) -> None:
         self._path = path
         self._room = MAX_CONTENT_BYTES if max_content_bytes is None else max_content_bytes + SLACK_BYTES
         self._hash = sha256()
@@ -94,8 +95,14 @@ class LineReader:
             self.problem = (TRUNCATED, "the compressed stream ends early")
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open the regular file at `path`, through links too. Raises `OSError` for anything else, and never waits."""
+def open_regular(path: Place) -> BinaryIO:
+    """Open the regular file at `path`, through links too. Raises `OSError` for anything else, and never waits.
+
+    Of an object in a bucket it opens the version that counts; a bucket that does not answer is no `OSError`, and says
+    nothing of what is in it.
+    """
+    if isinstance(path, ObjectPlace):
+        return path.open()
     # Looked at before it is opened, because opening a device can do something; and again after, for whoever swaps it.
     if stat.S_ISREG(path.stat().st_mode):
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -105,7 +112,7 @@ def open_regular(path: Path) -> BinaryIO:
     raise OSError(errno.EINVAL, "it is not a regular file", str(path))
 
 
-def read_bounded(path: Path, limit_bytes: int) -> bytes | None:
+def read_bounded(path: Place, limit_bytes: int) -> bytes | None:
     """Return the content of a small file, or None where `why_unread` has something to say."""
     try:
         with open_regular(path) as file:
@@ -115,21 +122,22 @@ def read_bounded(path: Path, limit_bytes: int) -> bytes | None:
     return data if len(data) <= limit_bytes else None
 
 
-def why_unread(path: Path, limit_bytes: int) -> str:
+def why_unread(path: Place, limit_bytes: int) -> str:
     """Return why `read_bounded` gave nothing."""
     try:
         with open_regular(path):
             return f"it has more than {limit_bytes:,} bytes"
-    except FileNotFoundError:
-        return "it is not there"
+    except FileNotFoundError as error:
+        return "it is not there" if isinstance(path, Path) else str(error.strerror)
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
 
 
-def unsigned_content_bytes(path: Path) -> int:
+def unsigned_content_bytes(path: Place) -> int:
     """Return how far the compressed file at `path` is unfolded when nothing signed says how much it holds."""
     try:
-        return min(path.stat().st_size * UNSIGNED_RATIO, MAX_CONTENT_BYTES)
+        stored = path.size_bytes() if isinstance(path, ObjectPlace) else path.stat().st_size
+        return min(stored * UNSIGNED_RATIO, MAX_CONTENT_BYTES)
     except OSError:
         return 0
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
-from pathlib import Path
 
 from ledger_core.errors import CounterfoilError, IntegrityError
 from ledger_core.log.dsse import Envelope, parse_envelope
 from ledger_core.log.findings import BAD_SIGNATURE, EDITED, FORKED, Failure
 from ledger_core.log.keys import KeyRing, TrustFile, require_pinned_version, resolve_keys
+from ledger_core.log.object_tree import Place
 from ledger_core.log.reading import read_bounded
 from ledger_core.log.segment import KEYS_FILE
 
@@ -37,13 +37,13 @@ class Registries:
         found = self._newest
         return None if found is None or found.version < self.trust.registry_version else found
 
-    def add_folders(self, folders: Iterable[Path]) -> None:
+    def add_folders(self, folders: Iterable[Place]) -> None:
         """Take in the registry of each of `folders`; a broken one is reported where its own segment is checked."""
         for folder in folders:
             with contextlib.suppress(CounterfoilError):
                 self.read(folder)
 
-    def read(self, folder: Path) -> KeyRing | None:
+    def read(self, folder: Place) -> KeyRing | None:
         """Return the registry in `folder`, None if there is none. Raises as `resolve_keys` does."""
         data = read_bounded(folder / KEYS_FILE, MAX_KEYS_BYTES)
         if data is None:

@@ -5,6 +5,7 @@
         checkpoint           signed note at size next_seq
         keys.jsonl           the key registry, one DSSE envelope a line
         manifest.dsse.json   what all this is, signed
+        checkpoint.tsr       a time-stamp token over the checkpoint, where an authority is set
 
 The manifest carries the frontier of the tree before: fold it, append the leaves, and the root must be the signed one.
 Its hash is that of the payload, never of the envelope: signature bytes are no identity.
@@ -31,6 +32,8 @@ CHECKPOINT_FILE = "checkpoint"
 KEYS_FILE = "keys.jsonl"
 MANIFEST_FILE = "manifest.dsse.json"
 FILES = (RECORDS_FILE, CHECKPOINT_FILE, KEYS_FILE, MANIFEST_FILE)
+TIMESTAMP_FILE = "checkpoint.tsr"
+OPTIONAL_FILES = (TIMESTAMP_FILE,)
 
 FOLDER_PATTERN = re.compile(r"(?P<segment>[0-9]{10,16})-(?P<first>[0-9]{1,19})-(?P<next>[0-9]{1,19})\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -41,7 +44,10 @@ GZIP_LEVEL = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:
-    """A file of the segment as stored; `content_*` and `lines` describe what is inside a compressed one."""
+    """A file of the segment as stored; `content_*` and `lines` describe what is inside a compressed one.
+
+    `version_id` is the version that the object store gave it, None where the store has none.
+    """
 
     name: str
     bytes: int
@@ -49,6 +55,7 @@ class StoredFile:
     content_bytes: int | None = None
     content_sha256: str | None = None
     lines: int | None = None
+    version_id: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the file as the manifest lists it."""
@@ -59,6 +66,7 @@ class StoredFile:
             "lines": self.lines,
             "name": self.name,
             "sha256": self.sha256,
+            "version_id": self.version_id,
         }
         return {name: value for name, value in found.items() if value is not None}
 
@@ -283,6 +291,7 @@ def _parse_object(value: Mapping[str, Any]) -> StoredFile:
         content_bytes=_count(value["content_bytes"]) if "content_bytes" in value else None,
         content_sha256=None if content_sha256 is None else _hash(content_sha256),
         lines=_count(value["lines"]) if "lines" in value else None,
+        version_id=_text(value["version_id"]) if "version_id" in value else None,
     )
 
 

@@ -1,7 +1,8 @@
 """The verifier: a path and a pinned trust in, a report with a typed verdict out. Needs no database, no network, no word
 of the operator's beyond the trust file.
 
-It takes a segment's folder, a tree of segments, a proof bundle (`.json`) or a tlog-proof, and works in constant memory.
+It takes a segment's folder, a tree of segments, a proof bundle (`.json`) or a tlog-proof, or the address of an archive
+in a bucket, and works in constant memory.
 What is damaged, hostile or missing becomes a failure in the report; nothing raises. Where nothing is pinned, or nothing
 is proved, nothing is verified: exit status 2.
 """
@@ -12,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ledger_core.errors import CounterfoilError, InvalidInput
+from ledger_core.errors import CannotRun, CounterfoilError, InvalidInput
+from ledger_core.log.anchored import look_at_anchors
 from ledger_core.log.doubts import Doubts
-from ledger_core.log.findings import TRUNCATED, UNVERIFIABLE, Failure, TrustUsed, VerificationReport
+from ledger_core.log.findings import FOREIGN, TRUNCATED, UNVERIFIABLE, Failure, TrustUsed, VerificationReport
 from ledger_core.log.keys import TrustFile
 from ledger_core.log.known import KnownCheckpoint, absent_log, hold_against_log, hold_against_proof, parse_known
 from ledger_core.log.note import Checkpoint
+from ledger_core.log.object_tree import ObjectPlace, Place
 from ledger_core.log.places import FoundLog, FoundSegments, find_segments
 from ledger_core.log.proof import MAX_BUNDLE_BYTES, TLOG_HEADER, ProofBundle, parse_bundle_bytes, parse_tlog_proof
 from ledger_core.log.reading import read_bounded, why_unread
@@ -33,7 +36,7 @@ from ledger_core.log.verify_segment import Context, Progress, SegmentCheck, Segm
 class _Question:
     """What is asked of a path, and of whom it is believed."""
 
-    path: Path
+    path: Place
     trust_path: Path | None
     registries: Registries
     known: Sequence[KnownCheckpoint]
@@ -43,7 +46,7 @@ class _Question:
 
 
 def verify_path(
-    path: Path,
+    path: Place,
     trust: TrustFile | Path | None,
     *,
     progress: Progress | None = None,
@@ -58,7 +61,7 @@ def verify_path(
     begin at seq 0, or at `since` or before; one segment's own folder is judged alone. `progress` is told the number of
     records done. `shapes` are the kinds that can be judged; a record of any other is `unknown_schema`.
     """
-    path = Path(path)
+    path = path if isinstance(path, ObjectPlace) else Path(path)
     report = VerificationReport(path=str(path))
     try:
         pinned = TrustFile.load(trust) if isinstance(trust, Path) else trust
@@ -89,10 +92,16 @@ def verify_path(
     if trust_path is not None:
         # Whoever keeps a registry beside the trust file is not to be shown an older one.
         question.registries.add_folders([trust_path.parent])
-    if path.is_dir():
+    if isinstance(path, ObjectPlace):
+        try:
+            _verify_folder(question, report)
+        except CannotRun as error:
+            # A bucket that stops answering says nothing against what is in it.
+            _cannot_tell(report, str(error))
+    elif path.is_dir():
         _verify_folder(question, report)
     else:
-        _verify_file(question, report)
+        _verify_file(question, path, report)
     return report
 
 
@@ -100,6 +109,8 @@ def _verify_folder(question: _Question, report: VerificationReport) -> None:
     found = find_segments(question.path)
     for place, why in found.problems:
         report.add(Failure(verdict=UNVERIFIABLE, seq=None, where=place, detail=why))
+    for place, why in found.foreign:
+        report.add(Failure(verdict=FOREIGN, seq=None, where=place, detail=why))
     if not found.logs:
         _cannot_tell(report, "there is no segment here")
     for log in found.logs:
@@ -148,6 +159,7 @@ def _verify_log(question: _Question, found: FoundSegments, log: FoundLog, done: 
                 f"this speaks of {log.origin} up to size {last.manifest.next_seq}: whether more was signed shows only "
                 "against a checkpoint that you kept (--known-checkpoint)"
             )
+        look_at_anchors(question.path, last.manifest, question.registries.newest, report)
     if not report.records:
         _cannot_tell(report, "no record is proved here")
     return report
@@ -166,22 +178,22 @@ def _check_start(since: int | None, is_single: bool, first_seq: int, report: Ver
         report.notes.insert(0, f"what came before seq {first_seq} is vouched for by signatures, not recomputed")
 
 
-def _verify_file(question: _Question, report: VerificationReport) -> None:
-    data = read_bounded(question.path, MAX_BUNDLE_BYTES)
+def _verify_file(question: _Question, path: Path, report: VerificationReport) -> None:
+    data = read_bounded(path, MAX_BUNDLE_BYTES)
     if data is None:
-        _cannot_tell(report, f"no file or folder of ours: {why_unread(question.path, MAX_BUNDLE_BYTES)}")
+        _cannot_tell(report, f"no file or folder of ours: {why_unread(path, MAX_BUNDLE_BYTES)}")
         return
     bundle: ProofBundle | None = None
     checkpoint: Checkpoint | None = None
     try:
         if data.startswith(TLOG_HEADER.encode()):
             proof = parse_tlog_proof(data.decode("utf-8"))
-            _add_keys_near(question, report)
+            _add_keys_near(question, path.parent, report)
             checkpoint = verify_tlog_proof(proof, question.registries, report, shapes=question.shapes)
         elif data.lstrip()[:1] == b"{":
             bundle, envelope = parse_bundle_bytes(data)
             # It brings its own: what lies beside it may be another company's, and counts where the roots vouch for it.
-            question.registries.add_folders([question.path.parent])
+            question.registries.add_folders([path.parent])
             checkpoint = verify_bundle(bundle, envelope, question.registries, report, shapes=question.shapes)
         else:
             _cannot_tell(report, "this is neither a segment's folder nor a proof")
@@ -200,12 +212,12 @@ def _verify_file(question: _Question, report: VerificationReport) -> None:
                 report.add(failure)
 
 
-def _add_keys_near(question: _Question, report: VerificationReport) -> None:
+def _add_keys_near(question: _Question, folder: Path, report: VerificationReport) -> None:
     """Take in the key registry that lies beside the proof."""
     try:
-        question.registries.read(question.path.parent)
+        question.registries.read(folder)
     except CounterfoilError as error:
-        report.add(registry_failure(error, str(question.path.parent / KEYS_FILE)))
+        report.add(registry_failure(error, str(folder / KEYS_FILE)))
 
 
 def _cannot_tell(report: VerificationReport, detail: str) -> VerificationReport:

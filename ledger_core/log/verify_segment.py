@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from pathlib import Path
 
-from ledger_core.errors import CounterfoilError
+from ledger_core.errors import CannotRun, CounterfoilError
 from ledger_core.log.doubts import Doubts, note_signers
 from ledger_core.log.dsse import SEGMENT_TYPE, parse_envelope
 from ledger_core.log.findings import (
@@ -31,6 +30,7 @@ from ledger_core.log.keys import Judgement, KeyRing
 from ledger_core.log.known import KnownCheckpoint, hold_root
 from ledger_core.log.merkle import Frontier, verify_consistency
 from ledger_core.log.note import Checkpoint, encode_base64, parse_checkpoint, parse_note
+from ledger_core.log.object_tree import Place
 from ledger_core.log.places import MAX_MANIFEST_BYTES, why_misplaced
 from ledger_core.log.reading import LineReader, read_bounded, unsigned_content_bytes, why_unread
 from ledger_core.log.record import NO_PREV
@@ -40,12 +40,14 @@ from ledger_core.log.segment import (
     KEYS_FILE,
     MANIFEST_FILE,
     RECORDS_FILE,
+    TIMESTAMP_FILE,
     Manifest,
     manifest_sha256,
     parse_manifest,
 )
 from ledger_core.log.shapes import SHAPES, Shape
 from ledger_core.log.stream import RecordStream
+from ledger_core.log.timestamps import timestamp_failure
 
 MAX_CHECKPOINT_BYTES = 64 * 1024
 MAX_SURPLUS_RECORDS = 10_000
@@ -71,7 +73,7 @@ class Context:
     compromised keys signed of the log.
     """
 
-    top: Path
+    top: Place
     registries: Registries
     report: VerificationReport
     accounts: dict[tuple[str, str], tuple[int, int]]
@@ -84,7 +86,7 @@ class Context:
 class SegmentCheck:
     """One pass over one segment's folder."""
 
-    def __init__(self, folder: Path, context: Context, previous: SegmentEnd | None) -> None:
+    def __init__(self, folder: Place, context: Context, previous: SegmentEnd | None) -> None:
         self._folder = folder
         self._context = context
         self._report = context.report
@@ -116,6 +118,8 @@ class SegmentCheck:
         registries = self._context.registries
         try:
             ring = registries.read(self._folder)
+        except CannotRun:
+            raise
         except CounterfoilError as error:
             self._add(registry_failure(error, self._where(KEYS_FILE)))
         else:
@@ -305,6 +309,10 @@ class SegmentCheck:
                 self._fail(EDITED, name, "the file is not the one that the manifest lists")
         if manifest.stored(RECORDS_FILE) is None:
             self._fail(EDITED, MANIFEST_FILE, f"it does not list {RECORDS_FILE}")
+        roots = self._context.registries.trust.timestamp_roots
+        failure = timestamp_failure(self._path, manifest, roots, self._report)
+        if failure is not None:
+            self._fail(failure[0], TIMESTAMP_FILE, failure[1])
 
     def _check_continuity(self, manifest: Manifest) -> None:
         previous = self._previous
@@ -354,7 +362,7 @@ class SegmentCheck:
     def _fail(self, verdict: str, name: str, detail: str, seq: int | None = None) -> None:
         self._add(Failure(verdict=verdict, seq=seq, where=self._where(name), detail=detail))
 
-    def _path(self, name: str) -> Path:
+    def _path(self, name: str) -> Place:
         return self._folder / name
 
     def _where(self, name: str) -> str:

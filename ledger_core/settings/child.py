@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ledger_core.log.bucket import SCHEME
 from ledger_core.settings.environment import Place, variable_of
 
 if TYPE_CHECKING:
@@ -38,9 +39,17 @@ SIGNING_LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "pkcs11": ("SOFTHSM2_CONF",),
 }  # fmt: skip
 """By back-end: what the library that reaches the keys reads. The signing proxy alone is told, where it signs so."""
+BUCKET_CLIENT = (
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3",
+    "AWS_CA_BUNDLE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_EC2_METADATA_DISABLED", "HTTPS_PROXY", "https_proxy",
+)  # fmt: skip
+"""For those that read or write an archive in a bucket, where the archive is one."""
 
 EVERYTHING: tuple[Place, ...] = ((),)
-SIGNER_READS: tuple[Place, ...] = (("env",), ("signing",))
+SIGNER_READS: tuple[Place, ...] = (("env",), ("signing",), ("archive", "endpoint"), ("archive", "region"))
 
 
 def pass_on(names: Sequence[str], prefixes: tuple[str, ...] = ()) -> dict[str, str]:
@@ -52,7 +61,8 @@ def child_environment(settings: Settings, reads: Sequence[Place] = EVERYTHING) -
     """Return the environment of a process that reads the settings below one of the places `reads`, and no others.
 
     The database's address and what its client reads go to those that read everything, what the library of its keys
-    reads to the signing proxy; the token for another ledger only where an address for it is set.
+    reads to the signing proxy; the token for another ledger only where an address for it is set; what opens a bucket
+    only where the archive is one, which every child reads.
     """
     environment = pass_on(SYSTEM, SYSTEM_PREFIXES)
     for place, value in _set_places(settings):
@@ -62,6 +72,8 @@ def child_environment(settings: Settings, reads: Sequence[Place] = EVERYTHING) -
         environment |= pass_on(DATABASE_CLIENT)
     if reads == SIGNER_READS:
         environment |= pass_on(SIGNING_LIBRARIES.get(settings.signing.backend, ()))
+    if settings.archive_address.startswith(SCHEME):
+        environment |= pass_on(BUCKET_CLIENT)
     if settings.ledger_url is None:
         environment.pop(variable_of(("ledger_token",)), None)
     return environment | {

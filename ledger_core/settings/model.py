@@ -14,6 +14,7 @@ from ledger_core.settings import environment as names
 from ledger_core.settings.environment import HOME_FOLDER_NAME, Place
 from ledger_core.settings.rooms import (
     ApiSettings,
+    ArchiveSettings,
     IngestSettings,
     LedgerSettings,
     OrchestrationSettings,
@@ -38,6 +39,7 @@ class Settings(BaseModel):
     """The subject that stands in every record this process appends."""
 
     ledger: LedgerSettings = LedgerSettings()
+    archive: ArchiveSettings = ArchiveSettings()
     signing: SigningSettings = SigningSettings()
     ingest: IngestSettings = IngestSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
@@ -57,6 +59,11 @@ class Settings(BaseModel):
     def origin_of(self, book: str) -> str:
         """Return the log's origin, `<domain>/<env>/<book>`."""
         return f"{self.origin_prefix}{book}"
+
+    @property
+    def archive_address(self) -> str:
+        """Return where the archive lies: the address set, else that of a folder in the home."""
+        return self.archive.url or (self.home / "archive").as_uri()
 
     @cached_property
     def home(self) -> Path:

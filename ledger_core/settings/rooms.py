@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ledger_core.errors import InvalidInput
+from ledger_core.log.bucket import SCHEME, parse_address
 
 
 class Room(BaseModel):
@@ -28,6 +31,45 @@ class LedgerSettings(Room):
     """Which users of this machine may read the archive in the home; nobody else's but the owner's is any other file."""
     unsigned_tail_max_seconds: float = Field(default=5.0, gt=0)
     unsigned_tail_max_records: int = Field(default=10_000, gt=0)
+
+
+class ArchiveSettings(Room):
+    """Where the nightly segments and the anchored checkpoints go, and for how long they are locked there."""
+
+    url: str | None = None
+    """`s3://bucket/prefix` or `file:///path`; default the folder `archive` in the home. Never a credential: those of a
+    bucket come by boto3's own chain."""
+    endpoint: str | None = None
+    """The address of an S3 service other than Amazon's."""
+    region: str | None = None
+    retention_years: int = Field(default=10, ge=0, le=100)
+    """How long an object in a bucket is locked from when it is written, together with `retention_days`."""
+    retention_days: int = Field(default=0, ge=0, le=36_500)
+    lock: Literal["compliance", "governance"] = "compliance"
+    """Governance can be lifted by a right of the bucket's owner: for trials, refused in production."""
+    anchor_seconds: float = Field(default=300.0, ge=0)
+    """How often the API writes the newest checkpoint of each log to the archive where it grew; 0 for never."""
+    tsa_url: str | None = None
+    """Where RFC 3161 tokens over each segment's checkpoint are asked for."""
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str | None) -> str | None:
+        if url is None or (url.startswith("file:///") and len(url) > len("file:///")):
+            return url
+        if url.startswith(SCHEME):
+            try:
+                parse_address(url)
+            except InvalidInput as error:
+                raise ValueError(error.message) from error
+            return url
+        raise ValueError("write s3://bucket/prefix or file:///path")
+
+    @model_validator(mode="after")
+    def _check_retention(self) -> ArchiveSettings:
+        if not self.retention_years and not self.retention_days:
+            raise ValueError("retention_years and retention_days are both 0: nothing would be locked")
+        return self
 
 
 class SigningSettings(Room):

@@ -48,6 +48,9 @@ class SignerSettings:
     vault_ca_file: str = ""
     vault_client_cert_file: str = ""
     vault_client_key_file: str = ""
+    archive_endpoint: str | None = None
+    archive_region: str | None = None
+    """How the bucket of the archive is reached, which is read when the proxy starts; its address is an argument."""
 
     def __post_init__(self) -> None:
         if self.env not in ENVIRONMENTS:
@@ -63,8 +66,13 @@ class SignerSettings:
             )
 
 
+_ELSEWHERE: dict[str, Place] = {
+    "env": ("env",),
+    "archive_endpoint": ("archive", "endpoint"),
+    "archive_region": ("archive", "region"),
+}
 PLACES: dict[str, Place] = {
-    item.name: ("env",) if item.name == "env" else ("signing", item.name) for item in fields(SignerSettings)
+    item.name: _ELSEWHERE.get(item.name, ("signing", item.name)) for item in fields(SignerSettings)
 }
 """Where each of the proxy's settings stands among everybody's."""
 BACKEND_VARIABLE = variable_of(PLACES["backend"])

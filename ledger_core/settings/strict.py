@@ -58,6 +58,7 @@ def _weaknesses(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]
             yield f"{what} in the environment ({name})"
     if settings.ledger_url is not None and not settings.ledger_url.lower().startswith("https://"):
         yield "a ledger without TLS (COUNTERFOIL_LEDGER_URL begins with https://)"
+    yield from _of_archive(settings)
     if settings.api.socket is None:
         yield "a TCP listener of the API (COUNTERFOIL_API__SOCKET names a Unix socket)"
     if settings.api.port:
@@ -83,6 +84,14 @@ def _of_signer(signing: SigningSettings) -> Iterator[str]:
             yield f"a signing proxy without mutual TLS (COUNTERFOIL_SIGNING__{name.upper()} is not set)"
         elif name == "key_file" and path.exists() and path.stat().st_mode & 0o007:
             yield "a TLS key that everybody may read (COUNTERFOIL_SIGNING__KEY_FILE)"
+
+
+def _of_archive(settings: Settings) -> Iterator[str]:
+    if settings.env == "production" and settings.archive.lock == "governance":
+        yield "an archive whose lock can be lifted (COUNTERFOIL_ARCHIVE__LOCK)"
+    endpoint = settings.archive.endpoint
+    if endpoint is not None and not endpoint.lower().startswith("https://"):
+        yield "an archive without TLS (COUNTERFOIL_ARCHIVE__ENDPOINT begins with https://)"
 
 
 def _of_database(database_url: str | None, environ: Mapping[str, str]) -> Iterator[str]:

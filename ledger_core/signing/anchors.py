@@ -2,38 +2,76 @@
 
 The archive is of other custody than the signer's folder, and is only read. A folder of the signer that was put back as
 a whole, state and record of the last use alike, is seen by this alone. A note that no key of the registry signed says
-nothing: whoever can write to the archive must not be able to stop the proxy. Until checkpoints are anchored apart,
-they are those of the nightly segments.
+nothing: whoever can write to the archive must not be able to stop the proxy. Looked at are the newest segments'
+checkpoints, and of those anchored apart every few minutes the ones that came after.
 """
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ledger_core.errors import ConfigurationError, CounterfoilError
 from ledger_core.log.keys import KeyRing
 from ledger_core.log.note import MAX_NOTE_BYTES, Checkpoint, parse_checkpoint, parse_note
+from ledger_core.log.object_tree import ANCHOR_PATTERN, CHECKPOINTS_FOLDER, ObjectPlace, Place, absolute_place, place_of
+from ledger_core.log.reading import open_regular
 from ledger_core.log.segment import CHECKPOINT_FILE, FOLDER_PATTERN
+from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing.state import REMEDY
 
 MAX_NOTES_TRIED = 20
-"""How many of a log's newest notes may be damaged, or another's, before it counts as not anchored."""
+"""How many of a log's newest segments may be damaged, or another's, before it counts as not anchored by them."""
+MAX_ANCHORS_TRIED = 500
+"""The same of checkpoints anchored since the last segment: 288 come in a day, and a writer's thief can add to them."""
 
 
-def newest_anchors(archive: Path, ring: KeyRing, allows: Callable[[str], bool]) -> dict[str, Checkpoint]:
-    """Return, for each log of `archive` that `allows` names ours, its largest checkpoint that the keys vouch for."""
+def open_archive(address: str | None, settings: SignerSettings) -> Place | None:
+    """Return the archive that the argument names, if it names one. Raises `InvalidInput`."""
+    if address is None:
+        return None
+    return absolute_place(place_of(address, endpoint=settings.archive_endpoint, region=settings.archive_region))
+
+
+def newest_anchors(archive: Place, ring: KeyRing, allows: Callable[[str], bool]) -> dict[str, Checkpoint]:
+    """Return, for each log of `archive` that `allows` names ours, its largest checkpoint that the keys vouch for.
+
+    Raises `CannotRun` for a bucket that does not answer: what it holds may be what the state is behind of.
+    """
     found = {}
-    for log in sorted(path for path in archive.glob("*/*/*") if path.is_dir()):
-        origin = log.relative_to(archive).as_posix()
-        if allows(origin):
-            notes = (read_note(folder / CHECKPOINT_FILE, ring) for folder in _newest_first(log)[:MAX_NOTES_TRIED])
-            sound = [note for note in notes if note is not None and note.origin == origin]
-            if sound:
-                found[origin] = max(sound, key=lambda note: note.size)
+    for origin, log in sorted(_logs(archive)):
+        if allows(origin) and (newest := newest_of_log(log, origin, ring)) is not None:
+            found[origin] = newest
     return found
+
+
+def newest_of_log(log: Place, origin: str, ring: KeyRing) -> Checkpoint | None:
+    """Return the largest checkpoint in `log`, the place of one log in an archive, that the keys vouch for."""
+    segments = sorted(_segments(log), key=lambda item: item[0], reverse=True)[:MAX_NOTES_TRIED]
+    newest = _largest((folder / CHECKPOINT_FILE for _, folder in segments), ring, origin)
+    sizes = sorted(anchors_after(log, newest.size if newest else 0), reverse=True)
+    for size in sizes[:MAX_ANCHORS_TRIED]:
+        anchor = read_note(anchor_place(log, size), ring)
+        if anchor is not None and (anchor.origin, anchor.size) == (origin, size):
+            return anchor
+    return newest
+
+
+def anchors_after(log: Place, size: int) -> Iterator[int]:
+    """Yield the sizes above `size` that the names of anchored checkpoints state."""
+    folder = log / CHECKPOINTS_FOLDER
+    if isinstance(folder, ObjectPlace):
+        names: Iterable[str] = (key.rpartition("/")[2] for key in folder.keys_below(after=f"{size:016d}"))
+    else:
+        names = (path.name for path in folder.glob("*"))
+    for name in names:
+        if ANCHOR_PATTERN.match(name) and int(name) > size:
+            yield int(name)
+
+
+def anchor_place(log: Place, size: int) -> Place:
+    """Return where the checkpoint of `size` is anchored."""
+    return log / CHECKPOINTS_FOLDER / f"{size:016d}"
 
 
 def refuse_older(sizes_of: Callable[[str], Checkpoint | None], anchors: dict[str, Checkpoint], file: Path) -> None:
@@ -55,17 +93,13 @@ def refuse_older(sizes_of: Callable[[str], Checkpoint | None], anchors: dict[str
             )
 
 
-def read_note(path: Path, ring: KeyRing) -> Checkpoint | None:
+def read_note(path: Place, ring: KeyRing) -> Checkpoint | None:
     """Return the checkpoint in the file, None for one that no key of `ring` vouches for, and for no file."""
     try:
-        # What is no regular file is not waited for.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open_regular(path) as file:
+            data = file.read(MAX_NOTE_BYTES + 1)
     except OSError:
         return None
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return None
-        data = file.read(MAX_NOTE_BYTES + 1)
     try:
         note = parse_note(data)
         checkpoint = parse_checkpoint(note.text)
@@ -74,11 +108,34 @@ def read_note(path: Path, ring: KeyRing) -> Checkpoint | None:
     return None if ring.judge_checkpoint(note, checkpoint).verdict else checkpoint
 
 
-def _newest_first(log: Path) -> list[Path]:
-    return sorted(_segments(log / "segments"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+def _largest(places: Iterable[Place], ring: KeyRing, origin: str) -> Checkpoint | None:
+    notes = (read_note(place, ring) for place in places)
+    sound = [note for note in notes if note is not None and note.origin == origin]
+    return max(sound, key=lambda note: note.size, default=None)
 
 
-def _segments(folder: Path) -> Iterator[Path]:
-    for path in folder.glob("*/*/*/*"):
-        if FOLDER_PATTERN.match(path.name):
-            yield path
+def _logs(archive: Place) -> Iterator[tuple[str, Place]]:
+    if isinstance(archive, ObjectPlace):
+        start = f"{archive.key}/" if archive.key else ""
+        for domain in archive.folders():
+            for environment in domain.folders():
+                for log in environment.folders():
+                    yield log.key.removeprefix(start), log
+        return
+    for path in archive.glob("*/*/*"):
+        if path.is_dir():
+            yield path.relative_to(archive).as_posix(), path
+
+
+def _segments(log: Place) -> Iterator[tuple[int, Place]]:
+    """Yield the folders that are called as segments are, each with the size that its name ends at."""
+    top = log / "segments"
+    if isinstance(top, ObjectPlace):
+        names = {key.rpartition("/")[0] for key in top.keys_below()}
+        found: Iterable[Place] = (ObjectPlace(top.tree, name) for name in names)
+    else:
+        found = top.glob("*/*/*/*")
+    for folder in found:
+        match = FOLDER_PATTERN.match(folder.name)
+        if match is not None:
+            yield int(match["next"]), folder

@@ -18,6 +18,7 @@ from ledger_core.base.files import write_once
 from ledger_core.errors import ConfigurationError, CounterfoilError
 from ledger_core.log.dsse import KEYS_TYPE, Envelope, EnvelopeSignature, pae
 from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
+from ledger_core.log.object_tree import Place
 from ledger_core.log.record import format_time
 from ledger_core.log.registry import (
     CHECKPOINT_PURPOSE,
@@ -48,7 +49,7 @@ def open_service(
     origin_prefix: str,
     settings: SignerSettings,
     clock: Callable[[], datetime],
-    archive: Path | None = None,
+    archive: Place | None = None,
     wrap: Callable[[SigningBackend], SigningBackend] = lambda key: key,
 ) -> SigningService:
     """Return the service over `folder`, making at the first start what it needs; `wrap` is put around the key.
@@ -82,7 +83,7 @@ def _serve(
     trust_path: Path,
     origin_prefix: str,
     clock: Callable[[], datetime],
-    archive: Path | None,
+    archive: Place | None,
 ) -> SigningService:
     former = former_keys(known)
     if known is not None and key.public_key.key_id in former:

@@ -190,5 +190,5 @@ def _error_of(heard: Heard) -> CounterfoilError:
         wait = heard.retry_after or ""
         return RateLimited(detail, remedy=remedy, retry_after_seconds=int(wait) if wait.isdecimal() else 1)
     if status == 503:
-        return DependencyError(detail, remedy=remedy)
+        return DependencyError(detail, remedy=remedy, reason=reason)
     return IntegrityError(detail, remedy=remedy)

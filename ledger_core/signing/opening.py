@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ledger_core.errors import CounterfoilError
+from ledger_core.log.object_tree import Place
 from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing.bootstrap import open_service
 from ledger_core.signing.call_log import CallLog
@@ -29,7 +30,7 @@ def open_gate(
     origin_prefix: str,
     settings: SignerSettings,
     clock: Callable[[], datetime],
-    archive: Path | None = None,
+    archive: Place | None = None,
     over_tls: bool = False,
     over_socket: bool = True,
     sign_seconds: float = SIGN_SECONDS,

@@ -38,6 +38,7 @@ from ledger_core.errors import (
 )
 from ledger_core.log.note import decode_base64, encode_base64, parse_checkpoint, parse_note
 from ledger_core.settings.signer import load_signer_settings
+from ledger_core.signing.anchors import open_archive
 from ledger_core.signing.clients import Client
 from ledger_core.signing.folder import hold_folder
 from ledger_core.signing.gate import Gate, Line
@@ -253,7 +254,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, required=True, help="folder of registry, witness state, clients.json")
     parser.add_argument("--trust", type=Path, required=True, help="trust file, written at the first start")
     parser.add_argument("--origin-prefix", required=True, help="<domain>/<env>/ of the logs signed here")
-    parser.add_argument("--archive", type=Path, help="archive that the state may not be behind; read only")
+    parser.add_argument(
+        "--archive", help="archive that the state may not be behind, a path or s3://bucket/prefix; read only"
+    )
     try:
         options = parser.parse_args(arguments)
         files = (options.tls_cert, options.tls_key, options.client_ca)
@@ -282,15 +285,15 @@ def serve(
     trust_path: Path,
     origin_prefix: str,
     *,
-    archive: Path | None = None,
+    archive: str | None = None,
     listen: tuple[str, int] | None = None,
     tls: TlsFiles | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises `ConfigurationError` when another proxy has the folder."""
     # The server works from inside its socket's folder.
     socket_path, folder, trust_path = socket_path and socket_path.absolute(), folder.absolute(), trust_path.absolute()
-    tls, archive = tls and tls.absolute(), archive and archive.absolute()
-    settings = load_signer_settings()
+    tls, settings = tls and tls.absolute(), load_signer_settings()
+    place = open_archive(archive, settings)
     refuse_what_is_weak(settings, folder, trust_path, socket_path=socket_path)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Before anything is made: a certificate that cannot be used is an error of whoever started this.
@@ -302,7 +305,7 @@ def serve(
             origin_prefix=origin_prefix,
             settings=settings,
             clock=lambda: datetime.now(UTC),
-            archive=archive,
+            archive=place,
             over_tls=context is not None,
             over_socket=socket_path is not None,
         )

@@ -18,8 +18,9 @@ from ledger_core.errors import ConfigurationError, CounterfoilError
 from ledger_core.log.dsse import parse_envelope
 from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
 from ledger_core.log.note import Checkpoint
+from ledger_core.log.object_tree import Place
 from ledger_core.settings.signer import load_signer_settings
-from ledger_core.signing.anchors import newest_anchors, read_note
+from ledger_core.signing.anchors import newest_anchors, open_archive, read_note
 from ledger_core.signing.folder import KEYS_FILE, LAST_USE_FILE, STATE_FILE, hold_folder
 from ledger_core.signing.last_use import LastUse, Use, read_last_use
 from ledger_core.signing.open import choose_backend
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ledger_core.signing.recover", description=__doc__.split("\n")[0])
     parser.add_argument("--state", type=Path, required=True, help="the proxy's folder")
     parser.add_argument("--trust", type=Path, required=True, help="the trust file of this home")
-    parser.add_argument("--archive", type=Path, help="archive whose newest checkpoints may not be left out")
+    parser.add_argument("--archive", help="archive whose newest checkpoints may not be left out")
     parser.add_argument("--checkpoint", type=Path, action="append", default=[], help="a signed note; once a log")
     parser.add_argument(
         "--lost-last-use", action="store_true", help="go on although the key is known to have signed more than this"
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
             given = recover(
                 options.state,
                 trust_path=options.trust,
-                archive=options.archive,
+                archive=open_archive(options.archive, load_signer_settings()),
                 notes=options.checkpoint,
                 lost_last_use=options.lost_last_use,
             )
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def recover(
-    folder: Path, *, trust_path: Path, archive: Path | None, notes: Sequence[Path], lost_last_use: bool = False
+    folder: Path, *, trust_path: Path, archive: Place | None, notes: Sequence[Path], lost_last_use: bool = False
 ) -> list[Checkpoint]:
     """Make the state in `folder` from `notes` and from what is still known; return what it now holds.
 

@@ -5,8 +5,6 @@ import os
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import dagster as dg
 from sqlalchemy import Connection, text
@@ -74,7 +72,9 @@ def segment_asset(days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         ],
         check_specs=[
             dg.AssetCheckSpec(
-                "segment_verifies", asset=SEGMENT, description="The offline verifier accepts what was written."
+                "segment_verifies",
+                asset=SEGMENT,
+                description="The offline verifier accepts what was written, and nobody else wrote to the archive.",
             )
         ],
         partitions_def=days,
@@ -87,12 +87,12 @@ def segment_asset(days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         with step(context) as current:
             runtime = current.runtime
             result = export_segment(runtime, closed_on=current.window.last, book=runtime.settings.book)
-            folder = Path(url2pathname(urlsplit(result.uri).path))
-            failures = verify_failures(runtime, folder)
+            name = result.uri.removeprefix(f"{runtime.archive.uri}/")
+            failures = [*verify_failures(runtime, name), *result.foreign]
         return dg.MaterializeResult(
             asset_key=SEGMENT,
             metadata={
-                "path": dg.MetadataValue.path(str(folder)),
+                "path": dg.MetadataValue.path(str(runtime.archive.place(name))),
                 "dagster/uri": result.uri,
                 "segment": result.segment,
                 "first_seq": result.first_seq,
@@ -143,9 +143,9 @@ def newest_run(connection: Connection, book: str, as_of: date) -> tuple[str, int
     return found.run_id, found.ordinal
 
 
-def verify_failures(runtime: "Runtime", segment: Path) -> list[str]:
-    """Verify `segment` offline against the pinned trust; return what fails, in words."""
+def verify_failures(runtime: "Runtime", name: str) -> list[str]:
+    """Verify the archived segment `name` against the pinned trust, as its reader would; return what fails, in words."""
     from ledger_core.log.verifier import verify_path
 
-    report = verify_path(segment, runtime.trust_path)
+    report = verify_path(runtime.archive.place(name), runtime.trust_path)
     return [f"{failure.verdict} at {failure.where}: {failure.detail}" for failure in report.failures]

@@ -22,6 +22,7 @@ FACES = {
         "reading.heads", "reading.entries", "reading.accounts", "reading.balances", "reading.tiles",
         "evidence.check.checker", "evidence.export.segment", "evidence.proofs.prove", "evidence.keyring",
         "ceremony.run", "ceremony.drafts", "ceremony.offline", "ceremony.tell",
+        "evidence.anchor",
     ),
     "ingest": ("contract", "sources", "landing.land"),
     "sample": ("",),

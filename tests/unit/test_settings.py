@@ -60,7 +60,7 @@ def test_every_room_has_its_own_names_and_what_all_share_is_flat() -> None:
     assert {name for name in names if "__" not in name} == FLAT
     assert names["COUNTERFOIL_API__PORT"] == ("api", "port")
     assert {place[0] for name, place in names.items() if "__" in name} == {
-        "ledger", "signing", "ingest", "reconciliation", "orchestration", "api",
+        "ledger", "archive", "signing", "ingest", "reconciliation", "orchestration", "api",
     }  # fmt: skip
 
 
@@ -198,3 +198,22 @@ def test_the_readme_names_every_setting() -> None:
     text = (ROOT / "README.md").read_text()
     assert {name for name in known_names() if f"`{name}`" not in text} == set()
     assert {name for name in OLD_NAMES if f"`{name}`" in text} == set()
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://", "s3://A/x", "s3:/bucket/x", "http://bucket/x", "archive", "/archive", "file://", "s3://abc/../x"]
+)
+def test_an_address_of_the_archive_that_is_none_is_refused_by_its_name(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERFOIL_ARCHIVE__URL", url)
+    with pytest.raises(ConfigurationError, match="COUNTERFOIL_ARCHIVE__URL"):
+        load_settings()
+
+
+def test_an_archive_that_would_not_be_locked_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUNTERFOIL_ARCHIVE__RETENTION_YEARS", "0")
+    with pytest.raises(ConfigurationError, match="nothing would be locked"):
+        load_settings()
+    monkeypatch.setenv("COUNTERFOIL_ARCHIVE__RETENTION_DAYS", "1")
+    assert load_settings().archive.retention_days == 1

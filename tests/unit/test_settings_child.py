@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ledger_core.settings import Settings, load_settings
-from ledger_core.settings.child import DATABASE_CLIENT, SIGNER_READS, child_environment, lent, pass_on
-from ledger_core.settings.rooms import ApiSettings, LedgerSettings, SigningSettings
+from ledger_core.settings.child import BUCKET_CLIENT, DATABASE_CLIENT, SIGNER_READS, child_environment, lent, pass_on
+from ledger_core.settings.rooms import ApiSettings, ArchiveSettings, LedgerSettings, SigningSettings
 
 FIXED = {
     "COUNTERFOIL_HOME", "DAGSTER_DISABLE_TELEMETRY", "DO_NOT_TRACK", "DBT_SEND_ANONYMOUS_USAGE_STATS",
@@ -90,6 +90,24 @@ def test_what_a_databases_client_reads_goes_with_the_databases_address(tmp_path:
     assert not set(DATABASE_CLIENT) & set(child_environment(Settings(home_path=tmp_path)))
     named = Settings(home_path=tmp_path, database_url="postgresql://h/b")
     assert set(DATABASE_CLIENT) <= set(child_environment(named))
+
+
+def test_what_opens_a_bucket_goes_to_every_child_where_the_archive_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in BUCKET_CLIENT:
+        monkeypatch.setenv(name, "s3cret")
+    for url in (None, tmp_path.as_uri()):
+        elsewhere = Settings(home_path=tmp_path, archive=ArchiveSettings(url=url))
+        assert not set(BUCKET_CLIENT) & set(child_environment(elsewhere))
+    archive = ArchiveSettings(url="s3://bucket/books", endpoint="https://s3.example", region="x", tsa_url="https://t")
+    in_a_bucket = Settings(home_path=tmp_path, archive=archive)
+    assert set(BUCKET_CLIENT) <= set(child_environment(in_a_bucket))
+    # The signing proxy reads the archive by its address, which is an argument, and how it is reached.
+    signer = child_environment(in_a_bucket, SIGNER_READS)
+    assert set(BUCKET_CLIENT) <= set(signer)
+    told = {name for name in signer if name.startswith("COUNTERFOIL_ARCHIVE__")}
+    assert told == {"COUNTERFOIL_ARCHIVE__ENDPOINT", "COUNTERFOIL_ARCHIVE__REGION"}
 
 
 def test_what_is_lent_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:

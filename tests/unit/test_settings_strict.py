@@ -8,7 +8,7 @@ import pytest
 
 from ledger_core.errors import ConfigurationError
 from ledger_core.settings import Settings
-from ledger_core.settings.rooms import ApiSettings, SigningSettings
+from ledger_core.settings.rooms import ApiSettings, ArchiveSettings, SigningSettings
 from ledger_core.settings.strict import KEY_FILES, SECRET_VARIABLES, refuse_what_is_weak
 
 SIGNED_ELSEWHERE = SigningSettings(
@@ -99,6 +99,8 @@ def test_development_is_asked_nothing(env: str) -> None:
         ({"database_url": f"{SOUND_URL}&sslkey=keys/hunter2.pem"}, "sslkey in DATABASE_URL"),
         ({"database_url": "postgresql://me@[db/b"}, "cannot be read"),
         ({"ledger_url": "http://hunter2.example.com"}, "without TLS"),
+        ({"archive": ArchiveSettings(endpoint="http://hunter2.example.com")}, "archive without TLS"),
+        ({"archive": ArchiveSettings(lock="governance")}, "lock can be lifted"),
         ({"api": ApiSettings()}, "TCP listener"),
         ({"api": ApiSettings(socket=Path("/run/api.sock"), port=8080)}, "COUNTERFOIL_API__PORT"),
     ],

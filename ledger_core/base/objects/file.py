@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,15 +14,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from ledger_core.base.objects.port import MAX_NAME_LENGTH, StoredObject
-from ledger_core.errors import IntegrityError, InvalidInput, NotFound
+from ledger_core.base.objects.port import StoredObject, name_parts
+from ledger_core.errors import IntegrityError, NotFound
 
 COPY_BYTES = 1024 * 1024
 STALE_SECONDS = 24 * 3600
 """A temporary file this old belongs to a writer that was killed."""
 
 _INCOMING = ".incoming"
-_PART = re.compile(r"[A-Za-z0-9_@=+,:~-][A-Za-z0-9_.@=+,:~ -]*")
 
 
 class FileStore:
@@ -49,13 +47,7 @@ class FileStore:
 
         Raises `InvalidInput` for a name that could leave the store or hide in it.
         """
-        parts = name.split("/")
-        if len(name) > MAX_NAME_LENGTH or not all(_PART.fullmatch(part) for part in parts):
-            raise InvalidInput(
-                f"{name!r} is no object name.",
-                remedy="Use relative parts of letters, digits and _.@=+,:~- that do not start with a dot.",
-            )
-        return self.root.joinpath(*parts)
+        return self.root.joinpath(*name_parts(name))
 
     def put_once(self, name: str, data: bytes | Path) -> StoredObject:
         """Store `data` as `name`, durably, once; see `ObjectStore.put_once`."""
@@ -90,11 +82,28 @@ class FileStore:
         """Say whether `name` is stored."""
         return self.path(name).is_file()
 
-    def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield the names that start with `prefix`, in order of the whole name."""
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[str]:
+        """Yield the names that start with `prefix` and come behind `after`, in order of the whole name."""
         folder = self.path(prefix.rpartition("/")[0]) if "/" in prefix else self.root
         found = (path.relative_to(self.root).as_posix() for path in folder.rglob("*") if path.is_file())
-        yield from sorted(name for name in found if name.startswith(prefix) and not name.startswith("."))
+        yield from sorted(
+            name for name in found if name.startswith(prefix) and name > after and not name.startswith(".")
+        )
+
+    def version_of(self, name: str) -> str | None:
+        """Return None: a file has no versions."""
+        if not self.exists(name):
+            raise NotFound(f"object {name} is not in {self.uri}.")
+        return None
+
+    def foreign(self, prefix: str = "") -> Iterator[tuple[str, str]]:
+        """Yield nothing: what was done to a file leaves no trace but its content."""
+        del prefix
+        return iter(())
+
+    def place(self, name: str) -> Path:
+        """Return the path of `name`."""
+        return self.path(name) if name else self.root
 
     def sweep(self, folder: str) -> None:
         """Remove empty folders below `folder`; see `ObjectStore.sweep`."""

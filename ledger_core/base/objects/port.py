@@ -8,13 +8,30 @@ that a command killed half way is simply run again; putting other content under 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from ledger_core.errors import InvalidInput
+from ledger_core.log.object_tree import Place
+
 MAX_NAME_LENGTH = 1024
 """S3's limit on a key, so that what fits here fits there."""
+
+_PART = re.compile(r"[A-Za-z0-9_@=+,:~-][A-Za-z0-9_.@=+,:~ -]*")
+
+
+def name_parts(name: str) -> list[str]:
+    """Return the parts of an object's name. Raises `InvalidInput` for one that could leave the store or hide in it."""
+    parts = name.split("/")
+    if len(name) > MAX_NAME_LENGTH or not all(_PART.fullmatch(part) for part in parts):
+        raise InvalidInput(
+            f"{name!r} is no object name.",
+            remedy="Use relative parts of letters, digits and _.@=+,:~- that do not start with a dot.",
+        )
+    return parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +65,20 @@ class ObjectStore(Protocol):
     def exists(self, name: str) -> bool:
         """Say whether `name` is stored."""
 
-    def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield the names that start with `prefix`, in order."""
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[str]:
+        """Yield the names that start with `prefix` and come behind the name `after`, in order."""
+
+    def version_of(self, name: str) -> str | None:
+        """Return the version of `name` that counts, which is the one written first; None in a store without versions.
+
+        Raises `NotFound`.
+        """
+
+    def foreign(self, prefix: str = "") -> Iterator[tuple[str, str]]:
+        """Yield names that start with `prefix`, each with what was done to it that `put_once` does not do."""
+
+    def place(self, name: str) -> Place:
+        """Return where a verifier reads what is stored as `name`, or below it."""
 
     def sweep(self, folder: str) -> None:
         """Remove what killed writers left below `folder` that is no object. Nobody else may be writing there."""

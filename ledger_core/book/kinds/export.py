@@ -127,6 +127,8 @@ class RecordedSegment:
     next_seq: int
     manifest_sha256: str
     uri: str
+    version_id: str | None = None
+    """The manifest's, in a store that has versions."""
 
 
 class Exports:
@@ -157,7 +159,8 @@ class Exports:
             )
             return
         self._rows.expect(row)
-        self.recorded.append(RecordedSegment(**dict(zip(_COLUMNS, row, strict=True))))
+        version_id = record.body.get("version_id")
+        self.recorded.append(RecordedSegment(**dict(zip(_COLUMNS, row, strict=True)), version_id=version_id))
 
     def skip(self, seq: int) -> None:
         """Leave out what a damaged record may have said."""

@@ -12,14 +12,18 @@ from collections.abc import Iterator, Sequence
 from ledger_core.base.objects.port import ObjectStore
 from ledger_core.book.kinds.export import RecordedSegment
 from ledger_core.errors import IntegrityError
+from ledger_core.evidence.anchor import anchor_name, anchored_sizes, read_anchor
 from ledger_core.evidence.check.chain import StatedRoot
 from ledger_core.evidence.check.model import Code, Findings
 from ledger_core.evidence.export.archive import ArchivedFolder, ArchivedManifest, list_segments, read_manifest
 from ledger_core.evidence.export.records import require_intact
 from ledger_core.log.keys import KeyRing
-from ledger_core.log.segment import FILES, Manifest
+from ledger_core.log.note import Checkpoint
+from ledger_core.log.segment import FILES, OPTIONAL_FILES, Manifest
 
 TABLE = "archive"
+MAX_ANCHORS_READ = 2_000
+"""Of those after the last segment: a week of them at one in five minutes."""
 
 
 class Archive:
@@ -35,9 +39,12 @@ class Archive:
         except IntegrityError as error:
             self._report(error)
             folders = []
+        for name, what in store.foreign(f"{origin}/"):
+            findings.add(Code.ARCHIVE_FOREIGN, TABLE, None, f"{name}: {what}")
         for folder in folders:
             self._read(folder, ring, origin)
         self._check_last_files()
+        self._anchors = self._read_anchors(ring, origin)
 
     @property
     def count(self) -> int:
@@ -51,14 +58,13 @@ class Archive:
 
     def stated_roots(self) -> Iterator[StatedRoot]:
         """Yield the root that each segment states, in order of size."""
-        manifests = sorted((item.manifest for item in self._manifests.values()), key=lambda item: item.next_seq)
-        for manifest in manifests:
-            yield StatedRoot(
-                size=manifest.next_seq,
-                source=f"archived segment {manifest.segment}",
-                root=manifest.root,
-                independent=True,
-            )
+        segments = [
+            (item.manifest.next_seq, f"archived segment {item.manifest.segment}", item.manifest.root)
+            for item in self._manifests.values()
+        ]
+        anchors = [(item.size, f"anchored checkpoint {item.size}", item.root) for item in self._anchors]
+        for size, source, root in sorted(segments + anchors):
+            yield StatedRoot(size=size, source=source, root=root, independent=True)
 
     def check_recorded(self, recorded: Sequence[RecordedSegment]) -> None:
         """Hold the archive against the export records of the log."""
@@ -91,6 +97,12 @@ class Archive:
                 Code.BEHIND_ARCHIVE, TABLE, size,
                 f"segment {last.segment} holds records up to seq {last.next_seq - 1}, the database holds {size}",
             )  # fmt: skip
+        newest = max((item.size for item in self._anchors), default=0)
+        if newest > size:
+            self._findings.add(
+                Code.BEHIND_ARCHIVE, TABLE, size,
+                f"a checkpoint of {newest} records is anchored, the database holds {size}",
+            )  # fmt: skip
 
     def _read(self, folder: ArchivedFolder, ring: KeyRing, origin: str) -> None:
         number = folder.segment
@@ -110,7 +122,24 @@ class Archive:
             return
         self._check_files(folder, self._manifests[number].manifest)
 
+    def _read_anchors(self, ring: KeyRing, origin: str) -> list[Checkpoint]:
+        """Return the checkpoints anchored since the last segment that the keys vouch for."""
+        last = self.last.next_seq if self.last else 0
+        found = []
+        for size in anchored_sizes(self._store, origin, after=last)[-MAX_ANCHORS_READ:]:
+            anchor = read_anchor(self._store, origin, size, ring)
+            if isinstance(anchor, Checkpoint):
+                found.append(anchor)
+            else:
+                self._findings.add(Code.ARCHIVE_FOREIGN, TABLE, None, f"{anchor_name(origin, size)}: {anchor}")
+        return found
+
     def _check_files(self, folder: ArchivedFolder, manifest: Manifest) -> None:
+        for name in sorted(folder.names - {*FILES, *OPTIONAL_FILES}):
+            if not name.startswith("."):
+                self._findings.add(
+                    Code.ARCHIVE_FOREIGN, TABLE, folder.first_seq, f"{folder.folder}/{name}: no manifest names it"
+                )
         for name in sorted(set(FILES) - folder.names):
             self._findings.add(Code.ARCHIVE_MISSING, TABLE, folder.first_seq, f"{folder.folder}/{name} is missing")
         for item in manifest.objects:
@@ -150,6 +179,12 @@ class Archive:
                 Code.ARCHIVE_EDITED, TABLE, recorded.first_seq,
                 f"the manifest of segment {recorded.segment} has sha256 {found.sha256}, the log recorded "
                 f"{recorded.manifest_sha256}",
+            )  # fmt: skip
+        elif recorded.version_id is not None and found.version_id != recorded.version_id:
+            self._findings.add(
+                Code.ARCHIVE_EDITED, TABLE, recorded.first_seq,
+                f"the manifest of segment {recorded.segment} is there as version {found.version_id}, the log recorded "
+                f"{recorded.version_id}: a locked version is gone",
             )  # fmt: skip
         elif before is not None and (
             manifest.previous is None

@@ -62,6 +62,8 @@ class Code(StrEnum):
     """A segment that the log recorded is not in the archive."""
     ARCHIVE_EDITED = "archive_edited"
     """An archived object is not the one that the log or its manifest recorded."""
+    ARCHIVE_FOREIGN = "archive_foreign"
+    """Somebody else wrote to the archive: a version over an object, a delete marker, a file that no manifest names."""
     ENTRY_UNBALANCED = "entry_unbalanced"
     """An entry's debits and credits differ in some currency."""
     OVERDRAWN = "overdrawn"

@@ -17,6 +17,7 @@ from ledger_core.log.keys import KeyRing
 from ledger_core.log.segment import FOLDER_PATTERN, MANIFEST_FILE, Manifest, manifest_sha256, parse_manifest
 
 MAX_MANIFEST_BYTES = 1024 * 1024
+MAX_FOREIGN_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +41,13 @@ class ArchivedFolder:
 class ArchivedManifest:
     """A manifest whose signature holds, and the hash by which the log knows it.
 
-    One that is `doubtful` was signed by a compromised key: it counts if a signed record of the log names its hash.
+    `version_id` is its version in a store that has them. One that is `doubtful` was signed by a compromised key: it
+    counts if a signed record of the log names its hash.
     """
 
     manifest: Manifest
     sha256: str
+    version_id: str | None = None
     doubtful: str = ""
     """Why it is in doubt."""
 
@@ -65,6 +68,13 @@ def list_segments(store: ObjectStore, origin: str) -> list[ArchivedFolder]:
         names.setdefault(folder, set()).add(file)
     folders = [_parse_folder(folder, frozenset(files)) for folder, files in names.items()]
     return sorted(folders, key=lambda item: (item.segment, item.folder))
+
+
+def list_foreign(store: ObjectStore, origin: str) -> tuple[str, ...]:
+    """Return what somebody else did to the segments of `origin`, object by object, and how much more there is."""
+    found = [f"{name}: {what}" for name, what in store.foreign(f"{origin}/segments/")]
+    more = (f"and {len(found) - MAX_FOREIGN_LISTED:,} more",) if len(found) > MAX_FOREIGN_LISTED else ()
+    return (*found[:MAX_FOREIGN_LISTED], *more)
 
 
 def read_manifest(store: ObjectStore, archived: ArchivedFolder, ring: KeyRing, origin: str) -> ArchivedManifest:
@@ -88,6 +98,7 @@ def read_manifest(store: ObjectStore, archived: ArchivedFolder, ring: KeyRing, o
     return ArchivedManifest(
         manifest=manifest,
         sha256=manifest_sha256(envelope.payload),
+        version_id=store.version_of(name),
         doubtful=judgement.detail if judgement.doubtful else "",
     )
 

@@ -144,6 +144,12 @@ def require_intact(store: ObjectStore, manifest: Manifest) -> None:
                 remedy="Restore it from a copy of the archive; `counterfoil verify` names the records concerned.",
                 finding="archive_edited",
             )
+        if item.version_id is not None and (version := store.version_of(name)) != item.version_id:
+            raise IntegrityError(
+                f"{name} is there as version {version}, its manifest lists {item.version_id}: a lock was undone.",
+                remedy="See docs/runbooks/archive.md: the store itself was tampered with.",
+                finding="archive_edited",
+            )
 
 
 def _first_difference(connection: psycopg.Connection[Any], store: ObjectStore, manifest: Manifest) -> int:

@@ -21,7 +21,13 @@ from ledger_core.actor import Actor
 from ledger_core.base.locks import hold_lock
 from ledger_core.book.sequencer.checkpoints import behind_signature
 from ledger_core.errors import DependencyError, IntegrityError, InvalidInput, Refused, SignatureLate
-from ledger_core.evidence.export.archive import ArchivedFolder, ArchivedManifest, list_segments, read_manifest
+from ledger_core.evidence.export.archive import (
+    ArchivedFolder,
+    ArchivedManifest,
+    list_foreign,
+    list_segments,
+    read_manifest,
+)
 from ledger_core.evidence.export.records import require_intact, verify_against_database
 from ledger_core.evidence.export.write import Desk, NextSegment, Tip, tip_after, write_segment
 from ledger_core.evidence.keyring import pinned_ring
@@ -43,7 +49,11 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportResult:
-    """A date's segment; `created` is False when it stood already and nothing was written."""
+    """A date's segment; `created` is False when it stood already and nothing was written.
+
+    `foreign` is what somebody else did to the archive. It is an alarm and stops no night: a lock keeps what was signed,
+    and whoever stole the writing key must not be able to end the archive with it.
+    """
 
     uri: str
     segment: int
@@ -53,6 +63,7 @@ class ExportResult:
     records: int
     manifest_sha256: str
     created: bool
+    foreign: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +124,7 @@ def require_recordable(runtime: Runtime, *, book: str, body: Mapping[str, Any]) 
             "first_seq": manifest.first_seq,
             "manifest_sha256": archived.sha256,
             "next_seq": manifest.next_seq,
+            "version_id": archived.version_id,
         }
         if all(body.get(name) == value for name, value in named.items()):
             return
@@ -223,7 +235,11 @@ def _verified_tip(desk: Desk, archive: dict[int, ArchivedFolder], recorded: list
     if len(recorded) > 1:
         before = _require_archived(desk, archive, recorded[-2])
         previous = last.manifest.previous
-        if previous is None or previous.manifest_sha256 != before.sha256:
+        if (
+            previous is None
+            or previous.manifest_sha256 != before.sha256
+            or previous.version_id not in (None, before.version_id)
+        ):
             raise IntegrityError(
                 f"segment {last.manifest.segment} does not follow segment {before.manifest.segment}.",
                 remedy="Compare with a copy of the archive.",
@@ -278,6 +294,9 @@ def _record(desk: Desk, ledger: LedgerPort, archived: ArchivedManifest) -> None:
         "segment": manifest.segment,
         "uri": f"{desk.runtime.archive.uri}/{manifest.folder}",
     }
+    if archived.version_id is not None:
+        # The next manifest names it too; until there is one, this does.
+        body["version_id"] = archived.version_id
     # A route of its own: a key that the product makes is one that no caller may have used before.
     ask = Ask(actor=Actor(subject=desk.runtime.settings.actor), route="export", key=f"export/{manifest.segment}")
     ledger.append([RecordDraft(kind="export", body=body)], ask, atomic=True)
@@ -294,4 +313,5 @@ def _result(desk: Desk, archived: ArchivedManifest, *, created: bool) -> ExportR
         records=manifest.next_seq - manifest.first_seq,
         manifest_sha256=archived.sha256,
         created=created,
+        foreign=list_foreign(desk.runtime.archive, desk.origin),
     )

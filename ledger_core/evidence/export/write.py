@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 from ledger_core.errors import CounterfoilError, IntegrityError, InvalidInput
 from ledger_core.evidence.export.archive import ArchivedManifest, read_object
 from ledger_core.evidence.export.records import describe_records, record_batches, require_sound, write_records
+from ledger_core.evidence.export.timestamp import ask_for_token
 from ledger_core.evidence.keyring import read_checkpoint, resolve_pinned
 from ledger_core.log.dsse import SEGMENT_TYPE, parse_envelope
 from ledger_core.log.keys import KeyRing
@@ -32,6 +33,7 @@ from ledger_core.log.segment import (
     KEYS_FILE,
     MANIFEST_FILE,
     RECORDS_FILE,
+    TIMESTAMP_FILE,
     Manifest,
     Previous,
     StoredFile,
@@ -101,7 +103,7 @@ def tip_after(found: ArchivedManifest, frontier: Frontier) -> Tip:
         frontier=frontier,
         last_leaf=manifest.last_leaf,
         cutoff=manifest.cutoff,
-        previous=Previous(segment=manifest.segment, manifest_sha256=found.sha256),
+        previous=Previous(segment=manifest.segment, manifest_sha256=found.sha256, version_id=found.version_id),
     )
 
 
@@ -115,8 +117,9 @@ def write_segment(desk: Desk, due: NextSegment, tip: Tip) -> ArchivedManifest:
     note, root = _checkpoint(desk, due.next_seq)
     stream = RecordStream(frontier=tip.frontier, prev=tip.last_leaf, book=desk.book, shapes=desk.runtime.kinds.shapes)
     records = _records(desk, folder, due, stream, root)
-    note = _adopted(desk, f"{folder}/{CHECKPOINT_FILE}", note)
-    keys = _adopted(desk, f"{folder}/{KEYS_FILE}", _registry(desk))
+    note, checkpoint_file = _adopted(desk, folder, CHECKPOINT_FILE, note)
+    keys, keys_file = _adopted(desk, folder, KEYS_FILE, _registry(desk))
+    timestamp = _timestamp(desk, folder, note)
     ring = resolve_pinned(desk.runtime.trust_path, desk.origin, [orjson.loads(line) for line in keys.splitlines()])
     judgement = ring.judge_checkpoint(parse_note(note), read_checkpoint(ring, note.decode(), desk.origin)[0])
     manifest = Manifest(
@@ -133,7 +136,7 @@ def write_segment(desk: Desk, due: NextSegment, tip: Tip) -> ArchivedManifest:
         last_leaf=stream.last_leaf,
         entries=stream.entries,
         totals=stream.totals(),
-        objects=(records, stored_file(CHECKPOINT_FILE, note), stored_file(KEYS_FILE, keys)),
+        objects=(records, checkpoint_file, keys_file, *timestamp),
         cutoff=stream.recorded_at or tip.cutoff,
         created_at=format_time(desk.runtime.clock()),
         registry_version=ring.version,
@@ -149,8 +152,8 @@ def write_segment(desk: Desk, due: NextSegment, tip: Tip) -> ArchivedManifest:
             "the signing proxy answered with another manifest or a signature that does not count.",
             remedy="It is not the proxy of this home, or it is broken: stop it.",
         )
-    desk.runtime.archive.put_once(f"{folder}/{MANIFEST_FILE}", envelope.to_bytes() + b"\n")
-    return ArchivedManifest(manifest=manifest, sha256=manifest_sha256(payload))
+    stored = desk.runtime.archive.put_once(f"{folder}/{MANIFEST_FILE}", envelope.to_bytes() + b"\n")
+    return ArchivedManifest(manifest=manifest, sha256=manifest_sha256(payload), version_id=stored.version_id)
 
 
 def software_version() -> str:
@@ -188,8 +191,7 @@ def _records(desk: Desk, folder: str, due: NextSegment, stream: RecordStream, ro
         made = write_records(batches, stream, aside, progress=desk.progress)
         require_sound(stream, next_seq=due.next_seq, root=root, where=f"the checkpoint of size {due.next_seq} signs")
         if not desk.runtime.archive.exists(name):
-            desk.runtime.archive.put_once(name, aside)
-            return made
+            return replace(made, version_id=desk.runtime.archive.put_once(name, aside).version_id)
     finally:
         _remove(aside)
     # Another version of zlib may have packed the same records differently.
@@ -200,23 +202,32 @@ def _records(desk: Desk, folder: str, due: NextSegment, stream: RecordStream, ro
         raise _other_content(name) from error
     if stored.content_sha256 != made.content_sha256:
         raise _other_content(name)
-    return stored
+    return replace(stored, version_id=desk.runtime.archive.version_of(name))
 
 
-def _adopted(desk: Desk, name: str, data: bytes) -> bytes:
-    """Store a small file; where an interrupted night stored it already, return what it stored.
+def _adopted(desk: Desk, folder: str, file: str, data: bytes) -> tuple[bytes, StoredFile]:
+    """Store a small file and return it; where an interrupted night stored it already, return what it stored.
 
     A checkpoint may carry other signature bytes, and the registry may have been shorter; what they say is verified with
     the manifest's keys.
     """
-    archive = desk.runtime.archive
+    archive, name = desk.runtime.archive, f"{folder}/{file}"
     if not archive.exists(name):
-        archive.put_once(name, data)
-        return data
+        version_id = archive.put_once(name, data).version_id
+        return data, replace(stored_file(file, data), version_id=version_id)
     try:
-        return read_object(archive, name, MAX_SMALL_FILE_BYTES)
+        found = read_object(archive, name, MAX_SMALL_FILE_BYTES)
     except InvalidInput as error:
         raise _other_content(name) from error
+    return found, replace(stored_file(file, found), version_id=archive.version_of(name))
+
+
+def _timestamp(desk: Desk, folder: str, note: bytes) -> list[StoredFile]:
+    """Store a time-stamp token over the checkpoint where an authority is set and answers; return it, or nothing."""
+    if desk.runtime.archive.exists(f"{folder}/{TIMESTAMP_FILE}"):
+        return [_adopted(desk, folder, TIMESTAMP_FILE, b"")[1]]
+    token = ask_for_token(desk.runtime.settings.archive.tsa_url, note)
+    return [] if token is None else [_adopted(desk, folder, TIMESTAMP_FILE, token)[1]]
 
 
 def _registry(desk: Desk) -> bytes:

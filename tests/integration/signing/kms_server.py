@@ -73,8 +73,8 @@ class Kms:
         self.keys[arn] = Key(arn=arn, private=PRIVATE.get(spec, PRIVATE["ECC_NIST_P256"])(), spec=spec, **told)
         return arn
 
-    def signatures_asked(self) -> int:
-        return sum(name == "Sign" for name, _ in self.asked)
+    def signatures_asked(self, arn: str | None = None) -> int:
+        return sum(name == "Sign" and arn in (None, asked["KeyId"]) for name, asked in self.asked)
 
     def find(self, key_id: str) -> Key:
         if f":{REGION}:" not in key_id:

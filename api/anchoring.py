@@ -1,0 +1,63 @@
+"""Anchor the checkpoints of all books in the archive every few minutes, beside the requests of one API process.
+
+The API is where postings arrive between two nights; the close archives what it posts itself. Replicas may all do it,
+since writing an anchor twice is a no-op. What fails is said and tried again at the next turn: an archive that is away
+stops no posting. Invariant: nothing is asked of the archive while no log grew.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ledger_core.errors import CannotRun, CounterfoilError
+from ledger_core.evidence.anchor import anchor_checkpoints
+
+if TYPE_CHECKING:
+    from api.metrics import Metrics
+    from ledger_core.runtime import Runtime
+
+_log = logging.getLogger("counterfoil.anchoring")
+
+
+class Anchoring:
+    """A thread that anchors every `seconds`; `close` ends it after the turn that is running."""
+
+    def __init__(self, runtime: Runtime, metrics: Metrics, *, seconds: float) -> None:
+        self._runtime = runtime
+        self._metrics = metrics
+        self._seconds = seconds
+        self._anchored: dict[str, int] = {}
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="anchoring", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the first turn comes after one interval."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End, waiting for a turn that is running."""
+        self._end.set()
+        self._thread.join()
+
+    def turn(self) -> None:
+        """Anchor once. Nothing is raised: what went wrong is logged and counted."""
+        try:
+            written = anchor_checkpoints(self._runtime, self._anchored)
+        except (CannotRun, SQLAlchemyError) as error:
+            self._metrics.anchorings.labels("late").inc()
+            _log.warning("no checkpoint was anchored, the next turn tries again: %s", error)
+        except CounterfoilError as error:
+            self._metrics.anchorings.labels("refused").inc()
+            _log.error("no checkpoint was anchored: %s", error)
+        else:
+            self._metrics.anchorings.labels("written" if written else "unchanged").inc()
+            for origin, size in self._anchored.items():
+                self._metrics.anchored_size.labels(origin).set(size)
+
+    def _run(self) -> None:
+        while not self._end.wait(self._seconds):
+            self.turn()

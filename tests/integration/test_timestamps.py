@@ -1,0 +1,234 @@
+"""Time-stamp tokens over checkpoints, from a real authority: `openssl ts -reply` behind HTTP on the loopback."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger_core.actor import Actor
+from ledger_core.evidence.export.segment import export_segment
+from ledger_core.files.chart import apply_accounts
+from ledger_core.journal.accounts import account_draft
+from ledger_core.log.findings import VerificationReport
+from ledger_core.log.keys import TrustFile
+from ledger_core.log.verifier import verify_path
+from ledger_core.ports import Ask
+from ledger_core.runtime import Runtime, open_runtime
+from ledger_core.settings import Settings
+from ledger_core.settings.rooms import ArchiveSettings
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl"),
+]
+
+# Without the chain: what OpenSSL 3.0 makes of two certificates is not in the order that DER asks for.
+CONFIG = """
+[tsa]
+default_tsa = it
+[it]
+serial = {folder}/serial
+signer_cert = {folder}/tsa.pem
+signer_key = {folder}/tsa.key
+default_policy = 1.2.3.4.1
+digests = sha256
+signer_digest = sha256
+ess_cert_id_alg = sha256
+"""
+EXTENSIONS = (
+    "[tsa]\nextendedKeyUsage=critical,timeStamping\nkeyUsage=critical,digitalSignature\nbasicConstraints=CA:FALSE\n"
+)
+
+
+@dataclasses.dataclass(slots=True)
+class Authority:
+    """A time-stamping authority; `answer` may be replaced by what a broken one says."""
+
+    folder: Path
+    url: str = ""
+    asked: int = 0
+    answer: Callable[[bytes], bytes] | None = None
+
+    @property
+    def root(self) -> str:
+        return (self.folder / "ca.pem").read_text()
+
+    def reply(self, query: bytes) -> bytes:
+        (self.folder / "query").write_bytes(query)
+        openssl("ts", "-reply", "-config", "config", "-queryfile", "query", "-out", "reply", folder=self.folder)
+        return (self.folder / "reply").read_bytes()
+
+
+def openssl(*arguments: str, folder: Path) -> str:
+    done = subprocess.run(["openssl", *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def make_authority(folder: Path) -> Authority:
+    folder.mkdir()
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Root", "-days", "30",
+            folder=folder)  # fmt: skip
+    openssl("req", *new_key, "-keyout", "tsa.key", "-out", "tsa.csr", "-subj", "/CN=Stamper", folder=folder)
+    (folder / "ext").write_text(EXTENSIONS)
+    openssl("x509", "-req", "-in", "tsa.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "tsa.pem",
+            "-days", "20", "-extfile", "ext", "-extensions", "tsa", folder=folder)  # fmt: skip
+    (folder / "config").write_text(CONFIG.format(folder=folder))
+    (folder / "serial").write_text("01\n")
+    return Authority(folder)
+
+
+@pytest.fixture(scope="module")
+def stamper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
+    made = make_authority(tmp_path_factory.mktemp("tsa") / "ca")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            made.asked += 1
+            query = self.rfile.read(int(self.headers["Content-Length"]))
+            body = (made.answer or made.reply)(query)
+            self.send_response(200)
+            self.send_header("Content-Type", "application/timestamp-reply")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        made.url = f"http://127.0.0.1:{server.server_port}/tsa"
+        yield made
+        server.shutdown()
+
+
+@pytest.fixture
+def authority(stamper: Authority) -> Iterator[Authority]:
+    yield stamper
+    stamper.answer = None
+
+
+@pytest.fixture
+def stamped(settings: Settings, authority: Authority) -> Iterator[Runtime]:
+    """A book whose archive asks the authority."""
+    archive = ArchiveSettings(tsa_url=authority.url)
+    with open_runtime(settings.model_copy(update={"archive": archive})) as runtime:
+        accounts = [account_draft(code="assets:cash:usd", type="asset", currency="USD")]
+        apply_accounts(runtime.ledger("main"), accounts, Ask(actor=Actor(subject="tester")))
+        yield runtime
+
+
+def export(runtime: Runtime, day: int = 30) -> Path:
+    result = export_segment(runtime, closed_on=date(2026, 3, day), book="main")
+    return runtime.home / "archive" / result.uri.removeprefix(f"{runtime.archive.uri}/")
+
+
+def verify(runtime: Runtime, *roots: str) -> VerificationReport:
+    trust = TrustFile.load(runtime.trust_path)
+    return verify_path(runtime.home / "archive", dataclasses.replace(trust, timestamp_roots=roots))
+
+
+def test_a_token_is_stored_listed_and_holds_under_the_pinned_root(stamped: Runtime, authority: Authority) -> None:
+    folder = export(stamped)
+    report = verify(stamped, authority.root)
+    assert (report.verdict, report.timestamps) == ("verified", 1), report.as_lines()
+    assert str(report.newest_timestamp).startswith(f"size {report.size} at 20")
+    assert report.as_json()["timestamps"]["verified"] == 1
+    # As openssl reads it, which knows nothing of us.
+    said = openssl("ts", "-verify", "-data", str(folder / "checkpoint"), "-in", str(folder / "checkpoint.tsr"),
+                   "-CAfile", "ca.pem", folder=authority.folder)  # fmt: skip
+    assert "Verification: OK" in said
+
+
+def test_roots_stand_in_the_trust_file_and_survive_it(stamped: Runtime, authority: Authority, tmp_path: Path) -> None:
+    export(stamped)
+    trust = json.loads(stamped.trust_path.read_text())
+    (tmp_path / "pinned.json").write_text(json.dumps({**trust, "timestamp_roots": [authority.root]}))
+    loaded = TrustFile.load(tmp_path / "pinned.json")
+    assert loaded.as_json()["timestamp_roots"] == [authority.root]
+    assert verify_path(stamped.home / "archive", tmp_path / "pinned.json").timestamps == 1
+
+
+def test_without_a_pinned_authority_a_token_is_not_judged_and_that_is_said(stamped: Runtime) -> None:
+    export(stamped)
+    report = verify(stamped)
+    assert (report.verdict, report.timestamps) == ("verified", 0)
+    assert any("1 time-stamps are not judged" in line for line in report.as_lines())
+
+
+def test_a_token_of_another_authority_does_not_hold(stamped: Runtime, tmp_path: Path) -> None:
+    export(stamped)
+    report = verify(stamped, make_authority(tmp_path / "other").root)
+    assert (report.verdict, report.failures[0].where.endswith("/checkpoint.tsr")) == ("bad_signature", True)
+
+
+def test_a_token_that_was_replaced_by_another_good_one_is_edited(stamped: Runtime, authority: Authority) -> None:
+    first, second = export(stamped), export(stamped, 31)
+    token = first / "checkpoint.tsr"
+    token.chmod(0o600)
+    token.write_bytes((second / "checkpoint.tsr").read_bytes())
+    report = verify(stamped, authority.root)
+    assert [item.verdict for item in report.failures] == ["edited"]
+
+
+def test_a_token_that_is_gone_is_missing(stamped: Runtime, authority: Authority) -> None:
+    (export(stamped) / "checkpoint.tsr").unlink()
+    assert verify(stamped, authority.root).verdict == "missing"
+
+
+def test_a_token_that_no_manifest_lists_is_foreign(stamped: Runtime, authority: Authority) -> None:
+    authority.answer = lambda _query: b""
+    folder = export(stamped)
+    (folder / "checkpoint.tsr").write_bytes(b"anything")
+    assert verify(stamped, authority.root).verdict == "foreign"
+
+
+def _of_something_else(authority: Authority) -> bytes:
+    openssl("ts", "-query", "-digest", "00" * 32, "-sha256", "-cert", "-out", "other", folder=authority.folder)
+    return authority.reply((authority.folder / "other").read_bytes())
+
+
+@pytest.mark.parametrize("broken", ["nothing", "nonsense", "something else", "too much"])
+def test_an_authority_that_gives_no_token_does_not_stop_the_night(
+    stamped: Runtime, authority: Authority, broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = {"nothing": b"", "nonsense": b"\x30\x03abc", "too much": b"x" * 100_000}
+    authority.answer = lambda _query: answers.get(broken) or _of_something_else(authority)
+    if broken == "nothing":
+        authority.answer = lambda _query: b""
+    folder = export(stamped)
+    assert not (folder / "checkpoint.tsr").exists()
+    assert "goes without a time-stamp" in caplog.text
+    assert verify(stamped, authority.root).verdict == "verified"
+
+
+def test_an_authority_that_is_away_does_not_stop_the_night(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = ArchiveSettings(tsa_url="http://127.0.0.1:9/tsa")
+    with open_runtime(settings.model_copy(update={"archive": away})) as runtime:
+        runtime.ledger("main")
+        folder = export(runtime)
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "checkpoint", "keys.jsonl", "manifest.dsse.json", "records.jsonl.gz",
+        ]  # fmt: skip
+    assert "goes without a time-stamp" in caplog.text
+
+
+def test_no_authority_is_asked_where_none_is_set(settings: Settings, authority: Authority) -> None:
+    asked = authority.asked
+    with open_runtime(settings) as runtime:
+        runtime.ledger("main")
+        export(runtime)
+    assert authority.asked == asked
