@@ -132,7 +132,8 @@ def test_a_key_file_that_development_left_is_named(tmp_path: Path, name: str) ->
 
 def test_a_tls_key_that_everybody_may_read_is_named(tmp_path: Path) -> None:
     key = tmp_path / "key.pem"
-    key.touch(0o444)
+    key.touch()
+    key.chmod(0o444)
     (only,) = refused(
         sound(tmp_path / "home", signing=SIGNED_ELSEWHERE.model_copy(update={"key_file": key})),
     )
