@@ -98,7 +98,7 @@ def test_the_readme_names_every_command_and_no_other(shared) -> None:
     table = text.split("| command | does |")[1].split("\n\n")[0]
     named = {
         name.split()[0]
-        for name in re.findall(r"`([a-z ]+)`", "".join(line.split("|")[1] for line in table.splitlines()[2:]))
+        for name in re.findall(r"`([a-z -]+)`", "".join(line.split("|")[1] for line in table.splitlines()[2:]))
     }
     helped = shared("--help").out
     offered = set(re.findall(r"^  ([a-z]+) ", helped.split("Commands:")[1], re.M))
