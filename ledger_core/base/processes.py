@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -34,8 +35,15 @@ MAX_SOCKET_PATH_BYTES = 90
 HEALTH_PATIENCE_SECONDS = 10.0
 """How long a process that is alive may keep quiet before it is replaced."""
 STOP_TIMEOUT_SECONDS = 20.0
+_HEAR = """
+import os, signal, sys
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 CHILDREN_TIMEOUT_SECONDS = 1.0
 KILL_TIMEOUT_SECONDS = 5.0
+HEARS_WITHIN_SECONDS = 2.0
 START_TIMEOUT_SECONDS = 180.0
 
 
@@ -146,7 +154,7 @@ class ProcessGroup:
         """Start `arguments` detached from this terminal, its output appended to the log of `name`."""
         with open_log(self.log_path(name)) as log:
             return subprocess.Popen(
-                arguments,
+                _hearing(arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -167,9 +175,9 @@ class ProcessGroup:
         try:
             process = psutil.Process(record.pid)
             family = process.children(recursive=True)
-            # Postgres reads SIGINT as "fast": end sessions and shut down cleanly; the others as Ctrl-C.
-            process.send_signal(signal.SIGTERM if ignores(record.pid, signal.SIGINT) else signal.SIGINT)
             process.send_signal(signal.SIGCONT)  # one that was stopped hears nothing before
+            # Postgres reads SIGINT as "fast": end sessions and shut down cleanly; the others as Ctrl-C.
+            process.send_signal(_heard_by(record.pid))
             _await_end([process], STOP_TIMEOUT_SECONDS)
             # What it started and did not end has no work without it; Dagster's code servers wait 20 s for a heartbeat.
             for survivor in _await_end([process, *family], CHILDREN_TIMEOUT_SECONDS):
@@ -194,6 +202,24 @@ class ProcessGroup:
         with lock.open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
+
+
+def _heard_by(pid: int) -> signal.Signals:
+    """Return the gentlest signal that the process hears; one that has just begun may need a moment to hear any."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    _wait_for(lambda: not all(ignores(pid, number) for number in numbers), HEARS_WITHIN_SECONDS)
+    return next((number for number in numbers if not ignores(pid, number)), signal.SIGKILL)
+
+
+def _hearing(arguments: list[str]) -> list[str]:
+    """Return how `arguments` are run so that they hear SIGINT and SIGTERM, also where this process ignores them.
+
+    A shell has what it starts behind its back ignore SIGINT, Dagster then lets SIGTERM do the same, and a process
+    hands both down: its services could be ended by SIGKILL alone.
+    """
+    if signal.SIG_IGN not in (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)):
+        return arguments
+    return [sys.executable, "-I", "-S", "-c", _HEAR, *arguments]
 
 
 def free_port() -> int:

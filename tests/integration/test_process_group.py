@@ -143,6 +143,22 @@ def test_a_process_that_a_shell_started_behind_its_back_is_ended_too(tmp_path: P
     assert not record.alive
 
 
+def test_what_is_started_hears_what_its_starter_ignores(tmp_path: Path) -> None:
+    group, numbers = ProcessGroup(tmp_path), (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        record = group.ensure(sleeper(group))
+        deadline = time.monotonic() + 30
+        while any(ignores(record.pid, number) for number in numbers):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert group.stop("sleeper")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert not record.alive
+
+
 def test_what_is_started_again_gets_the_port_that_it_had(tmp_path: Path) -> None:
     group = ProcessGroup(tmp_path)
     port = free_port()
