@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import JsonFlag, print_json, say, table
+from cli.output import JsonFlag, note, print_json, say, table
 from cli.runtime import opened, operator
 
 keys_app = typer.Typer(help="The signing keys and the roots that vouch for them.", no_args_is_help=True)
@@ -146,8 +146,10 @@ def trust(
 ) -> None:
     """Write the trust file that pins the registry as it stands, and `keys.jsonl`, the registry, beside it."""
     from ledger_core.base.files import write_once
+    from ledger_core.ceremony.offline import refuse_private
     from ledger_core.ceremony.run import current_trust
 
+    refuse_private(out)
     with opened(quiet=json) as runtime:
         pinned, registry = current_trust(runtime)
     beside = out.with_name("keys.jsonl")
@@ -183,8 +185,7 @@ def sign_root(
     """Sign a draft as the holder of a root. Needs no home, no database and no network."""
     from ledger_core.ceremony import offline
 
-    for line in offline.sign_file(key, draft, out):
-        say(line)
+    offline.sign_file(key, draft, out, show=say)
 
 
 def _change(
@@ -192,6 +193,7 @@ def _change(
 ) -> None:
     from ledger_core.base.files import write_once
     from ledger_core.ceremony.drafts import RootChange, Wish
+    from ledger_core.ceremony.offline import refuse_private
     from ledger_core.ceremony.run import change_now, make_draft
 
     add, remove, threshold = roots
@@ -200,17 +202,24 @@ def _change(
         roots=RootChange(add=tuple(add or ()), remove=tuple(remove or ()), threshold=threshold),
         **more,
     )
+    if draft is not None:
+        refuse_private(draft)
     with opened(quiet=json) as runtime:
         if draft is None:
             done = change_now(runtime, wish, actor=operator(runtime.settings))
         else:
-            write_once(draft, make_draft(runtime, wish), mode=0o644)
+            write_once(draft, make_draft(runtime, wish, drop=note_dropped), mode=0o644)
     if draft is None:
         _print(done, json)
     elif json:
         print_json({"draft": str(draft)})
     else:
         say(f"{draft}: have a threshold of the roots sign it (`keys sign-root`), then `keys install` what they signed.")
+
+
+def note_dropped(line: str) -> None:
+    """Say beside the output which evidence does not count."""
+    note(f"evidence that does not count: {line}")
 
 
 def _print(done: Any, json: bool) -> None:
@@ -235,5 +244,6 @@ def _plain(done: Any) -> dict[str, Any]:
         "recorded": done.recorded,
         "not_recorded": done.not_recorded,
         "statements": done.statements,
+        "dropped": done.dropped,
         "logs": {origin: {"size": item.size, "good_size": item.good_size} for origin, item in change.logs.items()},
     }

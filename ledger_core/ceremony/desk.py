@@ -50,7 +50,16 @@ def below(runtime: Runtime) -> str:
 
 
 def signer_folder(runtime: Runtime) -> Path:
-    """Return the signer's folder. Raises `ConfigurationError` where this home has none."""
+    """Return the signer's folder. Raises `ConfigurationError` where this home has none, or another host signs for it.
+
+    Whatever changes keys asks this before it writes anything.
+    """
+    if runtime.settings.signing.url is not None:
+        raise ConfigurationError(
+            "the signing proxy of COUNTERFOIL_SIGNING__URL keeps the keys on its own host; changing them from here is "
+            "not built yet.",
+            remedy="Nothing was changed. See docs/runbooks/signing-proxy.md, 6.",
+        )
     folder = runtime.home / "signer"
     if not (folder / KEYS_FILE).exists():
         raise ConfigurationError(

@@ -7,7 +7,7 @@ out is compared with what was signed elsewhere, so that it can withhold and not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,6 +99,33 @@ def largest(evidence: Iterable[Evidence]) -> dict[str, Evidence]:
         if origin not in found or found[origin].checkpoint.size < size:
             found[origin] = item
     return found
+
+
+def weigh(
+    known: Sequence[Evidence], found: Iterable[Evidence], last: Mapping[str, Checkpoint], drop: Callable[[str], None]
+) -> dict[str, Evidence]:
+    """Return by log the evidence that counts; `drop` is told of each that does not, and why.
+
+    What somebody vouches for (`known`) speaks for its log alone: whoever has the key can write to an archive too.
+    `last` is what the witness signed last of each log: beyond it, or another tree of that size, was signed elsewhere.
+    Raises `InvalidInput` where nothing of what is vouched for was signed here.
+    """
+    vouched = {item.checkpoint.origin for item in known}
+    counted: list[Evidence] = []
+    for item in (*known, *(item for item in found if item.checkpoint.origin not in vouched)):
+        tree, tip = item.checkpoint, last[item.checkpoint.origin]
+        if tree.size > tip.size:
+            drop(f"{item.where}: the witness signed {tip.size:,} records of {tree.origin}, this has {tree.size:,}")
+        elif tree.size == tip.size and tree.root != tip.root:
+            drop(f"{item.where}: the witness signed another tree of {tree.origin} at size {tree.size:,}")
+        else:
+            counted.append(item)
+    if lost := vouched - {item.checkpoint.origin for item in counted}:
+        raise InvalidInput(
+            f"the witness never signed what is given of {min(lost)}.",
+            remedy="Keep it: it is the thief's. Give another that was kept, or none.",
+        )
+    return largest(counted)
 
 
 def tip_proved(conn: Connection[Any], book: str, good: Checkpoint | None, tip: Checkpoint) -> str | None:

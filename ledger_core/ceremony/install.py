@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from sqlalchemy.exc import SQLAlchemyError
 
 from ledger_core.base.files import write_once
 from ledger_core.ceremony.desk import Desk
@@ -50,6 +52,8 @@ from ledger_core.signing.takeover import (
 if TYPE_CHECKING:
     from ledger_core.runtime import Runtime
 
+NO_ANSWER = (CounterfoilError, ValueError, TypeError, psycopg.Error, SQLAlchemyError)
+"""What reading a database that is damaged or away may raise."""
 ACTIONS = {REVOKED: "revoked", COMPROMISED: "compromised"}
 
 
@@ -67,7 +71,7 @@ def install(desk: Desk, envelope: Envelope) -> Change:
         successor=fresh.key.key_id if fresh is not None else None,
         logs={
             origin: _log_change(desk, after, ended, fresh, key, checkpoint)
-            for origin, checkpoint in _last_checkpoints(desk).items()
+            for origin, checkpoint in last_checkpoints(desk).items()
         },
     )
     change.write(desk.folder)
@@ -85,12 +89,12 @@ def follow(desk: Desk, ring: KeyRing) -> None:
     remove_old_root(desk.folder, ring)
     path = desk.runtime.trust_path
     write_once(path.with_name(KEYS_FILE), (desk.folder / KEYS_FILE).read_bytes(), mode=0o644)
-    write_once(path, trust_bytes(desk.trust.origin, ring), mode=0o644)
+    write_once(path, trust_bytes(desk.trust, ring), mode=0o644)
 
 
-def trust_bytes(origin: str, ring: KeyRing) -> bytes:
-    """Return the trust file that pins the registry as it stands: its roots, and its version as the lowest believed."""
-    trust = TrustFile(origin=origin, threshold=ring.threshold, roots=ring.roots, registry_version=ring.version)
+def trust_bytes(pinned: TrustFile, ring: KeyRing) -> bytes:
+    """Return `pinned` with the registry as it stands: its roots, and its version as the lowest believed."""
+    trust = replace(pinned, threshold=ring.threshold, roots=ring.roots, registry_version=ring.version)
     return (json.dumps(trust.as_json(), indent=2) + "\n").encode()
 
 
@@ -142,7 +146,8 @@ def _signing_key(desk: Desk, after: KeyRing, fresh: KeyRecord | None) -> Signing
     return key
 
 
-def _last_checkpoints(desk: Desk) -> dict[str, Checkpoint]:
+def last_checkpoints(desk: Desk) -> dict[str, Checkpoint]:
+    """Return by log what the witness signed last."""
     found = {origin: desk.state.last(origin) for origin in desk.state.origins()}
     return {origin: item for origin, item in found.items() if item is not None}
 
@@ -198,15 +203,18 @@ def _former_lines(desk: Desk, ended: KeyRecord, last: Checkpoint) -> list[NoteSi
     path = desk.folder / KEY_FILE
     if path.exists() and (old := software.load(path)).public_key.key_id == ended.key.key_id:
         return list(parse_note(_note(last, old, [])).signatures)
-    with desk.runtime.engine.connect() as connection:
-        stored = checkpoint_at(connection, last.origin.rpartition("/")[2], last.size)
     try:
+        with desk.runtime.engine.connect() as connection:
+            stored = checkpoint_at(connection, last.origin.rpartition("/")[2], last.size)
         note = parse_note(stored.note) if stored is not None else None
-        if note is not None and desk.ring.judge_checkpoint(note, last).verdict is None:
-            return list(note.signatures)
-    except CounterfoilError:
-        pass  # what the database holds is no note: then the new key's line stands alone
-    return []
+    except NO_ANSWER:
+        note = None  # the database is away, or holds no note: then the new key's line stands alone
+    text, key = checkpoint_text(last.origin, last.size, last.root), ended.key
+    if note is None or note.text != text:
+        return []
+    own = (last.origin, key.note_hash(last.origin))
+    lines = [item for item in note.signatures if (item.name, item.key_hash) == own]
+    return [item for item in lines if key.verify(text.encode(), item.signature)][:1]
 
 
 def _statement(
@@ -214,18 +222,10 @@ def _statement(
 ) -> str:
     """Return the signed statement of a compromise for one log, with its tip where that is shown to contain `good`."""
     runtime = desk.runtime
-    with runtime.engine.connect() as connection:
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, psycopg.Connection)
-        why_not = tip_proved(driver, tip.origin.rpartition("/")[2], good, tip)
-    evidence = [
-        item.where
-        for item in archived(runtime.archive, desk.ring, tip.origin)
-        if good is not None and item.checkpoint == good
-    ]
+    why_not = _why_not_proved(runtime, good, tip)
     payload: dict[str, Any] = {
         "created_at": format_time(runtime.clock()),
-        "evidence": evidence,
+        "evidence": [] if good is None else _evidence(desk, good),
         "good": None if good is None else {"root": encode_base64(good.root), "size": good.size},
         "key_id": ended.key.key_id,
         "origin": tip.origin,
@@ -240,6 +240,27 @@ def _statement(
     signature = _sign(key, pae(COMPROMISE_TYPE, data))
     envelope = Envelope(COMPROMISE_TYPE, data, (EnvelopeSignature(key.public_key.key_id, signature),))
     return envelope.to_bytes().decode("ascii")
+
+
+def _why_not_proved(runtime: Runtime, good: Checkpoint | None, tip: Checkpoint) -> str | None:
+    """Return why the database does not show that the tip contains `good`: whatever is wrong with it, the key ends."""
+    try:
+        with runtime.engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            return tip_proved(driver, tip.origin.rpartition("/")[2], good, tip)
+    except NO_ANSWER as error:
+        said = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
+        return f"the database does not answer: {said or type(error).__name__}"
+
+
+def _evidence(desk: Desk, good: Checkpoint) -> list[str]:
+    """Return where `good` lies in the archive, nothing where that cannot be read: the registry states the tree."""
+    try:
+        found = archived(desk.runtime.archive, desk.ring, good.origin)
+    except (CounterfoilError, OSError):
+        return []
+    return [item.where for item in found if item.checkpoint == good]
 
 
 def _sign(key: SigningBackend, message: bytes) -> bytes:

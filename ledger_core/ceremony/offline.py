@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import (
@@ -26,7 +27,7 @@ from ledger_core.errors import ConfigurationError, CounterfoilError, InvalidInpu
 from ledger_core.log.dsse import KEYS_TYPE, Envelope, EnvelopeSignature, pae, parse_envelope
 from ledger_core.log.note import PublicKey
 from ledger_core.log.reading import read_bounded, why_unread
-from ledger_core.log.registry import Registry, parse_registry
+from ledger_core.log.registry import ACTIVE, COMPROMISED, RETIRED, REVOKED, Registry, parse_registry
 from ledger_core.settings.signer import load_signer_settings
 from ledger_core.signing.backends import software
 from ledger_core.signing.open import BACKENDS, choose_backend
@@ -34,6 +35,7 @@ from ledger_core.signing.port import SigningBackend
 
 MAX_DRAFT_BYTES = 16 * 1024 * 1024
 MAX_KEY_BYTES = 64 * 1024
+STATUSES = (ACTIVE, RETIRED, REVOKED, COMPROMISED)
 
 
 def make_root(path: Path) -> PublicKey:
@@ -84,7 +86,7 @@ def open_root(key: str) -> SigningBackend:
 
 def sign_draft(draft: bytes, root: SigningBackend) -> Envelope:
     """Return the draft signed by `root`. Raises `InvalidInput` for what is no registry document."""
-    parse_registry(draft)
+    _parse_draft(draft)
     signature = root.sign(pae(KEYS_TYPE, draft))
     if not root.public_key.verify(pae(KEYS_TYPE, draft), signature):
         raise ConfigurationError("the key does not verify its own signature.", remedy="Check where it is kept.")
@@ -95,7 +97,7 @@ def read_draft(path: Path) -> bytes:
     """Return the draft in the file. Raises `InvalidInput`."""
     data = _read(path, MAX_DRAFT_BYTES)
     try:
-        parse_registry(data)
+        _parse_draft(data)
     except InvalidInput as error:
         raise InvalidInput(f"no draft of a key registry: {error.message}", file=str(path)) from error
     return data
@@ -122,19 +124,30 @@ def merge(files: Sequence[Path]) -> Envelope:
 
 
 def lines_of(document: Registry) -> list[str]:
-    """Return what a root's holder should read before signing."""
+    """Return what a root's holder should read before signing; nothing in it moves the cursor of a terminal."""
     lines = [
         f"key registry version {document.version}, made {document.created_at}",
+        f"  follows the version with sha256 {document.previous}",
         f"  {document.threshold} of {len(document.roots)} roots sign the version after it:",
         *(f"    root {root.key_id}" for root in document.roots),
     ]
     for item in document.keys:
         lines.append(f"  key {item.key.key_id} {item.status} ({item.backend}, {item.assurance})")
+        lines.append(f"    signs {', '.join(item.purposes) or 'nothing'}")
         for part in item.valid:
             end = "on" if part.to_size is None else f"to {part.to_size:,}"
             tree = "" if part.root is None else f", only in the tree with root {part.root.hex()}"
             lines.append(f"    {part.origin}: from size {part.from_size:,} {end}{tree}")
-    return lines
+    return [_shown(line) for line in lines]
+
+
+def refuse_private(path: Path) -> None:
+    """Raise `ConfigurationError` where a private key lies in the file `path`: nothing is ever written over one."""
+    data = read_bounded(path, MAX_KEY_BYTES) if path.is_file() else None
+    if data is not None and b"PRIVATE KEY" in data:
+        raise ConfigurationError(
+            "it holds a private key, which would be written over.", file=str(path), remedy="Name another file."
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -152,21 +165,51 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command == "make-root":
             sys.stdout.write(f"root {make_root(options.out).key_id}\n")
         else:
-            sys.stdout.write("\n".join(sign_file(options.key, options.draft, options.out)) + "\n")
+            sign_file(options.key, options.draft, options.out)
     except CounterfoilError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0
 
 
-def sign_file(key: str, draft: Path, out: Path) -> list[str]:
-    """Sign the draft in a file into another; return what was signed and by whom, in lines."""
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def sign_file(key: str, draft: Path, out: Path, *, show: Callable[[str], None] = _say) -> None:
+    """Sign the draft in a file into another; `show` is given, line by line and first, what is signed and by whom.
+
+    Raises `ConfigurationError` for an `out` that holds the root or the draft.
+    """
     data, root = read_draft(draft), open_root(key)
-    write_once(out, sign_draft(data, root).to_bytes() + b"\n", mode=0o644)
+    refuse_private(out)
+    if out.exists() and any(Path(name).exists() and out.samefile(name) for name in (key, draft)):
+        raise ConfigurationError("the signature would be written over it.", file=str(out), remedy="Name another file.")
     document, key_id = parse_registry(data), root.public_key.key_id
     stays = key_id in {item.key_id for item in document.roots}
     role = "one of its roots" if stays else "none of its roots: it counts as one of the version before, if it is one"
-    return [*lines_of(document), f"signed by {key_id}, {role}", f"signature in {out}"]
+    for line in (f"draft with sha256 {sha256(data).hexdigest()}", *lines_of(document), f"signed by {key_id}, {role}"):
+        show(line)
+    write_once(out, sign_draft(data, root).to_bytes() + b"\n", mode=0o644)
+    show(f"signature in {out}")
+
+
+def _parse_draft(data: bytes) -> Registry:
+    document = parse_registry(data)
+    strange = [item.status for item in document.keys if item.status not in STATUSES]
+    if strange:
+        raise InvalidInput(
+            f"a key is {_shown(strange[0]):.40}, which is no status of a key.",
+            pointer="/keys",
+            remedy=f"One is {', '.join(STATUSES)}.",
+        )
+    return document
+
+
+def _shown(text: str) -> str:
+    """Return `text` on one line, with what a terminal would obey, or would turn around, written as its number."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def _once(signatures: Iterable[EnvelopeSignature]) -> list[EnvelopeSignature]:

@@ -1,72 +1,75 @@
 """The door of the ceremony: draft a change, make it at once where the root is at hand, install one that was signed.
 
-Each function can be killed anywhere and called again: a change that was begun is finished first, and is the answer.
+Each function can be killed anywhere and called again: a change that was begun is made whole first, and is the answer
+where it is the one that is asked for. Of another one what was not told yet is told with the one that comes now.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ledger_core.actor import Actor
-from ledger_core.base.files import private_folder, write_once
 from ledger_core.ceremony.desk import Desk, at_desk, below, signer_folder
-from ledger_core.ceremony.drafts import COMPROMISE, ROOTS, Wish, draft, needs_successor
-from ledger_core.ceremony.good import Evidence, archived, kept, largest
-from ledger_core.ceremony.install import follow, install, refuse_interrupted_exports, trust_bytes
-from ledger_core.ceremony.offline import merge, sign_draft
+from ledger_core.ceremony.drafts import COMPROMISE, REVOKE, ROOTS, ROTATE, Wish, draft, needs_successor
+from ledger_core.ceremony.good import archived, kept, weigh
+from ledger_core.ceremony.install import (
+    follow,
+    install,
+    last_checkpoints,
+    refuse_interrupted_exports,
+    trust_bytes,
+)
+from ledger_core.ceremony.offline import merge, read_public, sign_draft
+from ledger_core.ceremony.record import Done, finish, through
 from ledger_core.errors import ConfigurationError, InvalidInput, NotFound, Refused
 from ledger_core.evidence.export.segment import only_exporter
 from ledger_core.log.dsse import Envelope, parse_envelope
 from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
+from ledger_core.log.note import Checkpoint, parse_checkpoint, parse_note
 from ledger_core.log.record import format_time
 from ledger_core.log.registry import COMPROMISED, parse_registry
-from ledger_core.ports import Ask, Posted, RecordDraft
-from ledger_core.reading.heads import read_head
 from ledger_core.settings.signer import load_signer_settings
 from ledger_core.signing.backends import software
-from ledger_core.signing.change import Change, LogChange, forget_change, read_change
+from ledger_core.signing.change import Change, forget_change, read_change, set_aside
 from ledger_core.signing.documents import active_key
 from ledger_core.signing.folder import ROOT_FILE
-from ledger_core.signing.takeover import describe, open_successor, read_registry
+from ledger_core.signing.takeover import describe, drop_next_key, open_successor, read_registry
 
 if TYPE_CHECKING:
     from ledger_core.runtime import Runtime
 
-STATEMENTS_FOLDER = "keys"
+ASKED = {ROTATE: "rotated", REVOKE: "revoked", COMPROMISE: "compromised", ROOTS: "roots"}
+"""What a change is called by what was asked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """A change that is through: the `signing_key` record of each log, and why a log has none here."""
+def make_draft(runtime: Runtime, wish: Wish, *, drop: Callable[[str], None] = lambda _line: None) -> bytes:
+    """Return the payload of the next version for the roots to sign, by what is signed now.
 
-    change: Change
-    was_begun: bool
-    recorded: dict[str, int] = field(default_factory=dict)
-    not_recorded: dict[str, str] = field(default_factory=dict)
-    statements: list[str] = field(default_factory=list)
-
-
-def make_draft(runtime: Runtime, wish: Wish) -> bytes:
-    """Return the payload of the next version for the roots to sign, by what is signed now. Changes nothing."""
+    Changes nothing but which key waits to sign next. `drop` is told of evidence that does not count.
+    """
     folder = signer_folder(runtime)
     ring = resolve_keys(TrustFile.load(runtime.trust_path), read_registry(folder))
     wish = _with_key(ring, wish)
     sizes: dict[str, int] = runtime.signer.health()["signed_sizes"]
     successor = None
     if needs_successor(ring, wish):
-        successor = describe(open_successor(folder, load_signer_settings(), ring))
+        is_stolen = wish.action == COMPROMISE
+        successor = describe(open_successor(folder, load_signer_settings(), ring, fresh=is_stolen))
+    elif wish.action == COMPROMISE:
+        drop_next_key(folder, ring)
+    last = {origin: _signed_last(runtime, origin) for origin in sizes} if wish.action == COMPROMISE else {}
     return draft(
         ring,
         wish,
         sizes=sizes,
         below=below(runtime),
         successor=successor,
-        good={origin: item.checkpoint for origin, item in evidence_of(runtime, ring, wish, list(sizes)).items()},
+        good=evidence_of(runtime, ring, wish, last, drop),
         created_at=format_time(runtime.clock()),
     )
 
@@ -76,9 +79,12 @@ def change_now(runtime: Runtime, wish: Wish, *, actor: Actor) -> Done:
 
     Raises `ConfigurationError` where the root is kept elsewhere.
     """
-    begun = resume(runtime, actor=actor)
+    begun = resume(runtime)
+    if begun is not None and is_asked(runtime, begun, wish):
+        return finish(runtime, begun, actor=actor)
     if begun is not None:
-        return begun
+        set_aside(signer_folder(runtime), begun)
+    dropped: list[str] = []
     with _without_exports(runtime, is_stolen=wish.action == COMPROMISE), at_desk(runtime) as desk:
         path = desk.folder / ROOT_FILE
         if not path.exists():
@@ -87,8 +93,8 @@ def change_now(runtime: Runtime, wish: Wish, *, actor: Actor) -> Done:
                 file=str(path),
                 remedy="Draft it with --draft FILE, have the roots sign that, and `keys install` what they signed.",
             )
-        change = install(desk, sign_draft(_payload(desk, wish), software.load(path)))
-    return _tell(runtime, change, actor=actor, was_begun=False)
+        change = install(desk, sign_draft(_payload(desk, wish, dropped.append), software.load(path)))
+    return through(runtime, change, actor=actor, dropped=dropped)
 
 
 def install_files(runtime: Runtime, files: Sequence[Path], *, actor: Actor) -> Done:
@@ -97,9 +103,11 @@ def install_files(runtime: Runtime, files: Sequence[Path], *, actor: Actor) -> D
     Raises `IntegrityError` where a threshold is not there, `Refused` for a draft that was outgrown.
     """
     envelope = merge(files)
-    begun = resume(runtime, actor=actor)
-    if begun is not None and _is_installed(begun.change, envelope):
-        return begun
+    begun = resume(runtime)
+    if begun is not None and _is_installed(begun, envelope):
+        return finish(runtime, begun, actor=actor)
+    if begun is not None:
+        set_aside(signer_folder(runtime), begun)
     document = parse_registry(envelope.payload)
     stolen = {item.key.key_id for item in document.keys if item.is_compromised}
     is_stolen = stolen > {item["key_id"] for item in listing(runtime)["keys"] if item["status"] == COMPROMISED}
@@ -112,11 +120,11 @@ def install_files(runtime: Runtime, files: Sequence[Path], *, actor: Actor) -> D
         if any(item.key.key_id not in {key.key.key_id for key in desk.ring.keys} for item in document.keys):
             _refuse_half_exports(desk, is_stolen=is_stolen)
         change = install(desk, envelope)
-    return _tell(runtime, change, actor=actor, was_begun=False)
+    return through(runtime, change, actor=actor)
 
 
-def resume(runtime: Runtime, *, actor: Actor) -> Done | None:
-    """Finish the change that was begun, and forget one that the registry does not have; None when there is none."""
+def resume(runtime: Runtime) -> Change | None:
+    """Return the change that was begun, made and not told yet; forget one that the registry does not have."""
     folder = signer_folder(runtime)
     change = read_change(folder)
     if change is None:
@@ -126,7 +134,25 @@ def resume(runtime: Runtime, *, actor: Actor) -> Done | None:
             forget_change(folder)
             return None
         follow(desk, desk.ring)
-    return _tell(runtime, change, actor=actor, was_begun=True)
+    return change
+
+
+def is_asked(runtime: Runtime, begun: Change, wish: Wish) -> bool:
+    """Say whether the change that was begun is the one that is asked for: its action, its key and its roots."""
+    if ASKED[wish.action] != begun.action:
+        return False
+    if wish.action in (REVOKE, COMPROMISE):
+        # Without a name the key that signed was meant, which has a successor.
+        is_key = begun.successor is not None if wish.key is None else (begun.key_id or "").startswith(wish.key.lower())
+        if not is_key:
+            return False
+    ring = resolve_keys(TrustFile.load(runtime.trust_path), read_registry(signer_folder(runtime)))
+    roots = {root.key_id for root in ring.roots}
+    return (
+        wish.roots.threshold in (None, ring.threshold)
+        and all(read_public(path).key_id in roots for path in wish.roots.add)
+        and not any(root.startswith(named.lower()) for named in wish.roots.remove for root in roots)
+    )
 
 
 def current_trust(runtime: Runtime) -> tuple[bytes, bytes]:
@@ -137,7 +163,7 @@ def current_trust(runtime: Runtime) -> tuple[bytes, bytes]:
     pinned = TrustFile.load(runtime.trust_path)
     registry = list(map(parse_envelope, runtime.signer.keys()))
     documents = b"".join(item.to_bytes() + b"\n" for item in registry)
-    return trust_bytes(pinned.origin, resolve_keys(pinned, registry)), documents
+    return trust_bytes(pinned, resolve_keys(pinned, registry)), documents
 
 
 def listing(runtime: Runtime) -> dict[str, Any]:
@@ -156,18 +182,33 @@ def listing(runtime: Runtime) -> dict[str, Any]:
     }
 
 
-def evidence_of(runtime: Runtime, ring: KeyRing, wish: Wish, origins: Sequence[str]) -> dict[str, Evidence]:
-    """Return by log the largest tree beyond doubt; nothing unless a key was stolen."""
+def evidence_of(
+    runtime: Runtime, ring: KeyRing, wish: Wish, last: Mapping[str, Checkpoint], drop: Callable[[str], None]
+) -> dict[str, Checkpoint]:
+    """Return by log the largest tree beyond doubt, by what the witness signed `last`; nothing unless a key was
+    stolen."""
     if wish.action != COMPROMISE:
         return {}
-    found = kept(wish.known, ring)
-    for origin in origins:
-        found += archived(runtime.archive, ring, origin, before=wish.before)
-    if strange := {item.checkpoint.origin for item in found} - set(origins):
+    known = kept(wish.known, ring)
+    if strange := {item.checkpoint.origin for item in known} - last.keys():
         raise InvalidInput(
             f"nothing of {min(strange)} was signed here.", remedy="Give checkpoints of this home's logs."
         )
-    return largest(found)
+    vouched = {item.checkpoint.origin for item in known}
+    found = [
+        item
+        for origin in last
+        if origin not in vouched
+        for item in archived(runtime.archive, ring, origin, before=wish.before)
+    ]
+    return {origin: item.checkpoint for origin, item in weigh(known, found, last, drop).items()}
+
+
+def _signed_last(runtime: Runtime, origin: str) -> Checkpoint:
+    note = runtime.signer.latest(origin)
+    if note is None:
+        raise NotFound(f"the proxy has no checkpoint of {origin}.", remedy="See docs/runbooks/signing-state.md.")
+    return parse_checkpoint(parse_note(note).text)
 
 
 @contextmanager
@@ -182,21 +223,22 @@ def _without_exports(runtime: Runtime, *, is_stolen: bool) -> Iterator[None]:
         yield
 
 
-def _payload(desk: Desk, wish: Wish) -> bytes:
+def _payload(desk: Desk, wish: Wish, drop: Callable[[str], None]) -> bytes:
     sizes = desk.state.sizes()
     wish = _with_key(desk.ring, wish)
-    successor = None
+    successor, is_stolen = None, wish.action == COMPROMISE
     if needs_successor(desk.ring, wish):
-        _refuse_half_exports(desk, is_stolen=wish.action == COMPROMISE)
-        successor = describe(open_successor(desk.folder, desk.settings, desk.ring))
-    evidence = evidence_of(desk.runtime, desk.ring, wish, list(sizes))
+        _refuse_half_exports(desk, is_stolen=is_stolen)
+        successor = describe(open_successor(desk.folder, desk.settings, desk.ring, fresh=is_stolen))
+    elif is_stolen:
+        drop_next_key(desk.folder, desk.ring)
     return draft(
         desk.ring,
         wish,
         sizes=sizes,
         below=desk.below,
         successor=successor,
-        good={origin: item.checkpoint for origin, item in evidence.items()},
+        good=evidence_of(desk.runtime, desk.ring, wish, last_checkpoints(desk), drop),
         created_at=format_time(desk.runtime.clock()),
     )
 
@@ -217,50 +259,3 @@ def _with_key(ring: KeyRing, wish: Wish) -> Wish:
 
 def _is_installed(change: Change, envelope: Envelope) -> bool:
     return change.sha256 == sha256(envelope.payload).hexdigest()
-
-
-def _tell(runtime: Runtime, change: Change, *, actor: Actor, was_begun: bool) -> Done:
-    """Append the record to each log that is here, write the statements down, and be through with the change."""
-    done = Done(change=change, was_begun=was_begun)
-    for origin, item in change.logs.items():
-        book = origin.rpartition("/")[2]
-        try:
-            with runtime.engine.connect() as connection:
-                if read_head(connection, book).origin != origin:
-                    raise NotFound(f"book {book} here is another log.")
-        except NotFound as error:
-            done.not_recorded[origin] = error.message
-            continue
-        ask = Ask(actor=actor, route="signing_key", key=f"signing_key/{change.version}")
-        record = RecordDraft(kind="signing_key", body=_body(change, item))
-        answer = runtime.ledger(book).append([record], ask, atomic=True)
-        posted = answer.items[0]
-        assert isinstance(posted, Posted), "an atomic request raises what it is refused"
-        done.recorded[origin] = posted.seq
-    folder = runtime.home / STATEMENTS_FOLDER
-    for origin, item in change.logs.items():
-        if item.statement is not None:
-            private_folder(folder)
-            path = folder / f"compromise-{change.version}-{origin.rpartition('/')[2]}.dsse.json"
-            write_once(path, item.statement.encode() + b"\n", mode=0o644)
-            done.statements.append(str(path))
-    forget_change(signer_folder(runtime))
-    return done
-
-
-def _body(change: Change, item: LogChange) -> dict[str, Any]:
-    said = {
-        "action": change.action,
-        "key_id": change.key_id,
-        "successor": change.successor,
-        "registry_version": change.version,
-        "registry_sha256": change.sha256,
-        "size": item.size,
-        "root": item.root,
-        "note": item.note or None,
-        "good_size": item.good_size,
-        "good_root": item.good_root,
-        "good_note": item.good_note,
-        "statement": item.statement,
-    }
-    return {name: value for name, value in said.items() if value is not None}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ledger_core.ceremony.run import Done
+import json
+
+from ledger_core.ceremony.record import Done
+from ledger_core.log.dsse import parse_envelope
 
 
 def lines_of(done: Done) -> list[str]:
@@ -18,19 +21,30 @@ def lines_of(done: Done) -> list[str]:
     }
     lines = [f"{'finished what was begun: ' if done.was_begun else ''}{words[change.action]}"]
     if done.was_begun:
-        lines.append("if you asked for something else, give that command again: one change is made at a time")
+        lines.append("if you asked for one more, give that command again: one change is made at a time")
     lines.append(f"key registry version {change.version}, sha256 {change.sha256}")
     for origin, item in sorted(change.logs.items()):
         seq = done.recorded.get(origin)
         record = f"recorded at seq {seq}" if seq is not None else f"not recorded: {done.not_recorded.get(origin)}"
-        lines.append(f"  {origin} at size {item.size:,}: {record}")
+        again = "; the next change of keys tries again" if origin in done.untold else ""
+        lines.append(f"  {origin} at size {item.size:,}: {record}{again}")
         if change.action == "compromised":
             lines.append(
                 f"    beyond doubt up to size {item.good_size:,}, root {item.good_root}"
                 if item.good_size is not None
                 else "    nothing of it is beyond doubt: no checkpoint lay elsewhere before the theft"
             )
+            if why_not := _why_not_reattested(item.statement):
+                lines.append(f"    the records since are not vouched for: {why_not}")
+    lines += [f"evidence that does not count: {line}" for line in done.dropped]
     return [*lines, "", "Tell:", *_auditors(done), *_others(done)]
+
+
+def _why_not_reattested(statement: str | None) -> str | None:
+    if statement is None:
+        return None
+    why_not = json.loads(parse_envelope(statement.encode()).payload).get("why_not_reattested")
+    return None if why_not is None else str(why_not)
 
 
 def _auditors(done: Done) -> list[str]:

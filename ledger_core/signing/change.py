@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ledger_core.base.files import write_once
+from ledger_core.base.files import sync_folder, write_once
 from ledger_core.errors import ConfigurationError, CounterfoilError
 from ledger_core.log.note import NoteSignature, parse_note
-from ledger_core.signing.folder import CHANGE_FILE
+from ledger_core.signing.folder import CHANGE_FILE, UNTOLD_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +50,9 @@ class Change:
         write_once(folder / CHANGE_FILE, (json.dumps(asdict(self), indent=2) + "\n").encode(), mode=0o600)
 
 
-def read_change(folder: Path) -> Change | None:
+def read_change(folder: Path, name: str = CHANGE_FILE) -> Change | None:
     """Return the change that is under way in `folder`, None when there is none. Raises `ConfigurationError`."""
-    path = folder / CHANGE_FILE
+    path = folder / name
     try:
         value = json.loads(path.read_bytes())
         logs = {origin: LogChange(**item) for origin, item in value.pop("logs").items()}
@@ -70,6 +70,18 @@ def read_change(folder: Path) -> Change | None:
 def forget_change(folder: Path) -> None:
     """Remove what is through."""
     (folder / CHANGE_FILE).unlink(missing_ok=True)
+
+
+def set_aside(folder: Path, change: Change) -> None:
+    """Keep what is made and not told everywhere beside the change that comes next."""
+    (folder / CHANGE_FILE).replace(folder / UNTOLD_FILE.format(version=change.version))
+    sync_folder(folder)
+
+
+def untold(folder: Path) -> list[Path]:
+    """Return the files of the changes that were set aside, oldest first."""
+    found = folder.glob(UNTOLD_FILE.format(version="*"))
+    return sorted(found, key=lambda path: (len(path.name), path.name))
 
 
 def overlap(folder: Path, key_hash_of: Mapping[str, bytes]) -> dict[str, tuple[NoteSignature, ...]]:

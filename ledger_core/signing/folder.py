@@ -19,6 +19,9 @@ NEXT_KEY_FILE = "next.pem"
 CHANGE_FILE = "change.json"
 """A change of keys that is not through yet: what is to be said of it, and to whom."""
 
+UNTOLD_FILE = "untold-{version}.json"
+"""A change that was made and that not every log could take the record of: told again with every later change."""
+
 
 @contextmanager
 def hold_folder(folder: Path) -> Iterator[None]:

@@ -70,11 +70,23 @@ def require_active(ring: KeyRing, key_id: str, folder: Path) -> None:
         )
 
 
-def open_successor(folder: Path, settings: SignerSettings, ring: KeyRing) -> SigningBackend:
+def drop_next_key(folder: Path, ring: KeyRing) -> None:
+    """Remove a next key that lies ready: whoever took the key beside it has it too. One that signs by now stays."""
+    install_key_file(folder, ring)
+    path = folder / NEXT_KEY_FILE
+    if path.exists():
+        path.unlink()
+        sync_folder(folder)
+
+
+def open_successor(folder: Path, settings: SignerSettings, ring: KeyRing, *, fresh: bool = False) -> SigningBackend:
     """Return the key that is to sign next: a new one in a file, or the one that the settings name.
 
-    Raises `ConfigurationError` where the settings still name a key that is in the registry.
+    With `fresh` none that lay ready is taken. Raises `ConfigurationError` where the settings still name a key that is
+    in the registry.
     """
+    if fresh:
+        drop_next_key(folder, ring)
     if settings.backend == software.NAME:
         software.check_settings(settings)
         return software.load_or_create(folder / NEXT_KEY_FILE)

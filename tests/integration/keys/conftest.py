@@ -14,7 +14,8 @@ import pytest
 from ledger_core.actor import Actor
 from ledger_core.base.processes import ProcessGroup
 from ledger_core.ceremony.drafts import Wish
-from ledger_core.ceremony.run import Done, change_now, listing
+from ledger_core.ceremony.record import Done
+from ledger_core.ceremony.run import change_now, listing
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.log.verifier import verify_path

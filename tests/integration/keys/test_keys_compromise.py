@@ -159,14 +159,17 @@ def test_evidence_that_contradicts_itself_or_is_a_strangers_is_refused_and_nothi
         parse_note(next((company.runtime.home / "archive").rglob("checkpoint")).read_text()).text
     )
     forged, foreign, other = tmp_path / "forged", tmp_path / "foreign", tmp_path / "other"
+    company.post()
     forged.write_text(note_by(thief, company.origin, archived.size, bytes(32)))
     stranger.write_bytes((company.signer / "root.pem").read_bytes())
     stranger.chmod(0o600)
     foreign.write_text(note_by(load(stranger), company.origin, 5, bytes(32)))
     other.write_text(note_by(thief, "counterfoil.localhost/test/other", 5, bytes(32)))
-    for path, error in ((forged, IntegrityError), (foreign, InvalidInput), (other, InvalidInput)):
+    kept = tmp_path / "kept"
+    kept.write_bytes(next((company.runtime.home / "archive").rglob("checkpoint")).read_bytes())
+    for paths, error in (((kept, forged), IntegrityError), ((foreign,), InvalidInput), ((other,), InvalidInput)):
         with pytest.raises(error):
-            compromise(company, known=(path,))
+            compromise(company, known=paths)
     assert company.version() == 1
     company.post()
 

@@ -61,7 +61,7 @@ def test_the_checkpoint_where_two_keys_meet_carries_both_lines_and_stands_in_the
 def test_the_proxy_answers_with_both_lines_as_long_as_nothing_more_is_signed(
     company: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ledger_core.ceremony.run._tell", lambda *_args, **_more: None)
+    monkeypatch.setattr("ledger_core.ceremony.run.through", lambda *_args, **_more: None)
     company.rotate()
     note = company.runtime.signer.latest(company.origin)
     assert note is not None

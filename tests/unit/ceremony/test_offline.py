@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ledger_core.ceremony import offline
 from ledger_core.errors import ConfigurationError, CounterfoilError, InvalidInput
 from ledger_core.log.dsse import parse_envelope, verify_envelope
-from ledger_core.log.keys import registry_payload
+from ledger_core.log.keys import Validity, registry_payload
 from ledger_core.log.note import PublicKey
+from ledger_core.log.registry import KeyRecord
 
 ROOT = Path(__file__).parents[3]
 
@@ -121,3 +124,53 @@ def test_one_public_key_in_two_forms_is_one_key_or_none() -> None:
     assert PublicKey(whole).key_id
     with pytest.raises(InvalidInput, match="one DER form"):
         PublicKey(head + point)
+
+
+def draft_of(root: Path, *, status: str = "retired", backend: str = "software") -> bytes:
+    key = offline.read_public(root.with_name("root.pem.pub"))
+    record = KeyRecord(
+        key=key,
+        backend=backend,
+        assurance="software",
+        status=status,
+        purposes=("checkpoint", "\x1b[8mdsse"),
+        valid=(Validity(origin="ledger.example/test/main\u202e", from_size=0, to_size=None),),
+    )
+    return registry_payload(
+        version=2, previous_sha256="ab" * 32, roots=[key], threshold=1, keys=[record], created_at="now\x1b[2J\rthen"
+    )
+
+
+def test_what_is_signed_is_shown_first_and_whole_and_obeys_no_terminal(root: Path, tmp_path: Path) -> None:
+    data, out, shown = draft_of(root, backend="soft\nware"), tmp_path / "sig", []
+    (tmp_path / "draft").write_bytes(data)
+
+    def show(line: str) -> None:
+        shown.append((line, out.exists()))
+
+    offline.sign_file(str(root), tmp_path / "draft", out, show=show)
+    text = "\n".join(line for line, _ in shown)
+    assert [written for _, written in shown] == [False] * (len(shown) - 1) + [True], "the last names the file"
+    assert all(line.isprintable() for line, _ in shown), shown
+    for word in (sha256(data).hexdigest(), "ab" * 32, "checkpoint, \\x1b[8mdsse", "soft\\nware", "now\\x1b[2J\\rthen"):
+        assert word in text, (word, text)
+
+
+@pytest.mark.parametrize("status", ["trusted", "", "Active", "active ", "active\x1b[8m"])
+def test_a_draft_with_a_status_of_no_key_is_not_signed(root: Path, tmp_path: Path, status: str) -> None:
+    (tmp_path / "draft").write_bytes(draft_of(root, status=status))
+    with pytest.raises(InvalidInput, match=re.escape("no status of a key")):
+        offline.sign_file(str(root), tmp_path / "draft", tmp_path / "sig")
+    assert not (tmp_path / "sig").exists()
+
+
+@pytest.mark.parametrize("over", ["root.pem", "other.pem", "draft", "link"])
+def test_a_signature_is_written_over_no_private_key_and_not_over_its_draft(
+    root: Path, draft: Path, tmp_path: Path, over: str
+) -> None:
+    offline.make_root(tmp_path / "other.pem")
+    (tmp_path / "link").symlink_to(root)
+    before = (tmp_path / over).read_bytes()
+    with pytest.raises(ConfigurationError, match="written over"):
+        offline.sign_file(str(root), draft, tmp_path / over)
+    assert (tmp_path / over).read_bytes() == before
