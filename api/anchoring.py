@@ -53,6 +53,10 @@ class Anchoring:
         except CounterfoilError as error:
             self._metrics.anchorings.labels("refused").inc()
             _log.error("no checkpoint was anchored: %s", error)
+        except Exception:  # noqa: BLE001 - said, counted, tried again
+            # An answer that nobody foresaw must not end the thread, and with it anchoring, without a word.
+            self._metrics.anchorings.labels("late").inc()
+            _log.exception("no checkpoint was anchored, the next turn tries again")
         else:
             self._metrics.anchorings.labels("written" if written else "unchanged").inc()
             for origin, size in self._anchored.items():

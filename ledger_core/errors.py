@@ -34,8 +34,9 @@ CounterfoilError                 code, message, remedy, where (file, line, point
 An error carries typed attributes, never only a message. Edges map it: `api/http/problems.py` to HTTP (anything else is
 a 500 there), `cli/errors.py` to an exit status, `orchestration/failures.py` to a retry policy. Whoever else catches
 `Exception` or more has a reason of its own: the sequencer's threads stop their book and raise it again; what was begun
-(a file aside, a signature owed) is put back before it is raised again; and an address of a database that cannot be
-read becomes a `ConfigurationError`, since no base of what SQLAlchemy raises there is documented.
+(a file aside, a signature owed) is put back before it is raised again; an address of a database that cannot be
+read becomes a `ConfigurationError`, since no base of what SQLAlchemy raises there is documented; and the thread that
+anchors counts it, logs it whole and goes on.
 """
 
 from __future__ import annotations

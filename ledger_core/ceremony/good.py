@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ledger_core.base.objects.file import FileStore
 from ledger_core.base.objects.port import ObjectStore
 from ledger_core.book.sequencer.checkpoints import frontier_at, leaves_between
-from ledger_core.errors import ConfigurationError, CounterfoilError, IntegrityError, InvalidInput, NotFound
+from ledger_core.errors import CounterfoilError, IntegrityError, InvalidInput, NotFound
 from ledger_core.log.keys import KeyRing
 from ledger_core.log.note import MAX_NOTE_BYTES, Checkpoint, parse_checkpoint, parse_note
 from ledger_core.log.reading import read_bounded, why_unread
@@ -39,23 +38,13 @@ class Evidence:
 
 
 def archived(store: ObjectStore, ring: KeyRing, origin: str, *, before: datetime | None = None) -> list[Evidence]:
-    """Return the checkpoints of `origin` in the archive whose keys counted, those written before `before` alone.
-
-    Raises `ConfigurationError` for a `before` where the store does not say when an object was written.
-    """
-    if before is not None and not isinstance(store, FileStore):
-        raise ConfigurationError(
-            "this archive does not say when its objects were written.",
-            remedy="Choose the last checkpoint from before the theft yourself: --known-checkpoint.",
-        )
+    """Return the checkpoints of `origin` in the archive whose keys counted, those written before `before` alone."""
     found = []
     for name in store.list(f"{origin}/"):
         if not set(name.removeprefix(f"{origin}/").split("/")) & set(CHECKPOINT_NAMES):
             continue
-        if before is not None and isinstance(store, FileStore):
-            written = datetime.fromtimestamp(store.path(name).stat().st_mtime, UTC)
-            if written >= before:
-                continue
+        if before is not None and store.written_at(name) >= before:
+            continue
         with store.open(name) as source:
             data = source.read(MAX_NOTE_BYTES + 1)
         evidence = _evidence(data, ring, f"{store.uri}/{name}")

@@ -38,7 +38,8 @@ def anchor_checkpoints(runtime: Runtime, anchored: dict[str, int]) -> list[str]:
         origin = runtime.settings.origin_of(book)
         if stored is None or stored.size <= anchored.get(origin, 0):
             continue
-        checkpoint, why_not = read_checkpoint(pinned_ring(runtime, origin), stored.note, origin)
+        ring = pinned_ring(runtime, origin)
+        checkpoint, why_not = read_checkpoint(ring, stored.note, origin)
         if why_not or checkpoint.size != stored.size:
             raise IntegrityError(
                 f"the stored checkpoint of {origin} at size {stored.size} does not count: {why_not or 'another size'}.",
@@ -47,10 +48,17 @@ def anchor_checkpoints(runtime: Runtime, anchored: dict[str, int]) -> list[str]:
                 finding="signature_invalid",
             )
         name = anchor_name(origin, stored.size)
-        # One that is there already may carry other signature bytes: what it says is held by `check`.
+        # One that is there already may carry other signature bytes, and must say the same.
         if not runtime.archive.exists(name):
             runtime.archive.put_once(name, stored.note.encode())
             written.append(name)
+        elif (found := read_anchor(runtime.archive, origin, stored.size, ring)) != checkpoint:
+            anchored[origin] = stored.size  # the next size is tried, not this one for ever
+            raise IntegrityError(
+                f"{name} was put there by somebody else: {found}.",
+                remedy="See docs/runbooks/archive.md: take the writing key away.",
+                finding="archive_foreign",
+            )
         anchored[origin] = stored.size
     return written
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -48,6 +49,7 @@ class ObjectVersion:
     version_id: str
     size_bytes: int
     is_marker: bool
+    written_at: datetime
 
 
 def parse_address(address: str) -> tuple[str, str]:
@@ -114,6 +116,7 @@ class Bucket:
                     version_id=item["VersionId"],
                     size_bytes=item.get("Size", 0),
                     is_marker="Size" not in item,
+                    written_at=item["LastModified"],
                 )
                 # Some services begin a page with what ended the one before.
                 if found.key > after:
@@ -137,11 +140,17 @@ class Bucket:
         marks = {"KeyMarker": after} if after else {}
         while True:
             page = self.ask("list_object_versions", Prefix=prefix, **more, **marks)
+            if not _is_listing(page):
+                raise DependencyError(
+                    f"what answers for the bucket {self.name} is no listing of versions.",
+                    retryable=False,
+                    remedy="See COUNTERFOIL_ARCHIVE__ENDPOINT: is that an S3 service, and does it keep versions?",
+                )
             yield page
-            if not page.get("IsTruncated"):
+            if not page["IsTruncated"]:
                 return
             next_marks = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page.get("NextVersionIdMarker", "")}
-            if next_marks == marks:
+            if next_marks == marks or next_marks["KeyMarker"] < marks.get("KeyMarker", ""):
                 raise DependencyError(
                     f"the bucket {self.name} lists in a circle at {next_marks['KeyMarker']!r:.200}.", retryable=False
                 )
@@ -150,6 +159,14 @@ class Bucket:
     def open(self, version: ObjectVersion) -> io.BufferedReader:
         """Open one version for reading, from any place in it."""
         return io.BufferedReader(_VersionReader(self, version), BUFFER_BYTES)
+
+
+def _is_listing(page: dict[str, Any]) -> bool:
+    """Say whether `page` is a listing of versions: an answer of something else must not pass for an empty one."""
+    if "IsTruncated" not in page or (page["IsTruncated"] and "NextKeyMarker" not in page):
+        return False
+    items = (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+    return all({"Key", "VersionId", "LastModified"} <= item.keys() for item in items)
 
 
 def first_written(versions: list[ObjectVersion]) -> ObjectVersion | None:
@@ -245,6 +262,7 @@ class _VersionReader(io.RawIOBase):
 def _told(bucket: str, operation: str, key: str | None = None) -> Iterator[None]:
     """Raise what botocore raises as one of the error tree's."""
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
@@ -252,6 +270,13 @@ def _told(bucket: str, operation: str, key: str | None = None) -> Iterator[None]
         raise _of_answer(error, bucket, operation, key) from error
     except BotoCoreError as error:
         raise _of_client(error, bucket) from error
+    except (ResponseParserError, ValueError) as error:
+        # An endpoint that is none, a number or a time in an answer that is none.
+        raise DependencyError(
+            f"the bucket {bucket} cannot be read: {error}.",
+            retryable=False,
+            remedy="See COUNTERFOIL_ARCHIVE__ENDPOINT.",
+        ) from error
 
 
 def _of_answer(error: Any, bucket: str, operation: str, key: str | None) -> CounterfoilError:

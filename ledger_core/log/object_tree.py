@@ -128,7 +128,9 @@ class ObjectPlace:
         """Open the version that counts. Raises `FileNotFoundError`, and as `Bucket.ask` does."""
         version = self.tree.version(self.key)
         try:
-            return self.tree.bucket.open(version)
+            file = self.tree.bucket.open(version)
+            file.peek(1)  # nothing is asked for before; a version that is listed may be gone
+            return file
         except NotFound as error:
             raise FileNotFoundError(errno.ENOENT, "it is not there", str(self)) from error
 

@@ -7,11 +7,10 @@ must tell one history, and the newest must reach the version that is pinned: an 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 
-from ledger_core.errors import CounterfoilError, IntegrityError
+from ledger_core.errors import CannotRun, CounterfoilError, IntegrityError
 from ledger_core.log.dsse import Envelope, parse_envelope
 from ledger_core.log.findings import BAD_SIGNATURE, EDITED, FORKED, Failure
 from ledger_core.log.keys import KeyRing, TrustFile, require_pinned_version, resolve_keys
@@ -40,8 +39,12 @@ class Registries:
     def add_folders(self, folders: Iterable[Place]) -> None:
         """Take in the registry of each of `folders`; a broken one is reported where its own segment is checked."""
         for folder in folders:
-            with contextlib.suppress(CounterfoilError):
+            try:
                 self.read(folder)
+            except CannotRun:
+                raise  # a bucket that did not answer may hold the version that ends a key
+            except CounterfoilError:
+                continue
 
     def read(self, folder: Place) -> KeyRing | None:
         """Return the registry in `folder`, None if there is none. Raises as `resolve_keys` does."""

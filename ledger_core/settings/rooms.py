@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -65,6 +66,13 @@ class ArchiveSettings(Room):
             return url
         raise ValueError("write s3://bucket/prefix or file:///path")
 
+    @field_validator("endpoint", "tsa_url")
+    @classmethod
+    def _check_http(cls, url: str | None) -> str | None:
+        if url is not None and (not url.startswith(("https://", "http://")) or not urlsplit(url).hostname):
+            raise ValueError("write https://host:port")
+        return url
+
     @model_validator(mode="after")
     def _check_retention(self) -> ArchiveSettings:
         if not self.retention_years and not self.retention_days:
@@ -107,6 +115,13 @@ class SigningSettings(Room):
     vault_ca_file: str = ""
     vault_client_cert_file: str = ""
     vault_client_key_file: str = ""
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith("https://"):
+            raise ValueError("write https://host:port")
+        return url
 
 
 class IngestSettings(Room):

@@ -48,7 +48,12 @@ def newest_anchors(archive: Place, ring: KeyRing, allows: Callable[[str], bool])
 def newest_of_log(log: Place, origin: str, ring: KeyRing) -> Checkpoint | None:
     """Return the largest checkpoint in `log`, the place of one log in an archive, that the keys vouch for."""
     segments = sorted(_segments(log), key=lambda item: item[0], reverse=True)[:MAX_NOTES_TRIED]
-    newest = _largest((folder / CHECKPOINT_FILE for _, folder in segments), ring, origin)
+    newest = None
+    for size, folder in segments:
+        note = read_note(folder / CHECKPOINT_FILE, ring)
+        if note is not None and (note.origin, note.size) == (origin, size):
+            newest = note
+            break
     sizes = sorted(anchors_after(log, newest.size if newest else 0), reverse=True)
     for size in sizes[:MAX_ANCHORS_TRIED]:
         anchor = read_note(anchor_place(log, size), ring)
@@ -106,12 +111,6 @@ def read_note(path: Place, ring: KeyRing) -> Checkpoint | None:
     except CounterfoilError:
         return None
     return None if ring.judge_checkpoint(note, checkpoint).verdict else checkpoint
-
-
-def _largest(places: Iterable[Place], ring: KeyRing, origin: str) -> Checkpoint | None:
-    notes = (read_note(place, ring) for place in places)
-    sound = [note for note in notes if note is not None and note.origin == origin]
-    return max(sound, key=lambda note: note.size, default=None)
 
 
 def _logs(archive: Place) -> Iterator[tuple[str, Place]]:

@@ -102,7 +102,9 @@ class TlsListener(BoundedServer):
                 _let_it_read(connection)
             raise
         certificate = connection.getpeercert() or {}
-        return identity_of(certificate), ends_at(certificate)
+        name = identity_of(certificate)
+        # The socket's owner has no certificate, whoever signs one of that name.
+        return (None if name == SOCKET else name), ends_at(certificate)
 
 
 def _let_it_read(connection: ssl.SSLSocket) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ledger_core.errors import ConfigurationError
+from ledger_core.log.object_tree import Place
 from ledger_core.settings.environment import STRICT_ENVIRONMENTS
 from ledger_core.settings.signer import BACKEND_VARIABLE, SignerSettings
 from ledger_core.signing.folder import KEY_FILE, KEYS_FILE, ROOT_FILE
@@ -18,11 +19,13 @@ _PRIVATE = (b"PRIVATE KEY-----",)
 _MAX_LOOK_BYTES = 64 * 1024
 
 
-def refuse_what_is_weak(settings: SignerSettings, folder: Path, trust_path: Path, *, socket_path: Path | None) -> None:
+def refuse_what_is_weak(
+    settings: SignerSettings, folder: Path, trust_path: Path, *, socket_path: Path | None, archive: Place | None
+) -> None:
     """Return where development is allowed, or nothing is weak. Raises `ConfigurationError` that names everything."""
     if settings.env not in STRICT_ENVIRONMENTS:
         return
-    found = list(_weaknesses(settings, folder, trust_path, socket_path))
+    found = list(_weaknesses(settings, folder, trust_path, socket_path, archive))
     if found:
         raise ConfigurationError(
             f"refused in {settings.env}: {'; '.join(found)}.",
@@ -31,7 +34,15 @@ def refuse_what_is_weak(settings: SignerSettings, folder: Path, trust_path: Path
         )
 
 
-def _weaknesses(settings: SignerSettings, folder: Path, trust_path: Path, socket_path: Path | None) -> Iterator[str]:
+def _weaknesses(
+    settings: SignerSettings, folder: Path, trust_path: Path, socket_path: Path | None, archive: Place | None
+) -> Iterator[str]:
+    if archive is None:
+        yield "no second memory (--archive names the archive that the state may not be behind)"
+    elif isinstance(archive, Path) and not archive.is_dir():
+        yield "an archive that is not there (--archive)"
+    if settings.archive_endpoint and not settings.archive_endpoint.startswith("https://"):
+        yield "an archive without TLS (COUNTERFOIL_ARCHIVE__ENDPOINT begins with https://)"
     if settings.backend == "software":
         yield f"the software key ({BACKEND_VARIABLE} names an HSM or a KMS)"
     if socket_path is not None:

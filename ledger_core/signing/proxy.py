@@ -294,7 +294,7 @@ def serve(
     socket_path, folder, trust_path = socket_path and socket_path.absolute(), folder.absolute(), trust_path.absolute()
     tls, settings = tls and tls.absolute(), load_signer_settings()
     place = open_archive(archive, settings)
-    refuse_what_is_weak(settings, folder, trust_path, socket_path=socket_path)
+    refuse_what_is_weak(settings, folder, trust_path, socket_path=socket_path, archive=place)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Before anything is made: a certificate that cannot be used is an error of whoever started this.
     context = None if tls is None else TlsContext(tls, server=True, on_stale=say)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,22 @@ import pytest
 from sqlalchemy import text
 
 from ledger_core.actor import Actor
-from ledger_core.errors import DependencyError, IntegrityError
+from ledger_core.errors import DependencyError, IntegrityError, InvalidInput
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import ExportResult, export_segment
 from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import account_draft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.dsse import parse_envelope
-from ledger_core.log.segment import FILES, MANIFEST_FILE, RECORDS_FILE, Manifest, parse_manifest
+from ledger_core.log.segment import (
+    CHECKPOINT_FILE,
+    FILES,
+    KEYS_FILE,
+    MANIFEST_FILE,
+    RECORDS_FILE,
+    Manifest,
+    parse_manifest,
+)
 from ledger_core.log.verifier import verify_path
 from ledger_core.ports import Ask
 from ledger_core.runtime import Runtime, open_runtime
@@ -256,6 +265,50 @@ def test_what_an_interrupted_night_left_must_be_of_this_log(posted: Runtime) -> 
     left.write_bytes(b"no gzip at all")
     with pytest.raises(IntegrityError, match="left by an interrupted export"):
         export(posted, FIRST)
+
+
+def _unsigned(right: str, early: str) -> str:
+    return right.partition("\n\n")[0] + "\n\n" + early.partition("\n\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        (CHECKPOINT_FILE, lambda _right, _early: "no note"),
+        (CHECKPOINT_FILE, lambda _right, early: early),
+        (CHECKPOINT_FILE, _unsigned),
+        (KEYS_FILE, lambda *_: "no json\n"),
+        (KEYS_FILE, lambda *_: '{"payload":1}\n'),
+        (KEYS_FILE, lambda *_: ""),
+    ],
+    ids=["garbage", "of another size", "of another signature", "no keys", "no envelope", "no key"],
+)
+def test_what_somebody_laid_into_an_interrupted_night_enters_no_manifest(
+    posted: Runtime, file: str, content: Callable[[str, str], str]
+) -> None:
+    kill_export(posted, f"after {RECORDS_FILE}", FIRST)
+    early, *_, right = (row.note for row in rows(posted, "select note from ledger.checkpoints order by size"))
+    (left,) = (posted.home / "archive").rglob(RECORDS_FILE)
+    planted = left.with_name(file)
+    planted.write_text(content(right, early))
+    with pytest.raises((IntegrityError, InvalidInput)):
+        export(posted, FIRST)
+    assert not left.with_name(MANIFEST_FILE).exists()
+    planted.unlink()
+    assert export(posted, FIRST).created
+    assert verified(posted) == 1
+
+
+def test_names_that_are_no_segments_are_told_and_stop_no_night(posted: Runtime) -> None:
+    origin = posted.settings.origin_of(BOOK)
+    names = [f"{origin}/segments/notes.txt", f"{origin}/segments/2026/13/30/0000000001-0-3/checkpoint"]
+    for name in names:
+        posted.archive.put_once(name, b"mine")
+    first = export(posted, FIRST)
+    assert first.created
+    assert [told.partition(":")[0] for told in first.foreign] == sorted(names)
+    assert export(posted, SECOND).segment == 2
+    assert check_book(posted, BOOK).codes == {"archive_foreign"}
 
 
 def test_records_packed_otherwise_by_another_zlib_are_taken_as_they_are(posted: Runtime) -> None:

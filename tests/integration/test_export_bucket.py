@@ -263,6 +263,25 @@ def test_a_bucket_that_cannot_be_read_says_nothing_against_what_is_in_it(
         assert "went away" in report.failures[0].detail
 
 
+def test_a_registry_that_was_not_read_at_first_is_not_passed_over(
+    posted: Runtime, bucket: ArchiveBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be the one that says a key was stolen: what was judged without it is no judgement."""
+    export(posted, FIRST)
+    ask, failed = Bucket.ask, list[str]()
+
+    def once(self: Bucket, operation: str, **arguments: Any) -> dict[str, Any]:
+        if operation == "get_object" and arguments["Key"].endswith("keys.jsonl") and not failed:
+            failed.append(arguments["Key"])
+            raise DependencyError("the service went away")
+        return ask(self, operation, **arguments)
+
+    monkeypatch.setattr(Bucket, "ask", once)
+    report = verify_path(bucket.place, posted.trust_path)
+    assert (report.verdict, report.exit_status, len(failed)) == ("unverifiable", 2, 1), report.as_lines()
+    assert verify_path(bucket.place, posted.trust_path).verdict == "verified"
+
+
 def test_a_large_segment_streams_out_of_a_bucket_in_little_memory(posted: Runtime, bucket: ArchiveBucket) -> None:
     posted.ledger(BOOK).append([entry(number) for number in range(20, 1000)], Ask(actor=ME))
     result = export(posted, FIRST)

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from ledger_core.base.objects.s3 import S3Store
 from ledger_core.errors import ConfigurationError, DependencyError, IntegrityError, InvalidInput, NotFound
 from ledger_core.log.bucket import Bucket, parse_address
+from ledger_core.log.object_tree import ObjectPlace, ObjectTree
 from tests.conftest import ArchiveBucket, S3Server
 
 pytestmark = pytest.mark.integration
@@ -303,3 +304,72 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
 
 def test_a_slash_more_at_the_end_of_an_address_changes_nothing() -> None:
     assert parse_address("s3://abc/x/y/") == parse_address("s3://abc/x/y") == ("abc", "x/y")
+
+
+LISTED = "<Key>books/x</Key><Size>1</Size>"
+WHOLE = f"{LISTED}<VersionId>1</VersionId><LastModified>2026-03-30T00:00:00Z</LastModified>"
+NO_LISTINGS = {
+    "a web page": "<html><body><p>Welcome.</p></body></html>",
+    "a page that is no XML": "<html><br>Welcome",
+    "nothing": "",
+    "another document of S3": "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>",
+    "no word of whether there is more": f"<ListVersionsResult><Version>{WHOLE}</Version></ListVersionsResult>",
+    "more, and not from where": "<ListVersionsResult><IsTruncated>true</IsTruncated></ListVersionsResult>",
+    "objects without versions": (
+        f"<ListVersionsResult><IsTruncated>false</IsTruncated><Version>{LISTED}</Version></ListVersionsResult>"
+    ),
+    "a time that is none": (
+        "<ListVersionsResult><IsTruncated>false</IsTruncated><Version>"
+        f"{WHOLE.replace('2026-03-30T00:00:00Z', 'yesterday')}</Version></ListVersionsResult>"
+    ),
+}
+
+
+@pytest.mark.parametrize("said", NO_LISTINGS)
+def test_an_answer_that_is_no_listing_is_never_an_empty_bucket(s3_server: S3Server, said: str) -> None:
+    class Welcoming(Answering):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(NO_LISTINGS[said])))
+            self.end_headers()
+            self.wfile.write(NO_LISTINGS[said].encode())
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Welcoming) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        bucket = Bucket("some-bucket", endpoint=f"http://127.0.0.1:{server.server_port}", region="us-east-1")
+        with pytest.raises(DependencyError) as raised:
+            list(bucket.versions("books/"))
+        with pytest.raises(DependencyError):
+            list(bucket.folders("books/"))
+        server.shutdown()
+    assert raised.value.remedy
+
+
+def test_an_endpoint_that_is_none_is_said_and_nothing_is_listed() -> None:
+    with pytest.raises(DependencyError, match="cannot be read"):
+        list(Bucket("some-bucket", endpoint="nowhere", region="us-east-1").versions(""))
+
+
+def test_a_version_that_is_listed_and_gone_is_not_there_as_a_file_is_not(bucket: ArchiveBucket) -> None:
+    name = "d/e/main/segments/2026/03/30/0000000001-0-3/checkpoint"
+    bucket.store().put_once(name, b"content")
+    tree = ObjectTree(Bucket(bucket.name, endpoint=bucket.server.endpoint), "books")
+    tree.load()
+    place = ObjectPlace(tree, f"books/{name}")
+    with place.open() as source:
+        assert source.read() == b"content"
+    (bucket.server.folder / "data" / bucket.name / "books" / name).unlink()
+    with pytest.raises(FileNotFoundError, match="not there"):
+        place.open()
+
+
+def test_the_store_says_when_the_first_version_was_written(bucket: ArchiveBucket) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=2)  # the service says whole seconds
+    store = bucket.store()
+    store.put_once(NAME, b"content")
+    written = store.written_at(NAME)
+    assert began <= written <= datetime.now(UTC)
+    put_raw(bucket, NAME, b"other")
+    assert bucket.store().written_at(NAME) == written
+    with pytest.raises(NotFound):
+        store.written_at("origin/segments/none")

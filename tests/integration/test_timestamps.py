@@ -16,11 +16,14 @@ from typing import Any
 import pytest
 
 from ledger_core.actor import Actor
+from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import account_draft
+from ledger_core.log.dsse import parse_envelope
 from ledger_core.log.findings import VerificationReport
 from ledger_core.log.keys import TrustFile
+from ledger_core.log.segment import MANIFEST_FILE, TIMESTAMP_FILE, parse_manifest, segment_folder
 from ledger_core.log.verifier import verify_path
 from ledger_core.ports import Ask
 from ledger_core.runtime import Runtime, open_runtime
@@ -192,6 +195,23 @@ def test_a_token_that_no_manifest_lists_is_foreign(stamped: Runtime, authority: 
     folder = export(stamped)
     (folder / "checkpoint.tsr").write_bytes(b"anything")
     assert verify(stamped, authority.root).verdict == "foreign"
+
+
+@pytest.mark.parametrize("planted", [b"x" * 100_000, b"nonsense"], ids=["too long", "of nobody"])
+def test_a_token_that_somebody_laid_into_an_interrupted_night_enters_no_manifest(
+    stamped: Runtime, authority: Authority, planted: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    trust = dataclasses.replace(TrustFile.load(stamped.trust_path), timestamp_roots=(authority.root,))
+    stamped.trust_path.unlink()
+    stamped.trust_path.write_text(json.dumps(trust.as_json()))
+    name = segment_folder(stamped.settings.origin_of("main"), date(2026, 3, 30), 1, 0, 2)
+    stamped.archive.put_once(f"{name}/{TIMESTAMP_FILE}", planted)
+    folder = export(stamped)
+    assert folder == stamped.home / "archive" / name
+    manifest = parse_manifest(parse_envelope((folder / MANIFEST_FILE).read_bytes()).payload)
+    assert manifest.stored(TIMESTAMP_FILE) is None
+    assert "goes without its time-stamp" in caplog.text
+    assert check_book(stamped, "main").codes == {"archive_foreign"}
 
 
 def _of_something_else(authority: Authority) -> bytes:

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -95,6 +96,12 @@ class FileStore:
         if not self.exists(name):
             raise NotFound(f"object {name} is not in {self.uri}.")
         return None
+
+    def written_at(self, name: str) -> datetime:
+        """Return the file's time. Raises `NotFound`."""
+        if not self.exists(name):
+            raise NotFound(f"object {name} is not in {self.uri}.")
+        return datetime.fromtimestamp(self.path(name).stat().st_mtime, UTC)
 
     def foreign(self, prefix: str = "") -> Iterator[tuple[str, str]]:
         """Yield nothing: what was done to a file leaves no trace but its content."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -73,6 +74,9 @@ class ObjectStore(Protocol):
 
         Raises `NotFound`.
         """
+
+    def written_at(self, name: str) -> datetime:
+        """Return when `name` was written, as the store says. Raises `NotFound`."""
 
     def foreign(self, prefix: str = "") -> Iterator[tuple[str, str]]:
         """Yield names that start with `prefix`, each with what was done to it that `put_once` does not do."""

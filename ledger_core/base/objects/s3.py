@@ -136,6 +136,10 @@ class S3Store:
         """Return the version that was written first. Raises `NotFound`."""
         return self._first(name).version_id
 
+    def written_at(self, name: str) -> datetime:
+        """Return when the version that was written first was, by the service's clock. Raises `NotFound`."""
+        return self._first(name).written_at
+
     def foreign(self, prefix: str = "") -> Iterator[tuple[str, str]]:
         """Yield what lies over an object, a delete marker or another version, name by name."""
         for name, versions in self._names(prefix):

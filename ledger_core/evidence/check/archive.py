@@ -15,11 +15,17 @@ from ledger_core.errors import IntegrityError
 from ledger_core.evidence.anchor import anchor_name, anchored_sizes, read_anchor
 from ledger_core.evidence.check.chain import StatedRoot
 from ledger_core.evidence.check.model import Code, Findings
-from ledger_core.evidence.export.archive import ArchivedFolder, ArchivedManifest, list_segments, read_manifest
+from ledger_core.evidence.export.archive import (
+    ArchivedFolder,
+    ArchivedManifest,
+    list_segments,
+    read_manifest,
+    strangers,
+)
 from ledger_core.evidence.export.records import require_intact
 from ledger_core.log.keys import KeyRing
 from ledger_core.log.note import Checkpoint
-from ledger_core.log.segment import FILES, OPTIONAL_FILES, Manifest
+from ledger_core.log.segment import FILES, Manifest
 
 TABLE = "archive"
 MAX_ANCHORS_READ = 2_000
@@ -41,6 +47,8 @@ class Archive:
             folders = []
         for name, what in store.foreign(f"{origin}/"):
             findings.add(Code.ARCHIVE_FOREIGN, TABLE, None, f"{name}: {what}")
+        for name in strangers(store, origin):
+            findings.add(Code.ARCHIVE_FOREIGN, TABLE, None, f"{name}: no manifest names it")
         for folder in folders:
             self._read(folder, ring, origin)
         self._check_last_files()
@@ -135,7 +143,7 @@ class Archive:
         return found
 
     def _check_files(self, folder: ArchivedFolder, manifest: Manifest) -> None:
-        for name in sorted(folder.names - {*FILES, *OPTIONAL_FILES}):
+        for name in sorted(folder.names - {*FILES, *(item.name for item in manifest.objects)}):
             if not name.startswith("."):
                 self._findings.add(
                     Code.ARCHIVE_FOREIGN, TABLE, folder.first_seq, f"{folder.folder}/{name}: no manifest names it"

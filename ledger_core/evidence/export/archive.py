@@ -61,20 +61,28 @@ class ArchivedManifest:
 
 
 def list_segments(store: ObjectStore, origin: str) -> list[ArchivedFolder]:
-    """Return the folders of `origin`'s segments, in order of their numbers. Raises `IntegrityError` for other names."""
+    """Return the folders of `origin`'s segments, in order of their numbers. Other names are `list_foreign`'s."""
     names: dict[str, set[str]] = {}
     for name in store.list(f"{origin}/segments/"):
         folder, _, file = name.rpartition("/")
         names.setdefault(folder, set()).add(file)
-    folders = [_parse_folder(folder, frozenset(files)) for folder, files in names.items()]
+    parsed = (_parse_folder(folder, frozenset(files)) for folder, files in names.items())
+    folders = [folder for folder in parsed if folder is not None]
     return sorted(folders, key=lambda item: (item.segment, item.folder))
 
 
 def list_foreign(store: ObjectStore, origin: str) -> tuple[str, ...]:
     """Return what somebody else did to the segments of `origin`, object by object, and how much more there is."""
     found = [f"{name}: {what}" for name, what in store.foreign(f"{origin}/segments/")]
+    found += [f"{name}: no manifest names it" for name in strangers(store, origin)]
     more = (f"and {len(found) - MAX_FOREIGN_LISTED:,} more",) if len(found) > MAX_FOREIGN_LISTED else ()
     return (*found[:MAX_FOREIGN_LISTED], *more)
+
+
+def strangers(store: ObjectStore, origin: str) -> list[str]:
+    """Return what lies among the segments of `origin` in a place that is no segment's."""
+    listed = store.list(f"{origin}/segments/")
+    return [name for name in listed if _parse_folder(name.rpartition("/")[0], frozenset()) is None]
 
 
 def read_manifest(store: ObjectStore, archived: ArchivedFolder, ring: KeyRing, origin: str) -> ArchivedManifest:
@@ -125,7 +133,7 @@ def archived_lines(store: ObjectStore, name: str) -> Iterator[bytes]:
         return
 
 
-def _parse_folder(folder: str, names: frozenset[str]) -> ArchivedFolder:
+def _parse_folder(folder: str, names: frozenset[str]) -> ArchivedFolder | None:
     parts = folder.split("/")
     match = FOLDER_PATTERN.match(parts[-1])
     try:
@@ -133,7 +141,7 @@ def _parse_folder(folder: str, names: frozenset[str]) -> ArchivedFolder:
     except ValueError:
         match = None
     if match is None:
-        raise _wrong(folder, "is not the name of a segment", "archive_edited")
+        return None
     return ArchivedFolder(
         folder=folder,
         segment=int(match["segment"]),

@@ -76,6 +76,10 @@ def describe_records(source: BinaryIO) -> StoredFile:
             content.update(plain)
             content_bytes += len(plain)
             lines += plain.count(b"\n")
+        if unpacker.unused_data:
+            raise zlib.error("there is data after the end of the compressed stream")
+    if not unpacker.eof:
+        raise zlib.error("the compressed stream ends early")
     return StoredFile(
         name=RECORDS_FILE,
         bytes=stored_bytes,

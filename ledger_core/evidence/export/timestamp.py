@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from http.client import HTTPException
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -64,8 +65,12 @@ def _post(url: str, body: bytes) -> bytes:
     headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
     try:
         with urlopen(Request(url, body, headers), timeout=SECONDS) as answer:  # noqa: S310 - looked at just above
-            token: bytes = answer.read(MAX_TOKEN_BYTES + 1)
-    except (URLError, OSError, HTTPException) as error:
+            token, deadline = b"", time.monotonic() + SECONDS
+            while len(token) <= MAX_TOKEN_BYTES and (part := answer.read1(MAX_TOKEN_BYTES)):
+                token += part
+                if time.monotonic() > deadline:
+                    raise TimeoutError("its answer does not come to an end")
+    except (URLError, OSError, HTTPException, ValueError) as error:
         raise _no_token(url, str(error)) from error
     if len(token) > MAX_TOKEN_BYTES:
         raise _no_token(url, f"its answer is longer than {MAX_TOKEN_BYTES:,} bytes")

@@ -6,6 +6,7 @@ what is stored. Not the choice of the range, and not the `export` record: both a
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,9 +25,9 @@ from ledger_core.evidence.export.records import describe_records, record_batches
 from ledger_core.evidence.export.timestamp import ask_for_token
 from ledger_core.evidence.keyring import read_checkpoint, resolve_pinned
 from ledger_core.log.dsse import SEGMENT_TYPE, parse_envelope
-from ledger_core.log.keys import KeyRing
+from ledger_core.log.keys import Judgement, KeyRing, TrustFile
 from ledger_core.log.merkle import Frontier, consistency_path, verify_consistency
-from ledger_core.log.note import parse_note
+from ledger_core.log.note import checkpoint_text, parse_checkpoint, parse_note
 from ledger_core.log.record import format_time
 from ledger_core.log.segment import (
     CHECKPOINT_FILE,
@@ -42,6 +43,7 @@ from ledger_core.log.segment import (
     stored_file,
 )
 from ledger_core.log.stream import RecordStream
+from ledger_core.log.timestamps import MAX_TOKEN_BYTES, judge_token
 from ledger_core.reading.heads import checkpoint_at
 from ledger_core.reading.tiles import node_reader
 
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 MAX_SMALL_FILE_BYTES = 16 * 1024 * 1024
 
 Progress = Callable[[int], None]
+
+_log = logging.getLogger("counterfoil.export")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +124,9 @@ def write_segment(desk: Desk, due: NextSegment, tip: Tip) -> ArchivedManifest:
     note, checkpoint_file = _adopted(desk, folder, CHECKPOINT_FILE, note)
     keys, keys_file = _adopted(desk, folder, KEYS_FILE, _registry(desk))
     timestamp = _timestamp(desk, folder, note)
-    ring = resolve_pinned(desk.runtime.trust_path, desk.origin, [orjson.loads(line) for line in keys.splitlines()])
-    judgement = ring.judge_checkpoint(parse_note(note), read_checkpoint(ring, note.decode(), desk.origin)[0])
+    ring = _left_ring(desk, f"{folder}/{KEYS_FILE}", keys)
+    expected = checkpoint_text(desk.origin, due.next_seq, root)
+    judgement = _left_judgement(f"{folder}/{CHECKPOINT_FILE}", note, expected, ring)
     manifest = Manifest(
         origin=desk.origin,
         book=desk.book,
@@ -205,6 +210,30 @@ def _records(desk: Desk, folder: str, due: NextSegment, stream: RecordStream, ro
     return replace(stored, version_id=desk.runtime.archive.version_of(name))
 
 
+def _left_ring(desk: Desk, name: str, keys: bytes) -> KeyRing:
+    """Return the keys of the registry that the segment will hold, which lay there or was written just now."""
+    try:
+        registry = [orjson.loads(line) for line in keys.splitlines()]
+        return resolve_pinned(desk.runtime.trust_path, desk.origin, registry)
+    except (orjson.JSONDecodeError, InvalidInput) as error:
+        raise _other_content(name) from error
+
+
+def _left_judgement(name: str, note: bytes, expected: str, ring: KeyRing) -> Judgement:
+    """Return who signed the checkpoint that the segment will hold.
+
+    Raises `IntegrityError` where what lay there is somebody else's: no manifest may name it, since a lock keeps it.
+    """
+    try:
+        signed = parse_note(note)
+        judgement = ring.judge_checkpoint(signed, parse_checkpoint(signed.text))
+    except InvalidInput as error:
+        raise _other_content(name) from error
+    if signed.text != expected or (judgement.verdict and not judgement.doubtful):
+        raise _other_content(name)
+    return judgement
+
+
 def _adopted(desk: Desk, folder: str, file: str, data: bytes) -> tuple[bytes, StoredFile]:
     """Store a small file and return it; where an interrupted night stored it already, return what it stored.
 
@@ -224,10 +253,27 @@ def _adopted(desk: Desk, folder: str, file: str, data: bytes) -> tuple[bytes, St
 
 def _timestamp(desk: Desk, folder: str, note: bytes) -> list[StoredFile]:
     """Store a time-stamp token over the checkpoint where an authority is set and answers; return it, or nothing."""
-    if desk.runtime.archive.exists(f"{folder}/{TIMESTAMP_FILE}"):
-        return [_adopted(desk, folder, TIMESTAMP_FILE, b"")[1]]
-    token = ask_for_token(desk.runtime.settings.archive.tsa_url, note)
-    return [] if token is None else [_adopted(desk, folder, TIMESTAMP_FILE, token)[1]]
+    archive, name = desk.runtime.archive, f"{folder}/{TIMESTAMP_FILE}"
+    if archive.exists(name):
+        try:
+            token = read_object(archive, name, MAX_TOKEN_BYTES)
+        except InvalidInput as error:
+            _log.error("the segment goes without its time-stamp: %s", error)
+            return []
+        found = replace(stored_file(TIMESTAMP_FILE, token), version_id=archive.version_of(name))
+        return [found] if _holds(desk, token, note) else []
+    fresh = ask_for_token(desk.runtime.settings.archive.tsa_url, note)
+    if fresh is None or not _holds(desk, fresh, note):
+        return []
+    return [_adopted(desk, folder, TIMESTAMP_FILE, fresh)[1]]
+
+
+def _holds(desk: Desk, token: bytes, note: bytes) -> bool:
+    """Say whether no verifier with the home's trust file would refuse `token`; what is listed is locked for years."""
+    refusal = judge_token(token, note, TrustFile.load(desk.runtime.trust_path).timestamp_roots).refusal
+    if refusal is not None:
+        _log.error("the segment goes without its time-stamp: %s", refusal)
+    return refusal is None
 
 
 def _registry(desk: Desk) -> bytes:

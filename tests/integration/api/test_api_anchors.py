@@ -16,7 +16,7 @@ from api.metrics import Metrics
 from ledger_core.actor import Actor
 from ledger_core.base.objects.file import FileStore
 from ledger_core.errors import ConfigurationError, DependencyError
-from ledger_core.evidence.anchor import anchor_checkpoints, anchored_sizes
+from ledger_core.evidence.anchor import anchor_checkpoints, anchor_name, anchored_sizes
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.files.chart import apply_accounts
@@ -108,6 +108,39 @@ def test_an_archive_that_is_away_is_said_and_stops_nothing(
     grow(runtime, "assets:b:usd")
     anchoring.turn()
     assert (counted(metrics, "written"), sizes(runtime)) == (1, [3])
+
+
+def test_an_answer_that_nobody_foresaw_does_not_end_the_thread(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    grow(runtime, "assets:a:usd")
+    metrics = Metrics()
+    anchoring = Anchoring(runtime, metrics, seconds=0.05)
+
+    def odd(*_: object) -> None:
+        raise KeyError("Versions")
+
+    monkeypatch.setattr(FileStore, "put_once", odd)
+    anchoring.start()
+    try:
+        until(lambda: counted(metrics, "late") >= 2)
+        monkeypatch.undo()
+        until(lambda: sizes(runtime) == [2])
+    finally:
+        anchoring.close()
+    assert "KeyError" in caplog.text
+
+
+def test_an_anchor_that_somebody_else_put_there_first_is_refused_and_the_next_one_is_written(runtime: Runtime) -> None:
+    grow(runtime, "assets:a:usd")
+    runtime.archive.put_once(anchor_name(runtime.settings.origin_of(BOOK), 2), b"mine")
+    metrics = Metrics()
+    anchoring = Anchoring(runtime, metrics, seconds=60)
+    anchoring.turn()
+    assert counted(metrics, "refused") == 1
+    grow(runtime, "assets:b:usd")
+    anchoring.turn()
+    assert (counted(metrics, "written"), sizes(runtime)) == (1, [2, 3])
 
 
 def test_a_checkpoint_that_no_key_vouches_for_is_not_anchored(runtime: Runtime) -> None:

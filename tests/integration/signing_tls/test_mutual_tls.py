@@ -311,6 +311,9 @@ def test_a_proxy_that_is_away_is_not_waited_for_and_is_found_again(tmp_path: Pat
     ("words", "said"),
     [
         (["--socket", "s"], "a plain socket (--socket; --listen is mutual TLS)"),
+        ([], "no second memory (--archive"),
+        (["--archive", "nowhere"], "an archive that is not there"),
+        ([], "an archive without TLS"),
         ([], "the software key"),
         ([], "the private key in key.pem"),
         ([], "the private key in anything"),
@@ -344,8 +347,11 @@ def refusal(tmp_path_factory: pytest.TempPathFactory) -> Any:
                     "--tls-cert", files.certificate, "--tls-key", files.key, "--client-ca", files.authority,
                     "--state", state, "--trust", folder / "trust.json", "--origin-prefix", PREFIX,
                 ],
-                env={**os.environ, "COUNTERFOIL_ENV": "production"}, cwd=FOLDER, capture_output=True, text=True,
-                check=False, timeout=60,
+                env={
+                    **os.environ, "COUNTERFOIL_ENV": "production",
+                    "COUNTERFOIL_ARCHIVE__ENDPOINT": "http://s3.example.com",
+                },
+                cwd=FOLDER, capture_output=True, text=True, check=False, timeout=60,
             )  # fmt: skip
             assert finished.returncode == 2, finished.stderr
             assert sorted(path.name for path in state.iterdir()) == ["anything", "key.pem"], "nothing was made"

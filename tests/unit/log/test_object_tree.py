@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -12,11 +13,12 @@ from ledger_core.log.bucket import Bucket, ObjectVersion, first_written, odditie
 from ledger_core.log.object_tree import ObjectPlace, ObjectTree, place_of
 from ledger_core.log.places import absolute, find_segments
 
+LONG_AGO = datetime(2026, 3, 30, tzinfo=UTC)
 FOLDER = "books/d/e/main/segments/2026/03/30/0000000001-0-3"
 
 
 def version(key: str, number: str, *, is_marker: bool = False) -> ObjectVersion:
-    return ObjectVersion(key=key, version_id=number, size_bytes=1, is_marker=is_marker)
+    return ObjectVersion(key=key, version_id=number, size_bytes=1, is_marker=is_marker, written_at=LONG_AGO)
 
 
 class Listing(Bucket):
