@@ -1,7 +1,8 @@
 """A back-end under a deadline: a token, a KMS or a Vault that hangs takes one thread with it, and nobody else waits.
 
 Each signature is made by one thread of its own, because a token's session is one thread's at a time. While it hangs,
-whatever else is asked fails at once; nothing is queued behind it, and no second thread is begun beside it. Also where
+whatever else is asked fails at once; nothing is queued behind it, and no second thread is begun beside it. A key in the
+memory of this process cannot hang: whoever asks uses it, for a thread more costs as much as its signature. Also where
 signatures are counted. Not asked again here: the back-ends do that themselves, and the callers.
 """
 
@@ -19,6 +20,9 @@ from ledger_core.signing.port import SigningBackend
 
 SIGN_SECONDS = 10.0
 """Longer than a back-end tries by itself, shorter than the 15 seconds that a client waits."""
+
+IN_PROCESS = frozenset({"software"})
+"""Kinds of back-end that ask nobody for a signature."""
 
 
 @dataclass(slots=True)
@@ -38,7 +42,9 @@ class PatientBackend:
         self._hanging: _Task | None = None
         self._hanging_since = 0.0
         self._made = threading.local()
-        threading.Thread(target=self._work, name="signing-backend", daemon=True).start()
+        self._waits = backend.name not in IN_PROCESS
+        if self._waits:
+            threading.Thread(target=self._work, name="signing-backend", daemon=True).start()
 
     @property
     def name(self) -> str:
@@ -62,15 +68,11 @@ class PatientBackend:
 
     def sign(self, message: bytes) -> bytes:
         """Return the back-end's signature. Raises as it does, and `DependencyError` when it does not come in time."""
-        if self._hanging is not None:
-            if not self._hanging.done.is_set():
-                raise self._late(time.monotonic() - self._hanging_since)
-            self._hanging = None
         task, started = _Task(message), time.monotonic()
-        self._tasks.put(task)
-        if not task.done.wait(self._seconds):
-            self._hanging, self._hanging_since = task, started
-            raise self._late(self._seconds)
+        if self._waits:
+            self._wait_for(task, started)
+        else:
+            self._make(task)
         if task.error is not None:
             self._measures.failed("refused" if isinstance(task.error, DependencyError) else "invalid")
             if isinstance(task.error, CounterfoilError):
@@ -84,6 +86,16 @@ class PatientBackend:
         self._made.count = self.made + 1
         return task.signature
 
+    def _wait_for(self, task: _Task, started: float) -> None:
+        if self._hanging is not None:
+            if not self._hanging.done.is_set():
+                raise self._late(time.monotonic() - self._hanging_since)
+            self._hanging = None
+        self._tasks.put(task)
+        if not task.done.wait(self._seconds):
+            self._hanging, self._hanging_since = task, started
+            raise self._late(self._seconds)
+
     def _late(self, seconds: float) -> DependencyError:
         self._measures.failed("late")
         return DependencyError(
@@ -93,9 +105,11 @@ class PatientBackend:
 
     def _work(self) -> None:
         while True:
-            task = self._tasks.get()
-            try:
-                task.signature = self._backend.sign(task.message)
-            except BaseException as error:  # noqa: BLE001 - told to whoever waits, who raises it
-                task.error = error
-            task.done.set()
+            self._make(self._tasks.get())
+
+    def _make(self, task: _Task) -> None:
+        try:
+            task.signature = self._backend.sign(task.message)
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits, who raises it
+            task.error = error
+        task.done.set()

@@ -57,6 +57,13 @@ def test_a_back_end_that_hangs_is_waited_for_once_and_heard_again_when_it_is_bac
     assert 'backend_failures_total{why="late"} 5' in measures.text({})
 
 
+def test_a_key_in_memory_is_used_by_whoever_asks() -> None:
+    keeper = Keeper(lambda message: message)
+    keeper.name = "software"
+    assert PatientBackend(keeper, Measures()).sign(b"x") == b"x"
+    assert keeper.threads == {threading.get_ident()}
+
+
 @pytest.mark.parametrize("error", [IntegrityError("a lie."), DependencyError("throttled.", reason="throttled")])
 def test_what_a_back_end_says_is_said_on(error: Exception) -> None:
     def sign(_message: bytes) -> bytes:
