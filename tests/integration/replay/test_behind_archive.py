@@ -1,4 +1,4 @@
-"""A database and a signing proxy that were both put back agree; the archive says what is missing, and nothing is posted."""
+"""Database and signing proxy that were both put back agree; the archive says what is missing: nothing is posted."""
 
 from __future__ import annotations
 
