@@ -2,8 +2,8 @@
 
     python -m bench.replay [--quick] [--records N]
 
-The archive is of what was posted (200,000 entries by default). The baseline copies the same rows, taken from the original
-beforehand, into a migrated, empty database in one transaction: no archive is read, nothing is verified, parsed or hashed.
+The archive is of what was posted (200,000 entries by default). The baseline copies the same rows, taken from the
+original beforehand, into a migrated, empty database in one transaction: nothing is read, verified, parsed or hashed.
 Both run in the same rounds, and write to tables with their indexes and triggers.
 """
 

@@ -26,10 +26,10 @@ from ledger_core.book.sequencer.tail import TailLimits
 from ledger_core.book.sequencer.threads import Sequencer
 from ledger_core.book.shaping import requests_of
 from ledger_core.errors import CounterfoilError
-from ledger_core.evidence.keyring import resolve_pinned
 from ledger_core.log.keys import KeyRing
 from ledger_core.ports import Answer, Ask, Declined, Draft, Item, SequencerObserver, Submission
 from ledger_core.settings import Settings
+from ledger_core.signing.pinned import resolve_pinned
 from ledger_core.signing.port import CheckpointSigner
 
 
