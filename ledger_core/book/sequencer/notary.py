@@ -56,6 +56,12 @@ class Notary:
         if signed_size < size:
             self.sign_and_store(conn, size)
 
+    def compare(self, conn: Connection[Any]) -> None:
+        """Do as `guard` does, for a process that writes nothing yet: its first write asks again. Before any thread."""
+        self.guard(conn)
+        with self._lock:
+            self._anchor = None
+
     def sign_and_store(self, conn: Connection[Any], size: int) -> tuple[SignedTree, Stored]:
         """Obtain a checkpoint over at least `size` durable records and run transaction 2 with it.
 

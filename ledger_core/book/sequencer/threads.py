@@ -117,7 +117,7 @@ class Sequencer:
         """
         link = Link(self._engine)
         try:
-            self._notary.guard(link.open())
+            self._notary.compare(link.open())
         except LedgerBehind as error:
             self._stop_with(error)
         except (CounterfoilError, *LOST) as error:
