@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger_core.base.processes import ProcessGroup
 from ledger_core.errors import (
     ArchiveRefused,
     ConfigurationError,
@@ -22,6 +23,7 @@ from ledger_core.evidence.replay.archive import Segment, verified_logs
 from ledger_core.evidence.replay.replay import replay
 from ledger_core.log.segment import CHECKPOINT_FILE, KEYS_FILE, MANIFEST_FILE, RECORDS_FILE
 from ledger_core.runtime import Runtime, open_runtime
+from ledger_core.settings import Settings
 from tests.integration.replay.conftest import Company, Fresh, rows_of
 
 pytestmark = pytest.mark.integration
@@ -130,9 +132,9 @@ def test_what_cannot_be_judged_is_not_replayed(
     with pytest.raises(NotFound, match="nothing of book other"):
         replay(rebuilt, company.archive, book="other")
     strangers = tmp_path / "strangers"
-    with open_runtime(rebuilt.settings.model_copy(update={"home_path": strangers})) as other:
-        foreign = other.trust_path.read_bytes()
-    (tmp_path / "foreign.json").write_bytes(foreign)
+    with open_runtime(Settings(home_path=strangers, database_url=fresh(), env="test", actor="test")) as other:
+        (tmp_path / "foreign.json").write_bytes(other.trust_path.read_bytes())
+    ProcessGroup(strangers / "run").stop("signing-proxy")
     with pytest.raises(CounterfoilError) as refused:
         replay(rebuilt, company.archive, trust=tmp_path / "foreign.json")
     assert isinstance(refused.value, ArchiveRefused | InvalidInput)
