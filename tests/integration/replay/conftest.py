@@ -130,7 +130,7 @@ class Company:
         ]
         apply_accounts(ledger, chart, Ask(actor=ME))
         self.post(300)
-        opening = AccountOpening(account_draft(code="assets:late:usd", type="asset", currency="USD"))
+        opening = AccountOpening(account=account_draft(code="assets:late:usd", type="asset", currency="USD"))
         ledger.append(
             [opening, self.entry(), AccountChange(code=FEES, metadata={"team": "ü"})], Ask(actor=ME), atomic=True
         )
@@ -163,7 +163,7 @@ class Company:
         ledger = self.runtime.ledger(BOOK)
         late = account_draft(code="assets:later:usd", type="asset", currency="USD")
         change = AccountChange(code=CASH, metadata={"moved": "yes"})
-        ledger.append([AccountOpening(late), change], Ask(actor=ME), atomic=True)
+        ledger.append([AccountOpening(account=late), change], Ask(actor=ME), atomic=True)
         first = self.post(20)[0]
         reverse(ledger, self.runtime.engine, first.id, actor=ME, now=self.runtime.clock())
         self.post(5)

@@ -39,7 +39,17 @@ def require_equal(original: str, rebuilt: str) -> None:
         assert there[table] == here[table], table
     assert there["idempotency"] == []
     assert there["checkpoints"]
-    assert set(there["checkpoints"]) <= set(here["checkpoints"])
+    strange = set(there["checkpoints"]) - set(here["checkpoints"])
+    # Over a tail the proxy says again what it signed last: one statement, and a signature is never the same twice.
+    assert {statement(row) for row in strange} <= {statement(max(here["checkpoints"], key=size_of))}
+
+
+def size_of(row: str) -> int:
+    return int(row.split(",")[1])
+
+
+def statement(row: str) -> str:
+    return row.partition("\n\n")[0]
 
 
 def test_every_row_is_the_originals_and_the_book_goes_on(
