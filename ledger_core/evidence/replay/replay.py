@@ -23,6 +23,7 @@ from ledger_core.errors import (
     ArchiveRefused,
     ConfigurationError,
     DependencyError,
+    IntegrityError,
     InvalidInput,
     NotEmpty,
     NotFound,
@@ -106,6 +107,12 @@ def replay(
                 done = [_replay_one(runtime, conn, log, proceed, tail, tell) for log in chosen]
         except psycopg.errors.LockNotAvailable as error:
             raise head_held(runtime.engine, chosen[0].book) from error
+        except (psycopg.IntegrityError, psycopg.DataError) as error:
+            raise IntegrityError(
+                f"the database refuses what the records say: {str(error).strip().splitlines()[0]}.",
+                remedy="Nothing was written. The archive changed meanwhile, or the database has rules that are "
+                "not this version's: run `counterfoil verify`, and give a database that this version migrated.",
+            ) from error
     return done
 
 
