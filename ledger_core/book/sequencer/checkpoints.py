@@ -17,7 +17,7 @@ from ledger_core.log.merkle import Frontier, RangeTree
 
 BEHIND_REMEDY = (
     "Restore a newer backup, or put what is missing behind it by `counterfoil replay --continue`, before anything is "
-    "written: docs/runbooks/restore.md."
+    "written: docs/runbooks/restore.md; what else it may mean: docs/runbooks/failed-check.md, 5."
 )
 
 
