@@ -235,6 +235,7 @@ class Kind:
     def voided_by(self, record: Record) -> int | None:
         """Return the seq of the earlier record that `record`, of this kind, calls void; None for nearly every one."""
         del record
+        return None
 
     def project(self, conn: Connection[Any], book: str, accepted: Sequence[tuple[int, Accepted]]) -> None:
         """Write what accepted records, with their seq, mean for this kind's tables.
