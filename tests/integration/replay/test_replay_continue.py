@@ -95,6 +95,10 @@ FORKS = {
         "convert_to(replace(convert_from(canonical, 'UTF8'), '970', '971'), 'UTF8') where seq = 20",
         IntegrityError,
     ),
+    "the head states another tree": (
+        "update ledger.log_head set frontier = decode(repeat('ab', octet_length(frontier)), 'hex')",
+        IntegrityError,
+    ),
     "the last record is another one": (None, LedgerForked),
 }
 
@@ -113,6 +117,7 @@ def test_a_database_of_another_history_is_not_gone_on_with(
     before = rows_of(backup)
     with pytest.raises(error) as refused:
         replay(beside(backup), company.archive, proceed=True)
+    assert type(refused.value) is error, refused.value
     if error is LedgerForked:
         assert refused.value.context["seq"] == len(before["records"]) - 1
         assert "two histories" in refused.value.message
