@@ -11,6 +11,7 @@ from cli.commands.archive import place_at
 from cli.output import BookOption, JsonFlag, note, print_json, progress, say
 from cli.runtime import opened
 from cli.trust import pinned_trust
+from ledger_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ledger_core.evidence.replay.replay import Replayed
@@ -51,10 +52,15 @@ def replay(
 
     with opened(book, quiet=json) as runtime, progress("replaying", quiet=json) as update:
         place = place_at(archive or runtime.settings.archive_address)
+        pinned = pinned_trust(place, trust)
+        if pinned is None:
+            raise ConfigurationError(
+                f"nothing is pinned that {place} could be held against.", remedy="Name the trust file with --trust."
+            )
         done = rebuild(
             runtime,
             place,
-            trust=pinned_trust(place, trust),
+            trust=pinned,
             book=book,
             proceed=proceed,
             tail=tail,

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from ledger_core.book.posting import recall
-from ledger_core.errors import DuplicateExternalId, IntegrityError, LedgerBehind, NotEmpty
+from ledger_core.errors import ConfigurationError, DuplicateExternalId, IntegrityError, LedgerBehind, NotEmpty
 from ledger_core.evidence.check.checker import Code, check_book
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.evidence.proofs.prove import entry_proof
@@ -263,3 +263,14 @@ def test_the_command_says_what_it_did_and_what_is_missing(
     (book,) = json.loads(second.stdout)["books"]
     assert (book["records"], book["behind"]) == (1, 0)
     assert run(app, ["check"], catch_exceptions=False).exit_code == 0
+
+
+def test_the_command_believes_no_trust_file_that_came_with_the_archive(
+    company: Company, fresh: Fresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("COUNTERFOIL_HOME", str(company.runtime.home)), ("DATABASE_URL", fresh()), ("COUNTERFOIL_ENV", "test"),
+    ):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match="nothing is pinned"):
+        CliRunner().invoke(app, ["replay", str(company.runtime.home)], catch_exceptions=False)
