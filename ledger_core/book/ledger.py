@@ -20,7 +20,7 @@ from ledger_core.book.posting.dry_run import dry_run
 from ledger_core.book.posting.requests import Request
 from ledger_core.book.security_events import SecurityEvents
 from ledger_core.book.sequencer.answers import chained_tree, stored_tree
-from ledger_core.book.sequencer.archived import Beyond, archive_of
+from ledger_core.book.sequencer.archived import Archived, newest_archived
 from ledger_core.book.sequencer.notary import Notary
 from ledger_core.book.sequencer.tail import TailLimits
 from ledger_core.book.sequencer.threads import Sequencer
@@ -45,7 +45,7 @@ class Ledger:
         book: str,
         kinds: Kinds,
         clock: Callable[[], datetime],
-        archive: Beyond | None = None,
+        archive: Archived | None = None,
     ) -> None:
         self.book = book
         self.origin = settings.origin_of(book)
@@ -75,7 +75,7 @@ class Ledger:
         another origin, `LedgerBehind` when proxy or archive know a book that the database lacks.
         """
         origin = parts.settings.origin_of(book)
-        archive = archive_of(parts.settings, origin, partial(_keys, parts, origin))
+        archive = partial(newest_archived, parts.settings, origin, partial(_keys, parts, origin))
         ledger = cls(
             engine=parts.engine,
             signer=parts.signer,

@@ -20,7 +20,7 @@ from ledger_core.book.kinds import Kinds
 from ledger_core.book.posting.build import uuid7
 from ledger_core.book.posting.clock import check_clock
 from ledger_core.book.posting.holder import LOCK_TIMEOUT_SECONDS, STOPPED_SECONDS
-from ledger_core.book.sequencer.archived import Beyond, require_not_behind
+from ledger_core.book.sequencer.archived import Archived, require_not_behind
 from ledger_core.book.sequencer.checkpoints import behind_signature
 from ledger_core.errors import ConfigurationError
 from ledger_core.journal.accounts import check_book_name
@@ -72,7 +72,7 @@ def open_book(
     legal_entity: str,
     actor: Actor,
     clock: Callable[[], datetime],
-    archive: Beyond | None = None,
+    archive: Archived | None = None,
 ) -> OpenedBook:
     """Return where `book` stands, opening it first if need be; two processes that open at once open it once.
 

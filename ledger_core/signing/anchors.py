@@ -47,7 +47,7 @@ def newest_anchors(archive: Place, ring: KeyRing, allows: Callable[[str], bool])
 
 def newest_of_log(log: Place, origin: str, ring: KeyRing) -> Checkpoint | None:
     """Return the largest checkpoint in `log`, the place of one log in an archive, that the keys vouch for."""
-    segments = sorted(segments_of(log), key=lambda item: item[0], reverse=True)[:MAX_NOTES_TRIED]
+    segments = sorted(_segments(log), key=lambda item: item[0], reverse=True)[:MAX_NOTES_TRIED]
     newest = None
     for size, folder in segments:
         note = read_note(folder / CHECKPOINT_FILE, ring)
@@ -126,7 +126,7 @@ def _logs(archive: Place) -> Iterator[tuple[str, Place]]:
             yield path.relative_to(archive).as_posix(), path
 
 
-def segments_of(log: Place) -> Iterator[tuple[int, Place]]:
+def _segments(log: Place) -> Iterator[tuple[int, Place]]:
     """Yield the folders that are called as segments are, each with the size that its name ends at."""
     top = log / "segments"
     if isinstance(top, ObjectPlace):

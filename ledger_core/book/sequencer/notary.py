@@ -13,7 +13,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from ledger_core.book.sequencer.archived import Beyond, require_not_behind
+from ledger_core.book.sequencer.archived import Archived, require_not_behind
 from ledger_core.book.sequencer.checkpoints import (
     SignedTree,
     Stored,
@@ -34,7 +34,7 @@ MAX_ATTEMPTS = 8
 class Notary:
     """Obtains checkpoints of one book. Safe for threads; one signature is asked for at a time."""
 
-    def __init__(self, book: str, origin: str, signer: CheckpointSigner, archive: Beyond | None = None) -> None:
+    def __init__(self, book: str, origin: str, signer: CheckpointSigner, archive: Archived | None = None) -> None:
         self.book = book
         self.origin = origin
         self._signer = signer
