@@ -9,7 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 
 from sqlalchemy import Engine
 
@@ -75,7 +75,8 @@ class Ledger:
         another origin, `LedgerBehind` when proxy or archive know a book that the database lacks.
         """
         origin = parts.settings.origin_of(book)
-        archive = partial(newest_archived, parts.settings, origin, partial(_keys, parts, origin))
+        # Asked once a process: it only ever grows, and a bucket is listed for it.
+        archive = cache(partial(newest_archived, parts.settings, origin, partial(_keys, parts, origin)))
         ledger = cls(
             engine=parts.engine,
             signer=parts.signer,
