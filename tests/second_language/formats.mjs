@@ -220,9 +220,11 @@ function* linesOf(data) {
 export function checkTlogProof(text, trust, envelopes) {
   const cut = text.indexOf("\n\n");
   const [header, ...lines] = text.slice(0, cut).split("\n");
-  need(header === "c2sp.org/tlog-proof@v1" && lines[0].startsWith("extra "), "not a proof that carries its record");
+  need(cut > 0 && header === "c2sp.org/tlog-proof@v1", "not a proof of this form");
+  need(lines[0]?.startsWith("extra "), "not a proof that carries its record");
   const data = fromBase64(lines.shift().slice("extra ".length));
   const index = /^index (0|[1-9][0-9]*)$/.exec(lines.shift());
+  need(index && lines.length <= 63, "a proof names its index, and a path that a tree can have");
   const note = parseNote(text.slice(cut + 2));
   const { doubtful } = checkSigned(note, newestOf(trust, [envelopes], note.origin));
   need(!doubtful, "a stolen key signed it, and nothing shows its tree");
