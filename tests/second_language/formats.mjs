@@ -238,14 +238,15 @@ function checkProved(data, seq, path, note) {
   if (record.kind === "journal_entry") addEntry(record.body, new Map());
 }
 
-// What a bundle says of itself can only make it worse; without a record it proves nothing.
-export function checkBundle(envelope, trust) {
-  const bundle = JSON.parse(fromBase64(envelope.payload));
+// What a bundle says of itself can only make it worse; without a record it proves nothing. It comes bare, or signed.
+export function checkBundle(given, trust) {
+  const isSigned = given.payloadType !== undefined;
+  const bundle = isSigned ? JSON.parse(fromBase64(given.payload)) : given;
   const note = parseNote(bundle.checkpoint);
   const registry = newestOf(trust, [bundle.keys], note.origin);
   const signed = checkSigned(note, registry);
   const { doubtful } = signed;
-  openSigned(envelope, PROOF_TYPE, signed);
+  if (isSigned) openSigned(given, PROOF_TYPE, signed);
   need(bundle.schema === "cf-proof/1" && bundle.origin === note.origin, "a proof of another log");
   need((bundle.verdict ?? "verified") === "verified", "the proof says of itself that it failed");
   need(!(bundle.failures ?? []).length && !bundle.failures_not_listed, "the proof lists failures");

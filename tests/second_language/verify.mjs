@@ -2,8 +2,8 @@
 //
 //   node verify.mjs vectors DIR             check every published vector; exit 1 on the first that disagrees
 //   node verify.mjs segment DIR --trust F   verify one exported segment; exit 0 verified, 1 failed
-//   node verify.mjs proof FILE --trust F    verify a proof: a bundle in its envelope, or a tlog-proof with the
-//                                           keys.jsonl beside it
+//   node verify.mjs proof FILE --trust F    verify a proof: a bundle, bare or in its envelope, or a tlog-proof
+//                                           with the keys.jsonl beside it
 //
 // It decides whether a thing holds; it does not name what kind of damage it met.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ledger_core.actor import Actor
 from ledger_core.book.kinds.account.derive import Accounts
+from ledger_core.book.kinds.account.derive_some import SomeAccounts
 from ledger_core.book.kinds.account.judge import AccountItem, AccountVersion, judge_account
 from ledger_core.book.kinds.account.project import project_account
 from ledger_core.errors import InvalidInput
@@ -89,7 +90,9 @@ class Account(Kind):
         for seq, each in accepted:
             project_account(conn, book, seq, each.detail)
 
-    def derive(self, checking: Checking) -> Accounts:
+    def derive(self, checking: Checking) -> Accounts | SomeAccounts:
+        if checking.only is not None:
+            return SomeAccounts(checking.snapshot, checking.findings, checking.only)
         return Accounts(checking.snapshot, checking.findings)
 
 
