@@ -70,13 +70,13 @@ def build_bundle(
         consistency=consistency,
         assurance=_assurance(ring, stored.note),
     )
-    return BuiltBundle(
-        bundle=bundle,
-        ring=ring,
-        size=stored.size,
-        pending=tuple(seq for seq in seqs if seq >= stored.size),
-        failures=tuple(failures),
-    )
+    pending = [seq for seq in seqs if seq >= stored.size]
+    if pending:
+        size = read_head(connection, book).size
+        detail = f"a row says that a record stands there, and the log has {size}"
+        failures += [_failure(EDITED, seq, "ledger.entries", detail) for seq in pending if seq >= size]
+        pending = [seq for seq in pending if seq < size]
+    return BuiltBundle(bundle=bundle, ring=ring, size=stored.size, pending=tuple(pending), failures=tuple(failures))
 
 
 def _records(

@@ -131,6 +131,8 @@ def verify_selection(
         report = _judged(runtime, built, selected)
         for failure in gone:
             report.add(failure)
+        if selected.nothing is not None and not report.failures:
+            raise selected.nothing
         _require_proved(report, selector)
         for failure in hold_against_proxy(runtime, connection, book):
             report.add(failure)
@@ -173,11 +175,16 @@ def verify_selection(
 
 
 def _select(connection: Connection, book: str, selector: dict[str, Any]) -> tuple[Selected, list[Failure]]:
-    """Return what is to be proved; a record that is gone on the way to it is evidence."""
+    """Return what is to be proved; damage on the way to it is evidence."""
     try:
         return select(connection, book, selector), []
     except IntegrityError as error:
-        gone = Failure(verdict=MISSING, seq=error.context.get("seq"), where="ledger.records", detail=error.message)
+        gone = Failure(
+            verdict=error.context.get("verdict", MISSING),
+            seq=error.context.get("seq"),
+            where="ledger.records",
+            detail=error.message,
+        )
         return Selected(seqs=()), [gone]
 
 

@@ -35,6 +35,8 @@ def compare_rows(
 
     `none` is a record whose bytes say nothing that rows could be derived from.
     """
+    if not records:
+        return [], []
     findings = Findings(listed_per_code=MAX_FINDINGS)
     parsed = {item.seq: _readable(runtime, item) for item in records}
     items = sorted(records, key=lambda item: item.seq)

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from ledger_core.errors import CounterfoilError, InvalidInput, NotFound
+from ledger_core.errors import CounterfoilError, IntegrityError, InvalidInput, NotFound
 from ledger_core.log.findings import EDITED, Failure
 from ledger_core.log.proof import ProvedRecord
 from ledger_core.log.record import Record, format_time, parse_record
@@ -45,6 +45,8 @@ class Selected:
     table: str = "ledger.entries"
     """Whose rows said that these are the seqs."""
     is_asked: Callable[[int, Record], bool] = _anything
+    nothing: NotFound | None = None
+    """What is to be said where none of `seqs` was asked for, once they have shown that there is nothing between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,8 @@ class Period:
 
 def select(connection: Connection, book: str, selector: dict[str, Any]) -> Selected:
     """Return the records that `selector` names, none for a segment. Raises `NotFound`, `InvalidInput`, and
-    `IntegrityError` where a record that must be read to find a period is gone."""
+    `IntegrityError` (`verdict` and `seq` in its context) where a period cannot be found because records are not as they
+    were."""
     if "entry_ids" in selector:
         return select_entries(
             connection, book, selector["entry_ids"], pointer=lambda index: f"/selector/entry_ids/{index}"
@@ -116,10 +119,8 @@ def select_entries(
         asked.setdefault(seq, set()).add(item)
 
     def is_asked(seq: int, record: Record) -> bool:
-        names = {str(record.id), record.body.get("external_id")}
-        return record.kind == JOURNAL_ENTRY and all(
-            item in names or item.lower() == str(record.id) for item in asked[seq]
-        )
+        id, external_id = str(record.id), record.body.get("external_id")
+        return record.kind == JOURNAL_ENTRY and all(item == external_id or item.lower() == id for item in asked[seq])
 
     return Selected(seqs=_limited(sorted(asked)), is_asked=is_asked)
 
@@ -130,15 +131,20 @@ def _select_period(connection: Connection, book: str, period: Period) -> Selecte
     Of recorded time the records on either side are selected too: as times only grow, they show that none is left out.
     """
     if period.time == "recorded_at":
-        size = read_head(connection, book).size
+        head = read_head(connection, book)
         first, following = (size_known_at(connection, book, at - _INSTANT) for at in (period.start, period.before))
-        if first == following:
-            raise _nothing("record", book)
+        if first > following:
+            raise IntegrityError(
+                f"book {book}: the times of the records do not only grow.", verdict=EDITED, seq=following
+            )
         _limited(range(first, following))
+        # The record after the last one shows something once it is signed, and is no reason to wait for that.
+        end = min(following + 1, max(following, head.signed_size))
         return Selected(
-            seqs=range(max(first - 1, 0), min(following + 1, size)),
+            seqs=range(max(first - 1, 0), end),
             table="ledger.records",
             is_asked=lambda seq, record: period.holds(record.recorded_at) == (first <= seq < following),
+            nothing=_nothing("record", book) if first == following else None,
         )
     query = text(
         "select seq from ledger.entries where book = :book and effective_at >= :start and effective_at < :before "

@@ -104,6 +104,7 @@ def test_records_of_more_bytes_than_a_bundle_holds_are_refused_before_they_are_r
         ("update ledger.entries set seq = 5000 where seq = 51; update ledger.entries set seq = 51 where seq = 50",
          {"entry_ids": ["shop:47"]}, 51),
         ("update ledger.entries set seq = 2 where seq = 50", {"entry_ids": ["shop:47"]}, 2),
+        ("update ledger.entries set seq = 5000 where seq = 50", {"entry_ids": ["shop:47"]}, 5000),
         ("update ledger.entries set effective_at = effective_at + interval '1 year' where seq = 50",
          {"period": Period(time="effective_at", start=START.replace(year=2027), before=START.replace(year=2028))}, 50),
     ],
@@ -117,7 +118,7 @@ def test_a_row_that_leads_to_another_record_is_no_answer(
     assert failed(found) == {("edited", seq, "ledger.entries")}
     assert asked.offline(found) == ("edited", 1)
     if "entry_ids" in selector:
-        with pytest.raises(IntegrityError, match="not what was asked for"):
+        with pytest.raises(IntegrityError, match="cannot be proved"):
             entry_proof(asked.runtime, "main", selector["entry_ids"][0])
 
 
@@ -138,10 +139,6 @@ def test_a_period_of_recorded_time_whose_rows_were_moved_out_of_it_is_seen_by_it
         f"update ledger.records set recorded_at = recorded_at {shift} where seq >= :first and seq < :following",
         first=hidden[0], following=hidden[1],
     )  # fmt: skip
-    if hidden == (300, 310):
-        with pytest.raises(NotFound):
-            asked.select(selector)
-        return
     assert {verdict for verdict, _, _ in failed(asked.select(selector))} == {"edited"}
 
 
