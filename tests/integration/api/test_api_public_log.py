@@ -145,7 +145,7 @@ def test_a_bundle_is_packed_for_those_who_take_it_and_is_the_same(reader):
 def test_no_spelling_of_a_path_gives_a_record_without_a_token(wire, filled, path):
     answer = wire.ask("GET", f"{LOG}/{path}", token="")
     assert answer.status in (401, 404), path
-    assert b"tiles:" not in answer.content
+    assert b"external_id" not in answer.content
     assert answer.headers["cache-control"] == "no-store"
 
 

@@ -28,6 +28,7 @@ def fill(runtime: Runtime, first: int, following: int) -> None:
         EntryDraft(
             effective_at=datetime(2026, 3, 1, 8, tzinfo=UTC),
             external_id=f"shop:{number}",
+            description="a sale",
             postings=tuple(
                 PostingDraft(account=code, direction=side, amount_minor=number + 1, currency="USD")
                 for code, side in sides
