@@ -151,7 +151,7 @@ def _select_period(connection: Connection, book: str, period: Period) -> Selecte
         "limit :most"
     )
     given = {"book": book, "start": period.start, "before": period.before, "most": MAX_SELECTED + 1}
-    seqs = sorted(connection.execute(query, given).scalars())
+    seqs: list[int] = sorted(connection.execute(query, given).scalars())
     if not seqs:
         raise _nothing("entry", book)
     return Selected(
