@@ -22,7 +22,7 @@ FACES = {
         "reading.heads", "reading.entries", "reading.accounts", "reading.balances", "reading.tiles",
         "evidence.check.checker", "evidence.export.segment", "evidence.proofs.prove", "evidence.keyring",
         "ceremony.run", "ceremony.drafts", "ceremony.offline", "ceremony.tell",
-        "evidence.anchor",
+        "evidence.anchor", "evidence.parquet",
     ),
     "ingest": ("contract", "sources", "landing.land"),
     "sample": ("",),
