@@ -47,7 +47,11 @@ def write_dagster_home(home: Path, database_url: str, *, own_login: bool = False
     made = own_login and not (folder / PASSWORD_FILE).exists()
     if own_login:
         url = url.set(username=LOGIN, password=_own_password(folder))
-    _write_if_new(folder / PASSFILE, passfile(url))
+    if content := passfile(url):
+        _write_if_new(folder / PASSFILE, content)
+    else:
+        # Who comes by certificate has no password, and production refuses a file of them, also an empty one.
+        (folder / PASSFILE).unlink(missing_ok=True)
     content = yaml.safe_dump(instance_config(folder, url), sort_keys=False)
     _write_if_new(folder / "dagster.yaml", content)
     _ensure_schema(database_url, login=url if own_login else None, new_password=made)

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from ledger_core.base.files import write_once
+from ledger_core.base.files import unusable, write_once
 from ledger_core.errors import ConfigurationError, CounterfoilError, InvalidInput
 from ledger_core.log.dsse import KEYS_TYPE, Envelope, EnvelopeSignature, pae, parse_envelope
 from ledger_core.log.note import PublicKey
@@ -143,8 +143,11 @@ def lines_of(document: Registry) -> list[str]:
 
 def refuse_private(path: Path) -> None:
     """Raise `ConfigurationError` where a private key lies in the file `path`: nothing is ever written over one."""
-    data = read_bounded(path, MAX_KEY_BYTES) if path.is_file() else None
-    if data is not None and b"PRIVATE KEY" in data:
+    if not path.is_file():
+        return
+    with path.open("rb") as file:  # what cannot be read is not written over either
+        data = file.read(MAX_KEY_BYTES)
+    if b"PRIVATE KEY" in data:
         raise ConfigurationError(
             "it holds a private key, which would be written over.", file=str(path), remedy="Name another file."
         )
@@ -166,8 +169,9 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.write(f"root {make_root(options.out).key_id}\n")
         else:
             sign_file(options.key, options.draft, options.out)
-    except CounterfoilError as error:
-        sys.stderr.write(f"{error}\n")
+    except (CounterfoilError, OSError) as error:
+        told = error if isinstance(error, CounterfoilError) else unusable(error)
+        sys.stderr.write(f"{told}\n")
         return 2
     return 0
 

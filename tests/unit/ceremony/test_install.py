@@ -19,6 +19,7 @@ from sqlalchemy import create_engine
 from ledger_core.actor import Actor
 from ledger_core.base.objects.file import FileStore
 from ledger_core.ceremony import install as installing
+from ledger_core.ceremony import shown
 from ledger_core.ceremony.desk import Desk
 from ledger_core.ceremony.drafts import Wish
 from ledger_core.ceremony.install import install
@@ -283,9 +284,9 @@ def test_of_a_stored_note_one_line_of_the_old_key_over_the_last_checkpoint_is_ta
             (other, [own], []),
         ):
             note = str(SignedNote(over, tuple(lines)))
-            monkeypatch.setattr(installing, "checkpoint_at", lambda *_args, note=note: SimpleNamespace(note=note))
+            monkeypatch.setattr(shown, "checkpoint_at", lambda *_args, note=note: SimpleNamespace(note=note))
             assert installing._former_lines(desk, ended, last) == taken
-        monkeypatch.setattr(installing, "checkpoint_at", lambda *_args: SimpleNamespace(note="no note"))
+        monkeypatch.setattr(shown, "checkpoint_at", lambda *_args: SimpleNamespace(note="no note"))
         assert installing._former_lines(desk, ended, last) == []
         wiring.engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
         monkeypatch.undo()
