@@ -25,7 +25,7 @@ import pytest
 from ledger_core.log.bucket import Bucket
 from ledger_core.log.dsse import PROOF_TYPE, REPORT_TYPE, SEGMENT_TYPE
 from ledger_core.signing.calls import verify_calls
-from tests.e2e.site.servers import ROOT, SigningHost, bucket_service, database
+from tests.e2e.site.servers import ROOT, SigningHost, bucket_service, database, postgres_programs
 from tests.e2e.site.token import PIN, Token, make_token
 from tests.integration.signing_tls.conftest import Authority, uri
 
@@ -317,7 +317,7 @@ def the_keys_are_nowhere(site: Site) -> None:
     standing = [key for key in document["keys"] if key["status"] != "compromised"]
     numbers = [site.token.scalar_of(base64.b64decode(key["spki"])) for key in standing]
     dump = subprocess.run(
-        ["pg_dump", site.environment["DATABASE_URL"]], capture_output=True, check=True, timeout=120
+        [postgres_programs() / "pg_dump", site.environment["DATABASE_URL"]], capture_output=True, check=True, timeout=120
     ).stdout
     assert b"counterfoil" in dump
     secrets = {**forms("the PIN", PIN), **forms("the archive's secret", SECRET)}

@@ -76,19 +76,25 @@ def bucket_service(folder: Path, authority: Authority, secret: str) -> Iterator[
         yield f"https://localhost:{port}"
 
 
+def postgres_programs() -> Path:
+    """Return where the system's newest Postgres is."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: float(path.parts[-3]))
+    if not found:
+        pytest.skip("needs a Postgres with TLS: make setup-full installs it")
+    return found[-1].parent
+
+
 @contextmanager
 def database(folder: Path, authority: Authority) -> Iterator[str]:
     """Run the system's Postgres, which takes client certificates and nothing else; yield its address."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
-    if not programs:
-        pytest.skip("needs a Postgres with TLS: make setup-full installs it")
+    programs = postgres_programs()
     folder.mkdir(mode=0o700)
     data, port = folder / "data", free_port()
     embedded._prepare_for_nobody(folder)
     user, group = embedded._demotion()
     made = subprocess.run(
         embedded._as_server_user(
-            [str(programs[-1] / "initdb"), "-D", str(data), "-U", DATABASE_USER, "--auth=reject", "--no-sync",
+            [str(programs / "initdb"), "-D", str(data), "-U", DATABASE_USER, "--auth=reject", "--no-sync",
              "--encoding=UTF8", "--no-locale", "--no-instructions"]
         ),
         user=user, group=group, extra_groups=None if user is None else [], capture_output=True, text=True, check=False,
@@ -106,7 +112,7 @@ def database(folder: Path, authority: Authority) -> Iterator[str]:
         "unix_socket_directories": "", "ssl": "on", "ssl_cert_file": "server.crt", "ssl_key_file": "server.key",
         "ssl_ca_file": "ca.crt", "ssl_min_protocol_version": "TLSv1.3", "shared_buffers": "128MB",
     }  # fmt: skip
-    words = [str(programs[-1] / "postgres"), "-D", str(data)]
+    words = [str(programs / "postgres"), "-D", str(data)]
     for name, value in settings.items():
         words += ["-c", f"{name}={value}"]
     with (folder / "log").open("ab") as log:
