@@ -8,8 +8,9 @@ end. Invariant: what a carried file says of a change is believed as far as the r
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ from ledger_core.log.note import (
     parse_note,
 )
 from ledger_core.log.record import format_time
-from ledger_core.log.registry import KeyRecord
+from ledger_core.log.registry import KeyRecord, parse_registry
 from ledger_core.signing.change import Change, LogChange
 from ledger_core.signing.folder import KEYS_FILE
 
@@ -120,10 +121,11 @@ def told_change(runtime: Runtime, path: Path, *, actor: Actor) -> Done:
             file=str(path),
             remedy="Take what `python -m ledger_core.ceremony.host install` wrote of this proxy.",
         )
-    keys = {item.key.key_id: item for item in ring.keys}
+    then = _ring_of(registry, change)
     for origin, item in change.logs.items():
-        _require_vouched(ring, keys, change, origin, item, path)
-    ended, shown = keys.get(change.key_id or ""), FromHere(runtime, ring)
+        _require_vouched(then, change, origin, item, path)
+    ended = next((item for item in then.keys if item.key.key_id == change.key_id), None)
+    shown = FromHere(runtime, then)
     change = replace(
         change,
         logs={origin: _with_former(item, ended, shown, change, origin) for origin, item in change.logs.items()},
@@ -132,9 +134,13 @@ def told_change(runtime: Runtime, path: Path, *, actor: Actor) -> Done:
     return tell(runtime, change, actor=actor, was_begun=False)
 
 
-def _require_vouched(
-    ring: KeyRing, keys: Mapping[str, KeyRecord], change: Change, origin: str, item: LogChange, path: Path
-) -> None:
+def _ring_of(registry: Sequence[Envelope], change: Change) -> KeyRing:
+    """Return the keys as that version says, which the chain has: a later one may have ended the key that signed it."""
+    (payload,) = {item.payload for item in registry if sha256(item.payload).hexdigest() == change.sha256}
+    return KeyRing(version=change.version, sha256=change.sha256, keys=parse_registry(payload).keys)
+
+
+def _require_vouched(ring: KeyRing, change: Change, origin: str, item: LogChange, path: Path) -> None:
     """Raise `IntegrityError` where what the file says of a log was not signed by a key of the registry."""
     for text, size, root in ((item.note, item.size, item.root), (item.good_note, item.good_size, item.good_root)):
         if not text:
@@ -147,7 +153,7 @@ def _require_vouched(
     if item.statement is None:
         return
     envelope = parse_envelope(item.statement.encode())
-    signers = set(verify_envelope(envelope, [record.key for record in keys.values() if not record.is_compromised]))
+    signers = verify_envelope(envelope, [record.key for record in ring.keys if not record.is_compromised])
     said = json.loads(envelope.payload) if envelope.payload_type == COMPROMISE_TYPE and signers else {}
     if (said.get("origin"), said.get("key_id")) != (origin, change.key_id):
         raise _not_vouched(path, f"the statement for {origin}")

@@ -9,7 +9,8 @@ key than the one that the settings reach.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,7 +38,7 @@ from ledger_core.signing.folder import KEYS_FILE, hold_folder
 from ledger_core.signing.memory import bind_state, open_state
 from ledger_core.signing.open import choose_backend
 from ledger_core.signing.port import SigningBackend
-from ledger_core.signing.takeover import read_registry, write_registry
+from ledger_core.signing.takeover import in_hand, read_registry, write_registry
 
 
 def first_draft(folder: Path, roots: Sequence[Path], *, threshold: int, origin_prefix: str, out: Path) -> bytes:
@@ -54,14 +55,15 @@ def first_draft(folder: Path, roots: Sequence[Path], *, threshold: int, origin_p
             f"{threshold} of {len(publics)} roots cannot agree.",
             remedy="Give each root once; a threshold is 1 to the number of roots.",
         )
-    key = _open(folder)
-    _refuse_signing_root(key.public_key, publics)
+    with _opened(folder) as key:
+        record = _record(key, below(origin_prefix))
+    _refuse_signing_root(record.key, publics)
     payload = registry_payload(
         version=1,
         previous_sha256=NO_PREVIOUS,
         roots=publics,
         threshold=threshold,
-        keys=[_record(key, below(origin_prefix))],
+        keys=[record],
         created_at=format_time(datetime.now(UTC)),
     )
     write_once(out, payload, mode=0o644)
@@ -82,13 +84,14 @@ def begin(folder: Path, trust_path: Path, files: Sequence[Path], *, origin_prefi
     private_folder(folder)
     with hold_folder(folder):
         _require_same(folder, envelope)
-        key = _open(folder)
-        _require_first(document, _record(key, origin))
-        _refuse_signing_root(key.public_key, document.roots)
+        with _opened(folder) as key:
+            record = _record(key, origin)
+        _require_first(document, record)
+        _refuse_signing_root(record.key, document.roots)
         if not (folder / KEYS_FILE).exists():
             state = open_state(folder)
             try:
-                bind_state(state, folder, key.public_key.key_id)
+                bind_state(state, folder, record.key.key_id)
             finally:
                 state.close()
             write_registry(folder, [envelope])
@@ -102,13 +105,15 @@ def begin(folder: Path, trust_path: Path, files: Sequence[Path], *, origin_prefi
     ]
 
 
-def _open(folder: Path) -> SigningBackend:
+@contextmanager
+def _opened(folder: Path) -> Iterator[SigningBackend]:
     """Return the key that the settings name, with a memory beside it from before its first use on."""
     settings = load_signer_settings()
     backend = choose_backend(settings)
     private_folder(folder)
     open_state(folder).close()
-    return backend.open_key(settings, folder)
+    with in_hand(backend.open_key(settings, folder)) as key:
+        yield key
 
 
 def _record(key: SigningBackend, origin: str) -> KeyRecord:

@@ -34,7 +34,7 @@ from ledger_core.settings.signer import SignerSettings, load_signer_settings
 from ledger_core.signing.change import Change, forget_change, read_change, set_aside
 from ledger_core.signing.folder import KEYS_FILE, STATE_FILE, hold_folder
 from ledger_core.signing.state import WitnessState
-from ledger_core.signing.takeover import describe, open_successor, read_registry
+from ledger_core.signing.takeover import describe_successor, read_registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ def next_key(folder: Path, trust_path: Path, out: Path, *, fresh: bool = False) 
     _require_registry(folder)
     registry, last = read_registry(folder), remembered(folder)
     ring = resolve_keys(TrustFile.load(trust_path), registry)
-    key = describe(open_successor(folder, load_signer_settings(), ring, fresh=fresh))
+    key = describe_successor(folder, load_signer_settings(), ring, fresh=fresh)
     write_once(out, next_key_bytes(NextKey(successor=key, registry=tuple(registry), last=last)), mode=0o644)
     return key.key.key_id
 

@@ -38,6 +38,7 @@ from ledger_core.signing.open import choose_backend
 from ledger_core.signing.port import SigningBackend
 from ledger_core.signing.takeover import (
     former_keys,
+    in_hand,
     install_key_file,
     open_successor,
     remove_old_root,
@@ -55,8 +56,19 @@ def install(seat: Seat, envelope: Envelope) -> Change:
     require_room(seat.registry, envelope.payload, signatures=len(envelope.signatures))
     before, after = seat.ring, resolve_keys(seat.trust, [*seat.registry, envelope])
     ended, fresh = _difference(before, after)
-    key = _signing_key(seat, after, fresh)
-    change = Change(
+    with in_hand(_signing_key(seat, after, fresh)) as key:
+        change = _signed(seat, after, ended, fresh, key)
+    change.write(seat.folder)
+    write_registry(seat.folder, [*seat.registry, envelope])
+    follow(seat, after)
+    return change
+
+
+def _signed(
+    seat: Seat, after: KeyRing, ended: KeyRecord | None, fresh: KeyRecord | None, key: SigningBackend
+) -> Change:
+    """Return the change with everything that has to be signed for it."""
+    return Change(
         action=_action(ended),
         version=after.version,
         sha256=after.sha256,
@@ -67,10 +79,6 @@ def install(seat: Seat, envelope: Envelope) -> Change:
             for origin, checkpoint in seat.state.all().items()
         },
     )
-    change.write(seat.folder)
-    write_registry(seat.folder, [*seat.registry, envelope])
-    follow(seat, after)
-    return change
 
 
 def follow(seat: Seat, ring: KeyRing) -> None:
@@ -136,10 +144,11 @@ def _signing_key(seat: Seat, after: KeyRing, fresh: KeyRecord | None) -> Signing
         key = choose_backend(seat.settings).open_key(seat.settings, seat.folder)
         wanted = active_key(after.keys) or after.keys[-1]
     if key.public_key.key_id != wanted.key.key_id:
-        raise Refused(
-            f"the registry lets {wanted.key.key_id[:16]} sign, the key here is {key.public_key.key_id[:16]}.",
-            remedy="Install the newest draft, or draft again.",
-        )
+        with in_hand(key):
+            raise Refused(
+                f"the registry lets {wanted.key.key_id[:16]} sign, the key here is {key.public_key.key_id[:16]}.",
+                remedy="Install the newest draft, or draft again.",
+            )
     return key
 
 

@@ -32,6 +32,7 @@ from ledger_core.settings.signer import load_signer_settings
 from ledger_core.signing.backends import software
 from ledger_core.signing.open import BACKENDS, choose_backend
 from ledger_core.signing.port import SigningBackend
+from ledger_core.signing.takeover import in_hand
 
 MAX_DRAFT_BYTES = 16 * 1024 * 1024
 MAX_KEY_BYTES = 64 * 1024
@@ -186,16 +187,22 @@ def sign_file(key: str, draft: Path, out: Path, *, show: Callable[[str], None] =
 
     Raises `ConfigurationError` for an `out` that holds the root or the draft.
     """
-    data, root = read_draft(draft), open_root(key)
+    data = read_draft(draft)
     refuse_private(out)
     if out.exists() and any(Path(name).exists() and out.samefile(name) for name in (key, draft)):
         raise ConfigurationError("the signature would be written over it.", file=str(out), remedy="Name another file.")
-    document, key_id = parse_registry(data), root.public_key.key_id
-    stays = key_id in {item.key_id for item in document.roots}
-    role = "one of its roots" if stays else "none of its roots: it counts as one of the version before, if it is one"
-    for line in (f"draft with sha256 {sha256(data).hexdigest()}", *lines_of(document), f"signed by {key_id}, {role}"):
-        show(line)
-    write_once(out, sign_draft(data, root).to_bytes() + b"\n", mode=0o644)
+    document = parse_registry(data)
+    with in_hand(open_root(key)) as root:
+        key_id = root.public_key.key_id
+        stays = key_id in {item.key_id for item in document.roots}
+        role = (
+            "one of its roots" if stays else "none of its roots: it counts as one of the version before, if it is one"
+        )
+        said = (f"draft with sha256 {sha256(data).hexdigest()}", *lines_of(document), f"signed by {key_id}, {role}")
+        for line in said:
+            show(line)
+        signature = sign_draft(data, root)
+    write_once(out, signature.to_bytes() + b"\n", mode=0o644)
     show(f"signature in {out}")
 
 

@@ -33,7 +33,7 @@ from ledger_core.settings.signer import load_signer_settings
 from ledger_core.signing.backends import software
 from ledger_core.signing.change import Change, forget_change, read_change, set_aside
 from ledger_core.signing.folder import ROOT_FILE
-from ledger_core.signing.takeover import describe, drop_next_key, open_successor, read_registry
+from ledger_core.signing.takeover import describe_successor, drop_next_key, read_registry
 
 if TYPE_CHECKING:
     from ledger_core.runtime import Runtime
@@ -53,7 +53,7 @@ def make_draft(runtime: Runtime, wish: Wish, *, drop: Callable[[str], None] = la
     successor = None
     if needs_successor(ring, wish):
         is_stolen = wish.action == COMPROMISE
-        successor = describe(open_successor(folder, load_signer_settings(), ring, fresh=is_stolen))
+        successor = describe_successor(folder, load_signer_settings(), ring, fresh=is_stolen)
     elif wish.action == COMPROMISE:
         drop_next_key(folder, ring)
     payload = draft(
@@ -227,7 +227,7 @@ def _payload(desk: Desk, wish: Wish, drop: Callable[[str], None]) -> bytes:
     successor, is_stolen = None, wish.action == COMPROMISE
     if needs_successor(desk.ring, wish):
         _refuse_half_exports(desk, is_stolen=is_stolen)
-        successor = describe(open_successor(desk.folder, desk.settings, desk.ring, fresh=is_stolen))
+        successor = describe_successor(desk.folder, desk.settings, desk.ring, fresh=is_stolen)
     elif is_stolen:
         drop_next_key(desk.folder, desk.ring)
     return draft(

@@ -48,13 +48,15 @@ class Site:
     environment: dict[str, str]
     bucket: Bucket
 
-    def __call__(self, *words: object, status: int = 0, **changed: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *words: object, status: int | None = 0, **changed: str) -> subprocess.CompletedProcess[str]:
         """Run `counterfoil` on the ledger's host."""
         done = subprocess.run(
             [sys.executable, "-m", "cli.main", *map(str, words)],
             env=self.environment | changed, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900,
         )  # fmt: skip
-        assert done.returncode == status, f"{words}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        assert done.returncode == status or (status is None and done.returncode < 2), (
+            f"{words}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        )
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
@@ -209,10 +211,11 @@ def close_the_month(site: Site, sample: Path, truth: dict[str, Any]) -> None:
     site("accounts", "apply", sample / "accounts.yaml", "--json")
     first = min(json.loads(line)["effective_at"][:10] for line in (sample / "entries.jsonl").read_text().splitlines())
     deliver(sample, site.home)
-    closed = json.loads(site("close", f"{first}..{truth['as_of']}", "--json", status=1).stdout)
+    before = date.fromisoformat(truth["as_of"]) - timedelta(days=1)
+    site("close", f"{first}..{before}", "--json", status=None)
+    # A second one, over what the first one left in the home.
+    closed = json.loads(site("close", truth["as_of"], "--json", status=1).stdout)
     assert closed["verdict"] == "breaks"
-    again = json.loads(site("close", truth["as_of"], "--json", status=1).stdout)
-    assert again["verdict"] == "breaks", "a second night, over what the first one left in the home"
     found = json.loads(site("breaks", "list", "--json").stdout)
     assert sorted(item["class"] for item in found) == sorted(item["class"] for item in truth["breaks"])
     assert json.loads(site("check", "--json").stdout)["findings"] == []
