@@ -149,10 +149,8 @@ class SigningService:
         return [envelope.as_json() for envelope in self._registry]
 
     def remembered(self) -> dict[str, list[Any]]:
-        """Return size and root (base64) signed last, by log; nothing is signed for it."""
-        with self._lock:
-            found = self._state.all()
-        return {origin: [item.size, encode_base64(item.root)] for origin, item in found.items()}
+        """Return size and root (base64) signed last, by log. Nothing is signed for it, and no signature waited for."""
+        return {origin: [item.size, encode_base64(item.root)] for origin, item in self._state.all().items()}
 
     def health(self) -> dict[str, Any]:
         """Make a real signature over a nonce, of a type nothing else accepts, and say with what."""

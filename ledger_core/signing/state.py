@@ -98,7 +98,7 @@ class WitnessState:
         return None if found is None else Checkpoint(origin, *found)
 
     def all(self) -> dict[str, Checkpoint]:
-        """Return by log the last checkpoint stored."""
+        """Return by log the last checkpoint stored. Read whole or not at all, also while another thread stores one."""
         return {origin: Checkpoint(origin, *found) for origin, found in sorted(self._read().logs.items())}
 
     def sizes(self) -> dict[str, int]:

@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from ledger_core.actor import Actor
+from ledger_core.book.ledger import Ledger
 from ledger_core.book.sequencer.notary import head_sizes
 from ledger_core.errors import CounterfoilError, DependencyError, InvalidInput, LedgerBehind, SignerRefused
 from ledger_core.evidence.check.checker import Code, check_book
@@ -122,29 +123,61 @@ def frontier_of(runtime: Runtime) -> Frontier:
 # The database login, without the certificate.
 
 
+class NoCertificate:
+    """The proxy as the thief of the login reaches it: with a certificate that nobody there knows."""
+
+    def __init__(self, client: SigningClient) -> None:
+        self._client = client
+
+    def latest(self, origin: str) -> str | None:
+        return self._client.latest(origin)
+
+    def sign_checkpoint(self, **asked: Any) -> str:
+        return self._client.sign_checkpoint(**asked)
+
+
+@contextmanager
+def thiefs_ledger(robbed: Robbed, honest: Runtime) -> Iterator[Ledger]:
+    """A program of the thief's: the service's own library over its login, and no certificate."""
+    signing = honest.settings.signing.model_copy(update={"wait_seconds": 1.0})
+    client = robbed.signer(robbed.strangers())
+    made = Ledger(
+        engine=honest.engine, signer=NoCertificate(client), book="main", kinds=honest.kinds, clock=honest.clock,
+        settings=honest.settings.model_copy(update={"signing": signing}),
+    )  # fmt: skip
+    try:
+        yield made
+    finally:
+        made.close()
+        client.close()
+
+
 def test_the_login_without_the_certificate_has_nothing_signed_and_what_it_appends_is_unsigned(robbed: Robbed) -> None:
     with robbed.opened() as honest:
         before = sizes(honest)
-        with robbed.opened(robbed.strangers()) as thiefs, pytest.raises(DependencyError):
-            post(thiefs, "a lie", THIEF)
-        size, signed = sizes(honest)
-        assert signed == before[1], "no signature covers it"
-        assert size <= before[0] + 1
-        with honest.engine.connect() as connection:
-            seen = connection.execute(text("select count(*) from ledger.posted_entries")).scalar()
-        assert seen == 0, "whoever reads what is posted does not see it"
+        lie = RecordDraft(kind="security_event", body={"what": "a lie"})
+        with thiefs_ledger(robbed, honest) as ledger, pytest.raises(DependencyError):
+            ledger.append([lie], Ask(actor=THIEF))
+        assert sizes(honest) == (before[0] + 1, before[1]), "appended, and no signature covers it"
     report = verify_calls(robbed.proxy.folder / "signer")
     assert report.sound, report.findings
 
 
 def test_what_the_login_appended_bears_its_words_once_the_service_signs_it(robbed: Robbed) -> None:
     """The one thing that is left to him: to say something false, as himself or in another's name, for good."""
-    with robbed.opened(robbed.strangers()) as thiefs, pytest.raises(DependencyError):
-        post(thiefs, "a lie", THIEF)
     with robbed.opened() as honest:
+        seq = sizes(honest)[0]
+        lie = RecordDraft(kind="security_event", body={"what": "a lie"})
+        with thiefs_ledger(robbed, honest) as ledger, pytest.raises(DependencyError):
+            ledger.append([lie], Ask(actor=THIEF))
         post(honest, "after it")
         size, signed = sizes(honest)
-        assert size == signed
+        assert size == signed == seq + 2
+        with honest.engine.connect() as connection:
+            query = text("select canonical from ledger.records where seq = :seq")
+            row = bytes(connection.execute(query, {"seq": seq}).scalar_one())
+        assert b'"what":"a lie"' in row
+        assert b'"subject":"thief"' in row
         assert check_book(honest, "main").sound, "he can add, neither change nor take away"
 
 
