@@ -181,10 +181,13 @@ def trust(
     from ledger_core.ceremony.offline import refuse_private
     from ledger_core.ceremony.run import current_trust
 
-    refuse_private(out)
+    beside = out.with_name("keys.jsonl")
+    if out == beside:
+        raise InvalidInput("the registry is written beside it, under that name.", file=str(out), remedy="Name another.")
+    for path in (out, beside):
+        refuse_private(path)
     with opened(quiet=json, signer=False) as runtime:
         pinned, registry = current_trust(runtime)
-    beside = out.with_name("keys.jsonl")
     write_once(beside, registry, mode=0o644)
     write_once(out, pinned, mode=0o644)
     if json:

@@ -143,7 +143,10 @@ def lines_of(document: Registry) -> list[str]:
 
 
 def refuse_private(path: Path) -> None:
-    """Raise `ConfigurationError` where a private key lies in the file `path`: nothing is ever written over one."""
+    """Raise `ConfigurationError` where a private key lies in the file `path`, over which nothing is ever written, and
+    for a folder."""
+    if path.is_dir():
+        raise ConfigurationError("it is a folder.", file=str(path), remedy="Name a file.")
     if not path.is_file():
         return
     with path.open("rb") as file:  # what cannot be read is not written over either

@@ -138,7 +138,7 @@ def test_a_stolen_key_that_is_switched_off_is_ended_by_the_pages_commands(
     home("check")
     home("keys", "trust", "--out", tmp_path / "auditors.json")
     home("export", f"{datetime.now(UTC):%Y-%m-%d}")
-    assert "verified" in home("verify", home.home / "archive", "--trust", tmp_path / "auditors.json")
+    assert "VERIFIED" in home("verify", home.home / "archive", "--trust", tmp_path / "auditors.json")
 
 
 def test_a_key_that_is_switched_off_is_revoked_and_its_successor_goes_on(

@@ -309,7 +309,8 @@ def test_what_does_not_fit_is_refused_and_the_proxy_goes_on_as_it_was(
         assert begun.install(begun.signed(draft, "bo", "cy")) == 2
         assert "the draft has expired" in capsys.readouterr().err
         wide, _ = begun.draft(runtime, Wish(action="rotate", window=50))
-        runtime.ledger("side")
+        side = RecordDraft(kind="security_event", body={"what": "a book that was opened meanwhile"})
+        runtime.ledger("side").append([side], Ask(actor=ME))
         assert begun.install(begun.signed(wide, "bo", "cy")) == 2
         assert "was opened since" in capsys.readouterr().err
         assert listing(runtime)["version"] == 1
