@@ -38,6 +38,7 @@ from ledger_core.log.note import (
     parse_note,
 )
 from ledger_core.log.record import format_time
+from ledger_core.log.registry import Validity
 from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing.backends import software
 from ledger_core.signing.bootstrap import open_service
@@ -211,7 +212,39 @@ def test_a_document_that_would_lose_a_key_or_let_none_sign_is_not_installed(home
 
     with pytest.raises(Refused, match="the key here is"):
         rotate(home, payload=of_another_key)
+
+    def with_a_wildcard(desk: Desk) -> bytes:
+        successor = describe(open_successor(desk.folder, desk.settings, desk.ring))
+        old, new = rotated(desk.ring.keys, successor, desk.state.sizes(), f"{PREFIX}*")
+        part = Validity(origin=f"{PREFIX}*", from_size=0, to_size=5)
+        return next_document(desk.ring, [replace(old, valid=(*old.valid, part)), new], created_at="")
+
+    with pytest.raises(Refused, match="in logs that are opened later"):
+        rotate(home, payload=with_a_wildcard)
+
+    def of_before_a_log_was_opened(desk: Desk) -> bytes:
+        successor = describe(open_successor(desk.folder, desk.settings, desk.ring))
+        sizes = {MAIN: desk.state.sizes()[MAIN]}
+        return next_document(
+            desk.ring, rotated(desk.ring.keys, successor, sizes, f"{PREFIX}*", window=9), created_at=""
+        )
+
+    with pytest.raises(Refused, match="side was opened since"):
+        rotate(home, payload=of_before_a_log_was_opened)
     assert ring_of(home).version == 1
+    start(home).close()
+
+
+def test_a_version_that_makes_the_registry_larger_than_verifiers_read_is_not_installed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (home / "signer" / "keys.jsonl").read_bytes()
+    monkeypatch.setattr(installing, "MAX_KEYS_BYTES", len(before) + 500)
+    with pytest.raises(Refused, match="verifiers read"):
+        rotate(home)
+    assert (home / "signer" / "keys.jsonl").read_bytes() == before
+    monkeypatch.undo()
+    rotate(home)
     start(home).close()
 
 
