@@ -6,22 +6,17 @@ registry is read. But there must be one: nothing is made up here that developmen
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ledger_core.errors import ConfigurationError
 from ledger_core.log.object_tree import Place
-from ledger_core.settings.aws import SECRETS as AWS_SECRETS
-from ledger_core.settings.aws import weaknesses_of_aws
 from ledger_core.settings.environment import STRICT_ENVIRONMENTS, variable_of
-from ledger_core.settings.signer import BACKEND_VARIABLE, PLACES, SignerSettings
+from ledger_core.settings.signer import BACKEND_VARIABLE, PLACES, SignerSettings, weak_environment
 from ledger_core.signing.folder import KEY_FILE, KEYS_FILE, ROOT_FILE
 
 _PRIVATE = (b"PRIVATE KEY-----",)
 _MAX_LOOK_BYTES = 64 * 1024
-SECRETS = {**AWS_SECRETS, "VAULT_TOKEN": "a token of Vault", "BAO_TOKEN": "a token of OpenBao"}
-"""By name; what a back-end logs in with lies in files that its owner alone reads."""
 
 
 def refuse_what_is_weak(
@@ -47,8 +42,7 @@ def _weaknesses(
     elif isinstance(archive, Path) and not archive.is_dir():
         yield "an archive that is not there (--archive)"
     yield from _plain_addresses(settings)
-    yield from weaknesses_of_aws(os.environ)
-    yield from (f"{what} in the environment ({name})" for name, what in SECRETS.items() if os.environ.get(name))
+    yield from weak_environment()
     if settings.backend == "software":
         yield f"the software key ({BACKEND_VARIABLE} names an HSM or a KMS)"
     if socket_path is not None:

@@ -10,9 +10,8 @@ import pytest
 
 from ledger_core.errors import ConfigurationError
 from ledger_core.settings.aws import weaknesses_of_aws
-from ledger_core.settings.signer import SignerSettings
+from ledger_core.settings.signer import SECRETS, SignerSettings
 from ledger_core.settings.strict import refuse_what_is_weak as refuse_ledger
-from ledger_core.signing.production import SECRETS
 from ledger_core.signing.production import refuse_what_is_weak as refuse_proxy
 from tests.unit.test_settings_strict import refused, sound
 
