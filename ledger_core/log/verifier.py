@@ -28,6 +28,7 @@ from ledger_core.log.registries import Registries, registry_failure
 from ledger_core.log.segment import KEYS_FILE
 from ledger_core.log.shapes import SHAPES, Shape
 from ledger_core.log.stream import account_failures
+from ledger_core.log.unfolding import SecondProcess
 from ledger_core.log.verify_proof import verify_bundle, verify_tlog_proof
 from ledger_core.log.verify_segment import Context, Progress, SegmentCheck, SegmentEnd
 
@@ -43,6 +44,7 @@ class _Question:
     since: int | None
     progress: Progress | None
     shapes: Mapping[str, Shape]
+    second_process: SecondProcess | None
 
 
 def verify_path(
@@ -53,13 +55,15 @@ def verify_path(
     known_checkpoint: str | bytes | Sequence[str | bytes] | None = None,
     since: int | None = None,
     shapes: Mapping[str, Shape] = SHAPES,
+    processes: int = 1,
 ) -> VerificationReport:
     """Return what can be said of `path`.
 
     `trust` is a trust file, its path, or None when nothing is pinned. `known_checkpoint` is a note that the caller kept
     from an earlier visit, or one of each log: the log must contain the tree it commits to. A folder of segments must
     begin at seq 0, or at `since` or before; one segment's own folder is judged alone. `progress` is told the number of
-    records done. `shapes` are the kinds that can be judged; a record of any other is `unknown_schema`.
+    records done. `shapes` are the kinds that can be judged; a record of any other is `unknown_schema`. With two
+    `processes` the second unfolds large files, where there is a core for it.
     """
     path = path if isinstance(path, ObjectPlace) else Path(path)
     report = VerificationReport(path=str(path))
@@ -88,10 +92,21 @@ def verify_path(
         since=since,
         progress=progress,
         shapes=shapes,
+        second_process=SecondProcess() if processes > 1 else None,
     )
     if trust_path is not None:
         # Whoever keeps a registry beside the trust file is not to be shown an older one.
         question.registries.add_folders([trust_path.parent])
+    try:
+        _verify_place(question, report)
+    finally:
+        if question.second_process is not None:
+            question.second_process.close()
+    return report
+
+
+def _verify_place(question: _Question, report: VerificationReport) -> None:
+    path = question.path
     if isinstance(path, ObjectPlace):
         try:
             _verify_folder(question, report)
@@ -102,7 +117,6 @@ def verify_path(
         _verify_folder(question, report)
     else:
         _verify_file(question, path, report)
-    return report
 
 
 def _verify_folder(question: _Question, report: VerificationReport) -> None:
@@ -137,6 +151,7 @@ def _verify_log(question: _Question, found: FoundSegments, log: FoundLog, done: 
         doubts=doubts,
         progress=None if progress is None else lambda records: progress(done + records),
         shapes=question.shapes,
+        second_process=question.second_process,
     )
     first: SegmentEnd | None = None
     last: SegmentEnd | None = None

@@ -48,6 +48,7 @@ from ledger_core.log.segment import (
 from ledger_core.log.shapes import SHAPES, Shape
 from ledger_core.log.stream import RecordStream
 from ledger_core.log.timestamps import timestamp_failure
+from ledger_core.log.unfolding import SecondProcess
 
 MAX_CHECKPOINT_BYTES = 64 * 1024
 MAX_SURPLUS_RECORDS = 10_000
@@ -70,7 +71,7 @@ class Context:
     """What is the same for every segment of one log; `known` is a checkpoint kept from an earlier visit.
 
     `top` is the path that was asked for: below it, where a segment lies is held against its manifest. `doubts` are what
-    compromised keys signed of the log.
+    compromised keys signed of the log. `second_process` unfolds large files beside this one.
     """
 
     top: Place
@@ -81,6 +82,7 @@ class Context:
     doubts: Doubts = field(default_factory=Doubts)
     progress: Progress | None = None
     shapes: Mapping[str, Shape] = field(default_factory=lambda: SHAPES)
+    second_process: SecondProcess | None = None
 
 
 class SegmentCheck:
@@ -214,11 +216,17 @@ class SegmentCheck:
         content_bytes = records.content_bytes if records and self._is_manifest_signed else None
         if content_bytes is None:
             content_bytes = unsigned_content_bytes(self._path(RECORDS_FILE))
-        reader = LineReader(self._path(RECORDS_FILE), max_content_bytes=content_bytes)
+        reader = LineReader(
+            self._path(RECORDS_FILE), max_content_bytes=content_bytes, second=self._context.second_process
+        )
         done = self._report.records
         room = manifest.next_seq - manifest.first_seq + MAX_SURPLUS_RECORDS if manifest else None
-        for lines in reader:
-            stream.feed(lines if room is None else lines[: max(0, room - stream.size + stream.first_seq)])
+        for block in reader.blocks():
+            left = block.count if room is None else room - stream.size + stream.first_seq
+            if block.count <= left:
+                stream.feed_block(block)
+            else:
+                stream.feed(block.lines()[: max(0, left)])
             if self._context.progress is not None:
                 self._context.progress(done + stream.size - stream.first_seq)
             if stream.has_given_up:
