@@ -11,12 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger_core.errors import CannotRun, CounterfoilError, InvalidInput
 from ledger_core.log.anchored import look_at_anchors
 from ledger_core.log.doubts import Doubts
-from ledger_core.log.findings import FOREIGN, TRUNCATED, UNVERIFIABLE, Failure, TrustUsed, VerificationReport
+from ledger_core.log.findings import (
+    CANNOT_TELL,
+    FOREIGN,
+    TRUNCATED,
+    UNVERIFIABLE,
+    Failure,
+    SegmentVerdict,
+    TrustUsed,
+    VerificationReport,
+)
 from ledger_core.log.keys import TrustFile
 from ledger_core.log.known import KnownCheckpoint, absent_log, hold_against_log, hold_against_proof, parse_known
 from ledger_core.log.note import Checkpoint
@@ -66,7 +76,7 @@ def verify_path(
     `processes` the second unfolds large files, where there is a core for it.
     """
     path = path if isinstance(path, ObjectPlace) else Path(path)
-    report = VerificationReport(path=str(path))
+    report = VerificationReport(path=str(path), verified_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
     try:
         pinned = TrustFile.load(trust) if isinstance(trust, Path) else trust
         known = parse_known(known_checkpoint)
@@ -159,6 +169,7 @@ def _verify_log(question: _Question, found: FoundSegments, log: FoundLog, done: 
         last = SegmentCheck(folder, context, last).run() or last
         first = first or last
     doubts.settle(report)
+    report.listed = [_judged(item, report) for item in report.listed]
     report.accounts = len(context.accounts)
     for failure in account_failures(context.accounts):
         report.add(replace(failure, where=report.path))
@@ -178,6 +189,13 @@ def _verify_log(question: _Question, found: FoundSegments, log: FoundLog, done: 
     if not report.records:
         _cannot_tell(report, "no record is proved here")
     return report
+
+
+def _judged(segment: SegmentVerdict, report: VerificationReport) -> SegmentVerdict:
+    """Return the segment with the verdict of the first failure in it: what keys are in doubt shows at the end alone."""
+    found = [item.verdict for item in report.failures if item.where.startswith(f"{segment.folder}/")]
+    real = [verdict for verdict in found if verdict not in CANNOT_TELL]
+    return replace(segment, verdict=(real or found or [segment.verdict])[0])
 
 
 def _check_start(since: int | None, is_single: bool, first_seq: int, report: VerificationReport) -> None:

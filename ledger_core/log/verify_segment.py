@@ -17,13 +17,16 @@ from ledger_core.log.dsse import SEGMENT_TYPE, parse_envelope
 from ledger_core.log.findings import (
     BAD_SIGNATURE,
     EDITED,
+    FAILED,
     FORKED,
     MISSING,
     TRUNCATED,
     UNBALANCED,
     UNSIGNED_PENDING,
     UNVERIFIABLE,
+    VERIFIED,
     Failure,
+    SegmentVerdict,
     VerificationReport,
 )
 from ledger_core.log.keys import Judgement, KeyRing
@@ -99,6 +102,7 @@ class SegmentCheck:
         self._ring: KeyRing | None = None
         self._checkpoint: Checkpoint | None = None
         self._is_checkpoint_signed = False
+        self._failed_before = (len(self._report.failures), self._report.suppressed)
 
     def run(self) -> SegmentEnd | None:
         """Add to the report what is wrong and what was counted; return the end for the next segment to join on to."""
@@ -351,6 +355,19 @@ class SegmentCheck:
             more = self._context.accounts.get(key, (0, 0))
             self._context.accounts[key] = (more[0] + debits, more[1] + credits)
         manifest = self._manifest
+        report.add_segment(
+            SegmentVerdict(
+                folder=self._folder.name,
+                origin=manifest.origin if manifest else None,
+                segment=manifest.segment if manifest else None,
+                closed_on=manifest.closed_on.isoformat() if manifest else None,
+                first_seq=stream.first_seq,
+                next_seq=manifest.next_seq if manifest else None,
+                records=stream.size - stream.first_seq,
+                entries=stream.entries,
+                verdict=VERIFIED if (len(report.failures), report.suppressed) == self._failed_before else FAILED,
+            )
+        )
         if report.first_seq is None:
             report.first_seq = stream.first_seq
         if manifest is not None and manifest.origin not in report.origins:

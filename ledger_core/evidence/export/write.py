@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +41,7 @@ from ledger_core.log.segment import (
     segment_folder,
     stored_file,
 )
+from ledger_core.log.software import software_version
 from ledger_core.log.stream import RecordStream
 from ledger_core.log.timestamps import MAX_TOKEN_BYTES, judge_token
 from ledger_core.reading.heads import checkpoint_at
@@ -159,14 +159,6 @@ def write_segment(desk: Desk, due: NextSegment, tip: Tip) -> ArchivedManifest:
         )
     stored = desk.runtime.archive.put_once(f"{folder}/{MANIFEST_FILE}", envelope.to_bytes() + b"\n")
     return ArchivedManifest(manifest=manifest, sha256=manifest_sha256(payload), version_id=stored.version_id)
-
-
-def software_version() -> str:
-    """Return the version of this software, as installed."""
-    try:
-        return metadata.version("counterfoil")
-    except metadata.PackageNotFoundError:
-        return "source"
 
 
 def _checkpoint(desk: Desk, size: int) -> tuple[bytes, bytes]:
