@@ -11,12 +11,21 @@ export class Key {
     this.spki = spki;
     this.id = sha256(spki).toString("hex");
     this.key = createPublicKey({ key: spki, format: "der", type: "spki" });
-    need(this.key.asymmetricKeyDetails.namedCurve === "prime256v1", "not a P-256 key");
+    const isEd25519 = this.key.asymmetricKeyType === "ed25519";
+    need(isEd25519 || this.key.asymmetricKeyDetails.namedCurve === "prime256v1", "neither a P-256 nor an Ed25519 key");
+    this.alg = isEd25519 ? "ed25519" : "ecdsa-p256-sha256";
     // In another form the same key would have another id, and count beside itself.
     need(this.key.export({ type: "spki", format: "der" }).equals(spki), "the key is not in its one DER form");
   }
 
+  // The four bytes that point at this key in a signature line of `name`.
+  noteHash(name) {
+    if (this.alg !== "ed25519") return hex(this.id.slice(0, 8));
+    return sha256(Buffer.from(name), Buffer.of(10, 1), this.spki.subarray(-32)).subarray(0, 4);
+  }
+
   signed(message, signature) {
+    if (this.alg === "ed25519") return verifySignature(null, message, this.key, signature);
     return verifySignature("sha256", message, { key: this.key, dsaEncoding: "der" }, signature);
   }
 }
@@ -40,7 +49,7 @@ export function parseNote(text) {
 export function checkNote(note, known, counted = () => true) {
   const signers = new Set();
   for (const { name, keyHash, signature } of note.signatures) {
-    const claimed = known.filter((key) => name === note.origin && keyHash.equals(hex(key.id.slice(0, 8))));
+    const claimed = known.filter((key) => name === note.origin && keyHash.equals(key.noteHash(name)));
     const verified = claimed.filter((key) => key.signed(Buffer.from(note.text), signature));
     need(claimed.length === 0 || verified.length > 0, "a line of a known key does not verify");
     for (const key of verified) signers.add(key.id);
@@ -60,7 +69,7 @@ function openEnvelope(envelope, type, keys, threshold = 1) {
 
 function keyOf({ key_id, alg, spki }) {
   const key = new Key(fromBase64(spki));
-  need(key.id === key_id && alg === "ecdsa-p256-sha256", "a key under another's name");
+  need(key.id === key_id && key.alg === alg, "a key under another's name");
   return key;
 }
 
@@ -73,10 +82,15 @@ const roots = (document) => [document.roots.keys.map(keyOf), document.roots.thre
 function checkDocument({ schema, keys }) {
   need(["cf-keys/1", "cf-keys/2"].includes(schema), "a registry of another schema");
   need(new Set(keys.map(({ key_id }) => key_id)).size === keys.length, "a key is listed twice");
+  const stated = new Map();
   for (const { status, valid } of keys) {
     for (const { origin, to_size, root } of valid) {
       need((root !== undefined) === (status === "compromised"), "roots are for compromised keys, and for all of theirs");
       need(root === undefined || (schema === "cf-keys/2" && hashOf(root) && to_size !== null && !origin.endsWith("/*")), "a root of what?");
+      if (root === undefined) continue;
+      const place = `${to_size} ${origin}`;
+      need((stated.get(place) ?? root) === root, "two roots for one size");
+      stated.set(place, root);
     }
   }
 }
@@ -159,10 +173,10 @@ export function checkSigned(note, registry) {
   const [known, envelopes] = [keysFor(registry, "checkpoint"), keysFor(registry, "dsse")];
   const stolen = ({ id }) => registry.keys.find((item) => item.key_id === id).status === "compromised";
   const [keys, stolenKeys] = [envelopes.filter(counts), envelopes.filter(stolen)];
-  if (holds(() => checkNote(note, known, counts))) return { keys, stolenKeys, doubtful: false };
-  checkNote(note, known, stolen);
   const good = goodTrees(registry, note.origin).find(([size]) => size === note.size);
   need(!good || good[1].equals(note.root), "the registry states another tree of that size");
+  if (holds(() => checkNote(note, known, counts))) return { keys, stolenKeys, doubtful: false };
+  checkNote(note, known, stolen);
   return { keys, stolenKeys, doubtful: !good };
 }
 
