@@ -21,13 +21,14 @@ from ledger_core.log.record import MAX_RECORD_BYTES, parse_time
 # Neither quote, backslash nor control character; said by what is allowed, since a negated set costs a sixth more. A
 # look at the whole block for such characters, and then any text up to its quote, was measured too: a tenth slower.
 _TEXT = rb"[ !#-\[\]-\xff]*"
+_ACCOUNT = rb"[ !#-\[\]-\xff]{0,1024}"
 _NAME = rb"[a-z0-9_]{1,64}"
 _HOUR = rb'[^"]{13}'
 _REST_OF_HOUR = rb":[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"
 _AMOUNT = rb"[1-9][0-9]{0,17}"
 _SIDE = rb'[A-Z]{3}","direction":"(?:debit|credit)'
-_POSTING = rb'\{"account":"' + _TEXT + rb'","amount":"' + _AMOUNT + rb'","currency":"' + _SIDE + rb'"\}'
-_CAPTURED = rb'\{"account":"(' + _TEXT + rb')","amount":"(' + _AMOUNT + rb')","currency":"(' + _SIDE + rb')"\}'
+_POSTING = rb'\{"account":"' + _ACCOUNT + rb'","amount":"' + _AMOUNT + rb'","currency":"' + _SIDE + rb'"\}'
+_CAPTURED = rb'\{"account":"(' + _ACCOUNT + rb')","amount":"(' + _AMOUNT + rb')","currency":"(' + _SIDE + rb')"\}'
 _MEMBER = rb'"' + _NAME + rb'":"' + _TEXT + rb'"'
 _NAMED = rb'"(' + _NAME + rb')":"' + _TEXT + rb'"'
 
@@ -162,6 +163,11 @@ class Sums:
         """Add one posting."""
         side = f'{currency}","direction":"{"debit" if is_debit else "credit"}'
         self._sides[side.encode()][2][account.encode()] += amount_minor
+
+    @property
+    def accounts(self) -> int:
+        """How many sums are kept: accounts by currency and side, and pairs of them."""
+        return len(self._pairs) + sum(len(table) for _, _, table in self._sides.values())
 
     def by_account(self) -> dict[tuple[str, str], tuple[int, int]]:
         """Return gross debits and credits by (account, currency)."""

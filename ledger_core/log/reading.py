@@ -23,6 +23,8 @@ SLACK_BYTES = 1024 * 1024
 UNSIGNED_RATIO = 64
 """How many bytes a stored byte may unfold to where nothing signed says how many; records unfold to some five."""
 FREE_VALUES = 10_000
+MAX_DEPTH = 64
+"""Of the containers in a document: what reads them, and what shows them, calls itself once a level."""
 BYTES_PER_VALUE = 8
 """JSON of ours has twenty bytes and more to a value. A value takes some sixty in memory, whatever it is written as."""
 
@@ -40,6 +42,7 @@ class LineReader:
         self._path = path
         self._room = MAX_CONTENT_BYTES if max_content_bytes is None else max_content_bytes + SLACK_BYTES
         self._second = second
+        self.content_bytes = 0
         self.stored_bytes = 0
         self.stored_sha256 = sha256().hexdigest()
         self.problem: tuple[str, str] | None = None
@@ -61,6 +64,7 @@ class LineReader:
                 pass  # what it did not give is read here, from the beginning
             else:
                 self.stored_bytes, self.stored_sha256 = ended.stored_bytes, ended.stored_sha256
+                self.content_bytes = ended.content_bytes
                 self.problem = ended.problem
                 return
         yield from self._here(given)
@@ -77,6 +81,7 @@ class LineReader:
                     given -= len(block.data)
                 self.problem = reading.problem
                 self.stored_bytes, self.stored_sha256 = reading.stored_bytes, reading.stored_sha256
+                self.content_bytes = reading.content_bytes
         except OSError as error:
             self.problem = (MISSING, f"it cannot be read: {error.strerror}")
 
@@ -125,15 +130,20 @@ def unsigned_content_bytes(path: Place) -> int:
 def load_json(data: bytes | str, *, max_values: int | None = None) -> Any:
     """Return the JSON value in `data`. Raises `ValueError` for anything else, and for more values than it may hold.
 
-    Without `max_values` a text may hold one value to eight bytes, beyond the first ten thousand.
+    Without `max_values` a text may hold one value to eight bytes, beyond the first ten thousand. What two readers could
+    take for two values is none: another encoding than UTF-8, a key twice in one object, `NaN`.
     """
     limit = FREE_VALUES + len(data) // BYTES_PER_VALUE if max_values is None else max_values
     if count_values(data) > limit:
         raise ValueError(f"it holds more than {limit:,} values")
+    text = data.decode("utf-8") if isinstance(data, bytes) else data
     try:
-        return json.loads(data)
+        value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    if sum(map(text.count, "[{")) > MAX_DEPTH and _is_deep(value):
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
+    return value
 
 
 def count_values(data: bytes | str) -> int:
@@ -141,3 +151,29 @@ def count_values(data: bytes | str) -> int:
     if isinstance(data, str):
         return sum(map(data.count, "[{,"))
     return sum(map(data.count, (b"[", b"{", b",")))
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key occurs twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _is_deep(value: Any) -> bool:
+    """Say whether containers in `value` stand in each other deeper than they may; without recursion."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            part
+            for item in level
+            for part in (item.values() if isinstance(item, dict) else item)
+            if isinstance(part, (dict, list))
+        ]
+        if not level:
+            return False
+    return True

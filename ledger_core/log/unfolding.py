@@ -21,7 +21,7 @@ import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -71,6 +71,7 @@ class Unfolding:
         self._room = room_bytes
         self._hash = sha256()
         self.stored_bytes = 0
+        self.content_bytes = 0
         self.problem: tuple[str, str] | None = None
 
     @property
@@ -82,11 +83,14 @@ class Unfolding:
         rest = b""
         try:
             for unfolded in self._unfold():
-                data = rest + unfolded if rest else unfolded
-                end = data.rfind(b"\n") + 1
-                rest = data[end:]
-                if end:
-                    yield _block_of(data[:end])
+                end = unfolded.rfind(b"\n") + 1
+                # One copy, and nothing kept beside it: the less there is, the more of it stays in the cache.
+                data = b"".join((rest, memoryview(unfolded)[:end])) if end else b""
+                rest = unfolded[end:] if end else rest + unfolded
+                del unfolded
+                if data:
+                    self.content_bytes += len(data)
+                    yield _block_of(data)
                 if len(rest) > MAX_RECORD_BYTES:
                     self.problem = (EDITED, f"a line is longer than {MAX_RECORD_BYTES} bytes")
                     return
@@ -138,6 +142,7 @@ class Unfolded:
 
     stored_bytes: int = 0
     stored_sha256: str = ""
+    content_bytes: int = 0
     problem: tuple[str, str] | None = None
 
 
@@ -180,6 +185,7 @@ class SecondProcess:
             self.close()
             raise
         ended.stored_bytes, ended.stored_sha256 = answer["stored_bytes"], answer["stored_sha256"]
+        ended.content_bytes = answer["content_bytes"]
         ended.problem = None if answer["problem"] is None else (answer["problem"][0], answer["problem"][1])
 
     def close(self) -> None:
@@ -229,14 +235,12 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
                     answers.write(block.data)
                     answers.write(b"".join(block.leaves or ()))
                     answers.flush()
-                ended = Unfolded(reading.stored_bytes, reading.stored_sha256, reading.problem)
+                ended = Unfolded(reading.stored_bytes, reading.stored_sha256, reading.content_bytes, reading.problem)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 return
-            ended = Unfolded(0, sha256().hexdigest(), (MISSING, f"it cannot be read: {error.strerror}"))
-        answer = json.dumps(
-            {"stored_bytes": ended.stored_bytes, "stored_sha256": ended.stored_sha256, "problem": ended.problem}
-        ).encode()
+            ended = Unfolded(0, sha256().hexdigest(), 0, (MISSING, f"it cannot be read: {error.strerror}"))
+        answer = json.dumps(asdict(ended)).encode()
         answers.write(_HEAD.pack(_END, len(answer), 0, 0) + answer)
         answers.flush()
 

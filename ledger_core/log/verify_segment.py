@@ -56,6 +56,8 @@ from ledger_core.log.unfolding import SecondProcess
 MAX_CHECKPOINT_BYTES = 64 * 1024
 MAX_SURPLUS_RECORDS = 10_000
 """How many records beyond the signed ones are looked at."""
+MAX_UNSIGNED_ACCOUNTS = 200_000
+"""Sums take memory, of which a forger may not have as much as he likes; a company may, that signs for its accounts."""
 
 Progress = Callable[[int], None]
 
@@ -236,6 +238,10 @@ class SegmentCheck:
             if stream.has_given_up:
                 reader.problem = (EDITED, f"{stream.unreadable:,} lines are no records: the rest was not looked at")
                 break
+            if not self._is_manifest_signed and stream.sums.accounts > MAX_UNSIGNED_ACCOUNTS:
+                detail = f"more than {MAX_UNSIGNED_ACCOUNTS:,} accounts, and nobody signed them: not looked at"
+                reader.problem = (EDITED, detail)
+                break
         root = stream.frontier.root()
         signed = self._signed_root(manifest)
         next_seq = manifest.next_seq if manifest else self._checkpoint.size if self._checkpoint else None
@@ -252,6 +258,10 @@ class SegmentCheck:
         stored = (reader.stored_bytes, reader.stored_sha256)
         if records is not None and reader.problem is None and stored != (records.bytes, records.sha256):
             self._fail(EDITED, RECORDS_FILE, "the file is not the one that the manifest lists")
+        elif records is not None and reader.problem is None:
+            inside = (reader.content_bytes, stream.size - stream.first_seq)
+            if inside != (records.content_bytes, records.lines):
+                self._fail(EDITED, MANIFEST_FILE, "what it says is in the records' file is not what is in it")
         if manifest is not None and not failures and reader.problem is None:
             self._check_sums(manifest, stream)
         self._check_watched(stream)
@@ -317,7 +327,7 @@ class SegmentCheck:
             stored, data = manifest.stored(name), read_bounded(self._path(name), limit)
             if stored is None:
                 self._fail(EDITED, MANIFEST_FILE, f"it does not list {name}")
-            elif data is not None and sha256(data).hexdigest() != stored.sha256:
+            elif data is not None and (len(data), sha256(data).hexdigest()) != (stored.bytes, stored.sha256):
                 self._fail(EDITED, name, "the file is not the one that the manifest lists")
         if manifest.stored(RECORDS_FILE) is None:
             self._fail(EDITED, MANIFEST_FILE, f"it does not list {RECORDS_FILE}")

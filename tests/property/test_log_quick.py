@@ -97,6 +97,8 @@ REPLACED = [
     (b'"account":"a:2"', b'"account":""'),
     (b'"account":"a:2","amount":"1', b'"account":"","amount":"2'),
     (b'"amount":"7"', b'"amount":"8"'),
+    (b'"account":"a:1"', b'"account":"' + b"x" * 1024 + b'"'),
+    (b'"account":"a:1"', b'"account":"' + b"x" * 1025 + b'"'),
 ]
 
 
