@@ -99,10 +99,8 @@ def _batches(records: int) -> Iterator[tuple[list[bytes], list[bytes], int, str]
         noise = os.urandom(16 * BATCH).hex()
         for seq in range(start, min(start + BATCH, records)):
             body, kind = (_entry(seq), "journal_entry") if seq else (book, "book")
-            at = 32 * (seq - start)
-            id_ = (
-                f"{noise[at : at + 8]}-{noise[at + 8 : at + 12]}-7{noise[at + 13 : at + 16]}-{noise[at + 16 : at + 20]}"
-            )
+            own = noise[32 * (seq - start) : 32 * (seq - start) + 32]
+            id_ = f"{own[:8]}-{own[8:12]}-7{own[13:16]}-{own[16:20]}-{own[20:]}"
             time = format_time(START + timedelta(milliseconds=seq))
             line = frames[kind].around(body, id=id_, prev=prev, recorded_at=time, seq=seq)
             prev = leaf_hash(line)
