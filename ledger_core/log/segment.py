@@ -224,7 +224,7 @@ def parse_manifest(payload: bytes) -> Manifest:
             first_prev=bytes.fromhex(_hash(value["chain"]["first_prev"])),
             last_leaf=bytes.fromhex(_hash(value["chain"]["last_leaf"])),
             entries=_count(value["entries"]),
-            totals=dict(_parse_totals(value["totals"])),
+            totals=_parse_totals(value["totals"]),
             objects=tuple(_parse_object(item) for item in value["objects"]),
             cutoff=_text(value["cutoff"]),
             created_at=_text(value["created_at"]),
@@ -299,12 +299,16 @@ def _parse_object(value: Mapping[str, Any]) -> StoredFile:
     )
 
 
-def _parse_totals(items: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, tuple[int, int]]]:
+def _parse_totals(items: Iterable[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
     for item in items:
-        sums = (item["debits"], item["credits"])
+        sums, currency = (item["debits"], item["credits"]), _text(item["currency"])
         if not all(type(text) is str and _DIGITS.match(text) for text in sums):
             raise ValueError("a total is a string of digits")
-        yield _text(item["currency"]), (int(sums[0]), int(sums[1]))
+        if currency in found:
+            raise ValueError("it has two totals of one currency")
+        found[currency] = int(sums[0]), int(sums[1])
+    return found
 
 
 def _count(value: Any) -> int:

@@ -129,6 +129,8 @@ function main([command, folder, option, trustPath]) {
   if (command === "vectors" && folder) return { vectors: checkVectors(folder) };
   need(command === "segment" && option === "--trust" && existsSync(trustPath), "see the head of this file for its use");
   const names = ["records.jsonl.gz", "checkpoint", "keys.jsonl", "manifest.dsse.json"];
+  // Listed and held to its hash; whose time it states is for a verifier of RFC 3161.
+  if (existsSync(join(folder, "checkpoint.tsr"))) names.push("checkpoint.tsr");
   const files = Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name))]));
   const { origin, records, entries, size, root } = checkSegment(files, JSON.parse(readFileSync(trustPath)), folder);
   return { origin, records, entries, size, root: root.toString("base64") };

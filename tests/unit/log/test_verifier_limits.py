@@ -78,6 +78,7 @@ MANIFESTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "another length of the registry": lambda value: value["objects"][2].update(bytes=2**50),
     "more lines than there are": lambda value: value["objects"][0].update(lines=26),
     "fewer bytes of content than there are": lambda value: value["objects"][0].update(content_bytes=1_000),
+    "two totals of one currency": lambda value: value["totals"].insert(0, {**value["totals"][0], "debits": "1"}),
     "no lines": lambda value: value["objects"][0].pop("lines"),
 }
 
