@@ -248,11 +248,11 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
 _CHILD = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-sys.path.insert(0, sys.argv[1])
+sys.path.append(sys.argv[1])
 from ledger_core.log.unfolding import serve
 serve(sys.stdin.buffer, sys.stdout.buffer)
 """
-"""Ctrl-C reaches both; the first process ends, and with it the questions."""
+"""Ctrl-C reaches both; the first process ends, and with it the questions. What is installed comes last."""
 
 
 def _block_of(data: bytes) -> Block:
