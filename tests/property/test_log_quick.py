@@ -143,6 +143,42 @@ def fed(lines: list[bytes], batch: int, root_holds: bool) -> tuple[Any, ...]:
     return outcome(stream, root_holds)
 
 
+def log_of(odd: dict[int, tuple[bytes, bytes]] | None = None, *, first_kind: str = "book") -> list[bytes]:
+    """A log of entries, those at `odd` changed, each naming the one before as it is."""
+    lines: list[bytes] = []
+    for seq in range(SIZE):
+        kind = "journal_entry" if seq else first_kind
+        body = canonical_bytes(BOOK if kind == "book" else entry(seq or 1))
+        line = line_of(seq, leaf_hash(lines[-1]) if lines else NO_PREV, body, kind)
+        lines.append(line.replace(*(odd or {}).get(seq, (b"", b"")), 1))
+    return lines
+
+
+@pytest.mark.parametrize("change", REPLACED, ids=range(len(REPLACED)))
+def test_each_thing_that_can_be_odd_is_found_alike_in_a_run_of_sound_entries(change: tuple[bytes, bytes]) -> None:
+    for seq in (20, 21, 22, 23, 24, 39):
+        lines = log_of({seq: change})
+        slow = fed(lines, 1, True)
+        for batch in (500, 13):
+            assert fed(lines, batch, True) == slow, seq
+        assert fed(lines, 500, False) == fed(lines, 1, False), seq
+
+
+def test_an_entry_does_not_open_a_book_in_a_run_either() -> None:
+    lines = log_of(first_kind="journal_entry")
+    slow = fed(lines, 1, True)
+    assert [(verdict, seq) for verdict, seq, _ in slow[0]] == [("not_canonical", 0)]
+    assert fed(lines, 500, True) == slow
+
+
+def test_what_was_unreadable_in_a_run_excuses_nothing_behind_it() -> None:
+    lines = log_of({21: (b'"m0":"21"', b'"m9":"21","m0":"21"')})
+    lines[25] = lines[25].replace(b"charge 25", b"chargE 25")
+    slow = fed(lines, 1, False)
+    assert ("edited", 25) in [(verdict, seq) for verdict, seq, _ in slow[0]]
+    assert fed(lines, 13, False) == slow
+
+
 @given(streams())
 @settings(deadline=None, max_examples=300)
 def test_whatever_is_odd_is_found_alike_in_blocks_and_one_by_one(case: tuple[list[bytes], bool]) -> None:
