@@ -71,7 +71,7 @@ def test_the_published_vectors_are_those_that_the_sources_make(maker: ModuleType
 def test_the_second_verifier_agrees_with_every_vector() -> None:
     status, answer = node("vectors", VECTORS)
     assert (status, answer["verdict"]) == (0, "verified"), answer
-    assert answer["vectors"] > 260
+    assert answer["vectors"] > 250
 
 
 @needs_node
@@ -135,15 +135,6 @@ def test_our_notes_are_judged_as_published() -> None:
     for case in vector["notes"]:
         signed = verify_note(parse_note(case["note"]), vector["origin"], [key])
         assert (signed == [vector["key_id"]]) is case["holds"], case["what"]
-
-
-def test_our_notes_of_the_other_algorithm_are_judged_as_published() -> None:
-    vector = load("checkpoint.json")
-    key = PublicKey(decode_base64(vector["ed25519"]["spki"]))
-    assert key.key_id == vector["ed25519"]["key_id"]
-    for case in vector["ed25519"]["notes"]:
-        signed = verify_note(parse_note(case["note"]), vector["origin"], [key])
-        assert (signed == [key.key_id]) is case["holds"], case["what"]
 
 
 def openssl_verifies(folder: Path, spki: bytes, message: bytes, signature: bytes) -> bool:

@@ -29,14 +29,12 @@ from company import (
     proof_envelope,
     segment_files,
 )
-from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from forge import forged_bundles, forged_segments
 
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.merkle import Frontier, RangeTree, consistency_path, inclusion_path, leaf_hashes
-from ledger_core.log.note import NoteSignature, PublicKey, SignedNote, checkpoint_text, encode_base64
+from ledger_core.log.note import NoteSignature, SignedNote, checkpoint_text, encode_base64
 from ledger_core.log.proof import ProofBundle, ProvedRecord, TlogProof
 from ledger_core.signing.backends.software import SoftwareKey
 
@@ -167,41 +165,6 @@ def checkpoint() -> dict[str, Any]:
         "spki": encode_base64(KEY.public_key.spki),
         "key_id": KEY.public_key.key_id,
         "vkey": verifier_key(KEY),
-        "notes": [{"what": what, "note": made, "holds": holds} for what, (made, holds) in notes.items()],
-        "ed25519": _ed25519(text),
-    }
-
-
-class _Ed25519Key:
-    """A key of the other algorithm, for what the vectors ask of a key."""
-
-    def __init__(self) -> None:
-        self._key = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\x07")
-        public = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        self.public_key = PublicKey(public)
-
-    def sign(self, message: bytes) -> bytes:
-        """Return the signature of RFC 8032."""
-        return self._key.sign(message)
-
-
-def _ed25519(text: str) -> dict[str, Any]:
-    """Notes over the same text by a key of the other algorithm."""
-    other = _Ed25519Key()
-    signature = bytearray(other.sign(text.encode()))
-    signature[5] ^= 1
-    elsewhere = note(text, other).replace(f"\n— {ORIGIN} ", "\n— vectors.example/test/other ")
-    notes = {
-        "signed": (note(text, other), True),
-        "a bit of the signature changed": (note(text, other, bytes(signature)), False),
-        "its line under another name": (elsewhere, False),
-        "beside a line of a key of the other algorithm": (beside(note(text, KEY), note(text, other)), True),
-        "text changed after signing": (note(text, other).replace(f"\n{SIZE}\n", f"\n{SIZE + 1}\n"), False),
-        "signed by a P-256 key": (note(text, KEY), False),
-    }
-    return {
-        "spki": encode_base64(other.public_key.spki),
-        "key_id": other.public_key.key_id,
         "notes": [{"what": what, "note": made, "holds": holds} for what, (made, holds) in notes.items()],
     }
 
