@@ -30,8 +30,9 @@ from ledger_core.log.findings import EDITED, MISSING, TRUNCATED
 from ledger_core.log.merkle import HASH_BYTES, leaf_hashes
 from ledger_core.log.record import MAX_RECORD_BYTES
 
-CHUNK_BYTES = 32 * 1024
-"""Stored bytes at a time: records unfold to some five times that, which stays in the processor's cache."""
+CHUNK_BYTES = 16 * 1024
+"""Stored bytes at a time: records unfold to some five times that, which stays in the processor's cache with all that
+is made of it. Twice as many were a tenth slower to unfold, a quarter as many no quicker."""
 UNFOLDED_BYTES = 1024 * 1024
 MAX_BLOCK_LINES = 4_096
 """A megabyte holds some three thousand of the shortest entries: of more lines than this, most are no records."""
@@ -176,7 +177,8 @@ class SecondProcess:
                     break
                 data = _exactly(process.stdout, size)
                 hashes = _exactly(process.stdout, HASH_BYTES * count) if count <= MAX_BLOCK_LINES else None
-                yield Block(data=data, count=count, longest=longest, leaves=hashes and _parts(hashes))
+                leaves = None if hashes is None else _parts(hashes)
+                yield Block(data=data, count=count, longest=longest, leaves=leaves)
         except (OSError, ValueError, struct.error) as error:
             self.close()
             raise Gone from error
