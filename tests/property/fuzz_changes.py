@@ -118,7 +118,7 @@ def lines(case: Case) -> None:
         elif at < len(found):
             try:
                 found[at] = dumped(r, mutated_json(r, json.loads(found[at])))
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
     rechained = r.random() < 0.3
     if rechained:
@@ -187,7 +187,7 @@ def envelope(case: Case) -> None:
             case.write(path, b"\n".join(rows) + b"\n")
         else:
             case.write(path, dumped(r, mutated_json(r, json.loads(raw))))
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, RecursionError):
         return
 
 
