@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from uuid import UUID
 import typer
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
+MIN_LAST_COLUMN = 24
+"""A narrower one says nothing: then the terminal breaks the line."""
 BookOption = Annotated[str | None, typer.Option("--book", help="The book; default from settings.")]
 
 
@@ -34,11 +37,19 @@ def note(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Print rows under their column names; nothing but spaces between, so that it can be piped."""
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, cut_last: bool = False) -> None:
+    """Print rows under their column names; nothing but spaces between, so that it can be piped.
+
+    With `cut_last` the last column gives way on a terminal that would break the line; what is piped is whole.
+    """
     cells = [[str(row.get(column, "") if row.get(column) is not None else "") for column in columns] for row in rows]
     widths = [max([len(name), *(len(line[i]) for line in cells)]) for i, name in enumerate(columns)]
+    room = None
+    if cut_last and sys.stdout.isatty():
+        room = max(shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(columns) - 1), MIN_LAST_COLUMN)
     for line in [list(columns), *cells]:
+        if room is not None and len(line[-1]) > room:
+            line[-1] = line[-1][: room - 1] + "…"
         say("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
 
 

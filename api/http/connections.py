@@ -100,7 +100,7 @@ class Connection(HttpToolsProtocol):
                 self.transport.close()
             return
         super().data_received(data)
-        if self._awaits == "head" and self._read_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+        if self._awaits == "head" and self._read_bytes > MAX_HEAD_BYTES:
             self._turn_away(431, "head_too_large", f"The head of a request takes {MAX_HEAD_BYTES:,} bytes.")
 
     def on_message_begin(self) -> None:
@@ -127,7 +127,7 @@ class Connection(HttpToolsProtocol):
         if self._awaits is None:
             self._since = time.monotonic()
         super().on_response_complete()
-        if self._objection is not None and self._leaving_since is None and not self._owes_an_answer:
+        if self._objection is not None and not self._owes_an_answer:
             self._say(self._objection)
 
     def send_400_response(self, msg: str) -> None:
@@ -171,7 +171,8 @@ class Connection(HttpToolsProtocol):
 
     def _look(self, now: float) -> None:
         """Close the connection if its client takes too long to send, or to read."""
-        if self.flow.write_paused:
+        if self.flow.write_paused or self.transport.is_closing():
+            # What closes waits for its last bytes to be read as well, few as they may be.
             self._unread_since = self._unread_since or now
             if now - self._unread_since > UNREAD_ANSWER_SECONDS:
                 self.transport.abort()
@@ -179,7 +180,7 @@ class Connection(HttpToolsProtocol):
         self._unread_since = None
         if self._leaving_since is not None and now - self._leaving_since > LINGER_SECONDS:
             self.transport.close()
-        if self.transport.is_closing() or self._awaits is None or self._objection is not None:
+        if self._objection is not None:
             return
         if self.flow.read_paused:  # it is we who do not read on
             self._since = now
@@ -208,11 +209,10 @@ class Connection(HttpToolsProtocol):
             head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\n"
             head += "retry-after: 2\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[status] + head.encode("ascii") + content)
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self.cycle is not None:
             self.cycle.disconnected = True  # whoever waits for the rest of this body is told that it does not come
             self.cycle.message_event.set()
         if status == 503:
             self.transport.close()
             return
-        self.flow.resume_reading()
         self.transport.write_eof()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.errors import NO
-from cli.output import BookOption, JsonFlag, print_json, progress, say, table
+from cli.output import BookOption, JsonFlag, note, print_json, progress, say, table
 from cli.runtime import opened
 
 breaks_app = typer.Typer(help="The work queue of breaks.", no_args_is_help=True)
@@ -25,6 +25,7 @@ LIST_COLUMNS = [
     "status",
     "opened_on",
     "age_days",
+    "why",
 ]
 
 
@@ -72,26 +73,43 @@ def feeds_show(json: JsonFlag = False, book: BookOption = None) -> None:
 @breaks_app.command("list")
 def breaks_list(
     status: Annotated[str | None, typer.Option("--status", help="open or closed; default: open.")] = "open",
+    break_class: Annotated[str | None, typer.Option("--class", help="Of this class alone.")] = None,
+    leg: Annotated[
+        str | None, typer.Option("--leg", help="A, ledger to provider, or B, provider to bank; default: both.")
+    ] = None,
     closed_from: Annotated[
         datetime | None, typer.Option("--closed-from", formats=["%Y-%m-%d"], help="Closed on this day or later.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="So many at most; how many are left is said. Default: all.")
     ] = None,
     json: JsonFlag = False,
     book: BookOption = None,
 ) -> None:
     """List breaks, the most pressing first."""
-    from reconciliation.breaks.queue import list_breaks
+    from reconciliation.breaks.queue import count_breaks, list_breaks
 
+    since = closed_from.date() if closed_from else None
     with opened(book, quiet=json) as runtime, runtime.engine.connect() as connection:
-        since = closed_from.date() if closed_from else None
-        listed = list_breaks(connection, runtime.settings.book, status=status, closed_from=since)
-        found = [item.as_json() for item in listed]
+        queue, name = connection, runtime.settings.book
+        listed = list_breaks(
+            queue, name, status=status, break_class=break_class, leg=leg, closed_from=since, limit=limit
+        )
+        left = 0
+        if len(listed) == limit:
+            every = count_breaks(queue, name, status=status, break_class=break_class, leg=leg, closed_from=since)
+            left = every - len(listed)
+    found = [item.as_json() for item in listed]
     if json:
         print_json(found)
-        return
-    for row in found:
-        row["break_id"] = str(row["break_id"])[:12]
-    table(found, LIST_COLUMNS)
-    say(f"{len(found)} breaks.")
+    else:
+        for row in found:
+            row["break_id"] = str(row["break_id"])[:12]
+        table(found, LIST_COLUMNS, cut_last=True)
+        say(f"{len(found):,} breaks.")
+    if left:
+        # Beside a JSON document on the error stream: what is on the output is the document alone.
+        (note if json else say)(f"{left:,} more are left: raise --limit, or ask for one --class or --leg.")
 
 
 @breaks_app.command("show")

@@ -42,11 +42,10 @@ def clear_remains(data_path: Path, socket_folder: Path, port: int) -> None:
             time.sleep(0.02)
             continue
         # A query that computes does not look up for minutes. It can write nothing that its server's log does not have.
-        orphans = [process for process in inhabitants if _is_child(process)]
-        for process in orphans:
+        for orphan in inhabitants:
             with contextlib.suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(orphans, timeout=KILLED_WITHIN_SECONDS)
+                orphan.kill()
+        psutil.wait_procs(inhabitants, timeout=KILLED_WITHIN_SECONDS)
         break
     if not _processes_inside(data_path):
         (data_path / "postmaster.pid").unlink(missing_ok=True)
@@ -73,7 +72,8 @@ def _is_child(process: psutil.Process) -> bool:
 def _processes_inside(data_path: Path) -> list[psutil.Process]:
     """Return the living processes that work inside `data_path`, and servers of its owner that will not say where.
 
-    A server runs as the owner of its folder or not at all, so those of other users are elsewhere.
+    A server runs as the owner of its folder or not at all, so those of other users are elsewhere. One that died, and
+    that nobody asked after, works nowhere.
     """
     inside, folder = [], data_path.resolve()
     owner = folder.stat().st_uid if folder.exists() else None
@@ -83,6 +83,6 @@ def _processes_inside(data_path: Path) -> list[psutil.Process]:
                 here = Path(process.cwd()) == folder
             except psutil.AccessDenied:
                 here = process.name() == "postgres" and process.uids().effective == owner
-            if here and process.status() != psutil.STATUS_ZOMBIE:
+            if here:
                 inside.append(process)
     return inside

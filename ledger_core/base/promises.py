@@ -91,12 +91,13 @@ def require_promises(engine: Engine, *, durable: bool) -> None:
         broken += [f"table ledger.{name} is unlogged" for name in unlogged]
         asleep: Iterable[str] = connection.execute(
             text(
-                "select tgrelid::regclass::text || '.' || tgname from pg_trigger inner join pg_class as held "
-                "on held.oid = tgrelid where held.relnamespace = to_regnamespace('ledger') and tgenabled = 'D' "
-                "order by 1"
+                "select tgrelid::regclass::text || '.' || tgname || "
+                "case tgenabled when 'D' then ' is disabled' else ' fires on replicas alone' end "
+                "from pg_trigger inner join pg_class as held on held.oid = tgrelid "
+                "where held.relnamespace = to_regnamespace('ledger') and tgenabled in ('D', 'R') order by 1"
             )
         ).scalars()
-        broken += [f"trigger {name} is disabled" for name in asleep]
+        broken += [f"trigger {which}" for which in asleep]
     if standby:
         raise ConfigurationError(
             "the database is a standby, which only reads.", remedy="Name the primary in DATABASE_URL."

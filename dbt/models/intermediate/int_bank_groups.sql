@@ -31,59 +31,7 @@ named as (
 
 ),
 
--- A payout and a line that name each other alone are a pair, not a group.
-all_pairs as (
-
-    select counted.payout_number, counted.bank_line_id
-    from (
-        select
-            named.payout_number,
-            named.bank_line_id,
-            count(*) over (partition by named.payout_number) as line_count,
-            count(*) over (partition by named.bank_line_id) as payout_count
-        from named
-    ) as counted
-    where counted.line_count > 1 or counted.payout_count > 1
-
-),
-{{ components('both_ways', 'all_pairs') }},
-
-both_ways_members as (
-
-    select both_ways.group_number, both_ways.payout_number, null::bigint as bank_line_id, transfers.counted_minor as amount_minor
-    from both_ways
-    inner join transfers
-        on both_ways.payout_number = transfers.payout_number
-
-    union all
-
-    select min(both_ways.group_number) as group_number, null::bigint as payout_number, all_pairs.bank_line_id, -min(lines.amount_minor) as amount_minor
-    from all_pairs
-    inner join both_ways
-        on all_pairs.payout_number = both_ways.payout_number
-    inner join lines
-        on all_pairs.bank_line_id = lines.bank_line_id
-    group by all_pairs.bank_line_id
-
-),
-
-both_ways_equal as (
-
-    select members.group_number
-    from both_ways_members as members
-    group by members.group_number
-    having sum(members.amount_minor) = 0
-
-),
-
-first_groups as (
-
-    select members.group_number, members.payout_number, members.bank_line_id
-    from both_ways_members as members
-    inner join both_ways_equal
-        on members.group_number = both_ways_equal.group_number
-
-),
+{{ equal_groups('both_ways', 'named') }},
 
 -- Came, went back, came again: what is of the payout's own amount adds up by itself, whatever else names it.
 own_amount as (
@@ -95,7 +43,7 @@ own_amount as (
     inner join {{ ref('int_transfers') }} as transfers
         on named.payout_number = transfers.payout_number
     where abs(lines.amount_minor) = abs(transfers.bank_minor)
-        and not exists (select 1 from first_groups where first_groups.bank_line_id = named.bank_line_id)
+        and not exists (select 1 from both_ways_groups where both_ways_groups.bank_line_id = named.bank_line_id)
         and not exists (
             select 1 from named as others
             where others.bank_line_id = named.bank_line_id and others.payout_number <> named.payout_number
@@ -128,68 +76,25 @@ own_amount_groups as (
 
 ),
 
-forward_pairs as (
+forward_named as (
 
-    select counted.payout_number, counted.bank_line_id
-    from (
-        select
-            named.payout_number,
-            named.bank_line_id,
-            count(*) over (partition by named.payout_number) as line_count,
-            count(*) over (partition by named.bank_line_id) as payout_count
-        from named
-        where named.is_forward
-            and not exists (select 1 from first_groups where first_groups.bank_line_id = named.bank_line_id)
-            and not exists (select 1 from own_amount_groups where own_amount_groups.bank_line_id = named.bank_line_id)
-            and not exists (select 1 from own_amount_groups where own_amount_groups.payout_number = named.payout_number)
-    ) as counted
-    where counted.line_count > 1 or counted.payout_count > 1
+    select named.payout_number, named.bank_line_id
+    from named
+    where named.is_forward
+        and not exists (select 1 from both_ways_groups where both_ways_groups.bank_line_id = named.bank_line_id)
+        and not exists (select 1 from own_amount_groups where own_amount_groups.bank_line_id = named.bank_line_id)
+        and not exists (select 1 from own_amount_groups where own_amount_groups.payout_number = named.payout_number)
 
 ),
-{{ components('forward', 'forward_pairs') }},
-
-forward_members as (
-
-    select forward.group_number, forward.payout_number, null::bigint as bank_line_id, transfers.counted_minor as amount_minor
-    from forward
-    inner join transfers
-        on forward.payout_number = transfers.payout_number
-
-    union all
-
-    select min(forward.group_number) as group_number, null::bigint as payout_number, forward_pairs.bank_line_id, -min(lines.amount_minor) as amount_minor
-    from forward_pairs
-    inner join forward
-        on forward_pairs.payout_number = forward.payout_number
-    inner join lines
-        on forward_pairs.bank_line_id = lines.bank_line_id
-    group by forward_pairs.bank_line_id
-
-),
-
-forward_equal as (
-
-    select members.group_number
-    from forward_members as members
-    group by members.group_number
-    having sum(members.amount_minor) = 0
-
-),
+{{ equal_groups('forward', 'forward_named') }},
 
 final as (
 
-    select first_groups.group_number, first_groups.payout_number, first_groups.bank_line_id from first_groups
-
+    select * from both_ways_groups
     union all
-
-    select own_amount_groups.group_number, own_amount_groups.payout_number, own_amount_groups.bank_line_id from own_amount_groups
-
+    select * from own_amount_groups
     union all
-
-    select members.group_number, members.payout_number, members.bank_line_id
-    from forward_members as members
-    inner join forward_equal
-        on members.group_number = forward_equal.group_number
+    select * from forward_groups
 
 )
 

@@ -20,33 +20,24 @@ named as (
 ),
 
 -- Of several that one name fits, the amount tells them apart, where it does.
-equal_counted as (
+equal_named as (
 
-    select
-        named.*,
-        count(*) over (partition by named.payout_number) as line_count,
-        count(*) over (partition by named.bank_line_id) as payout_count
-    from named
-    where named.is_same_currency
-        and named.is_same_amount
+    select * from named where named.is_same_currency and named.is_same_amount
 
 ),
 
 by_reference as (
 
     select counted.payout_number, counted.bank_line_id, counted.reference, 1 as stage, null::text as class
-    from equal_counted as counted
+    from ({{ counted('equal_named') }}) as counted
     where counted.line_count = 1
         and counted.payout_count = 1
 
 ),
 
-unequal_counted as (
+unequal_named as (
 
-    select
-        named.*,
-        count(*) over (partition by named.payout_number) as line_count,
-        count(*) over (partition by named.bank_line_id) as payout_count
+    select named.*
     from named
     where named.is_same_currency
         and not exists (select 1 from by_reference as taken where taken.payout_number = named.payout_number)
@@ -57,7 +48,7 @@ unequal_counted as (
 unequal as (
 
     select counted.payout_number, counted.bank_line_id, counted.reference, 2 as stage, 'amount_mismatch' as class
-    from unequal_counted as counted
+    from ({{ counted('unequal_named') }}) as counted
     where counted.line_count = 1
         and counted.payout_count = 1
         and not counted.is_same_amount
@@ -73,12 +64,9 @@ same_currency as (
 ),
 
 -- Counted over all currencies: one of the same would be the better answer.
-other_counted as (
+other_named as (
 
-    select
-        named.*,
-        count(*) over (partition by named.payout_number) as line_count,
-        count(*) over (partition by named.bank_line_id) as payout_count
+    select named.*
     from named
     where not exists (select 1 from same_currency as taken where taken.payout_number = named.payout_number)
         and not exists (select 1 from same_currency as taken where taken.bank_line_id = named.bank_line_id)
@@ -88,7 +76,7 @@ other_counted as (
 across_currencies as (
 
     select counted.payout_number, counted.bank_line_id, counted.reference, 2 as stage, 'currency_mismatch' as class
-    from other_counted as counted
+    from ({{ counted('other_named') }}) as counted
     where counted.line_count = 1
         and counted.payout_count = 1
         and not counted.is_same_currency

@@ -95,33 +95,13 @@ payout_days as (
 
 lines_around as (
 
-    select
-        line_days.provider,
-        line_days.currency,
-        line_days.amount_minor,
-        line_days.business_day + offsets.days_off as business_day,
-        sum(line_days.items) as items,
-        min(line_days.unnamed_id) as unnamed_id,
-        min(line_days.free_id) as free_id
-    from line_days
-    cross join offsets
-    group by line_days.provider, line_days.currency, line_days.amount_minor, line_days.business_day + offsets.days_off
+{{ seen_around('line_days', 'amount_minor', ['unnamed_id', 'free_id']) }}
 
 ),
 
 payouts_around as (
 
-    select
-        payout_days.provider,
-        payout_days.currency,
-        payout_days.bank_minor,
-        payout_days.business_day + offsets.days_off as business_day,
-        sum(payout_days.items) as items,
-        min(payout_days.free_number) as free_number,
-        min(payout_days.unnamed_number) as unnamed_number
-    from payout_days
-    cross join offsets
-    group by payout_days.provider, payout_days.currency, payout_days.bank_minor, payout_days.business_day + offsets.days_off
+{{ seen_around('payout_days', 'bank_minor', ['free_number', 'unnamed_number']) }}
 
 ),
 

@@ -29,6 +29,7 @@ from ledger_core.journal.accounts import account_draft
 from ledger_core.ports import Ask
 from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
+from tests.integration.api.halls import opened
 
 CLEARING, FEES, SALES = "assets:psp:stripe:clearing:usd", "expenses:processing-fees:usd", "revenue:sales:usd"
 CHART = (
@@ -125,6 +126,13 @@ class Wire:
         if word_of is not None:
             assert f"word-of-{word_of}".encode() not in answer.content
         return answer
+
+
+@pytest.fixture
+def hall():
+    """A server of nothing but connections."""
+    with opened() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -1,117 +1,31 @@
-"""Which connection goes and which stays, over real sockets and under an application that does nothing but wait."""
+"""Which connection goes and which stays, over real sockets and under an application that does nothing but wait.
+
+What each may take, and what is said to it: `test_api_connections_owing.py`.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import threading
+import sys
 import time
-from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
-import uvicorn
 
 from api.http import connections
-from api.http.connections import Connection
-from api.server import Server
-from ledger_core.base.processes import free_port
-
-GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
-WAIT = b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n"
-HALF = b"GET / HTTP/1.1\r\nhost: x\r\n"
-BODY = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
-
-
-class Bounded(Connection):
-    max_connections = 1_000
-    max_per_peer = 1_000
-    head_seconds = 60.0
-    body_seconds = 60.0
-
-
-class Waiter:
-    """An application: `/wait` answers when it is let, `/much` with more than a socket holds, all else at once."""
-
-    def __init__(self) -> None:
-        self.let = asyncio.Event()
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.waiting = 0
-
-    async def __call__(self, scope, receive, send) -> None:
-        self.loop = asyncio.get_running_loop()
-        while (await receive()).get("more_body"):
-            pass
-        if scope["path"] == "/wait":
-            self.waiting += 1
-            await self.let.wait()
-        body = b"x" * (64 * 1024 * 1024 if scope["path"] == "/much" else 2)
-        head = [(b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 200, "headers": head})
-        await send({"type": "http.response.body", "body": body})
-
-
-class Hall:
-    """The server, and the connections that a test opened."""
-
-    def __init__(self, port: int, app: Waiter, server: Server, stack: ExitStack) -> None:
-        self.port, self.app, self.server, self._stack = port, app, server, stack
-
-    def connect(self, first: bytes = b"") -> socket.socket:
-        made = self._stack.enter_context(socket.create_connection(("127.0.0.1", self.port), timeout=20))
-        made.sendall(first)
-        return made
-
-    def working(self, count: int) -> list[socket.socket]:
-        """Return `count` connections, each with a whole request that is not answered."""
-        found = [self.connect(WAIT) for _ in range(count)]
-        deadline = time.monotonic() + 20
-        while self.app.waiting < count:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        return found
-
-    def let(self) -> None:
-        assert self.app.loop is not None
-        self.app.loop.call_soon_threadsafe(self.app.let.set)
-
-
-@pytest.fixture
-def hall():
-    port, app = free_port(), Waiter()
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, http=Bounded, ws="none", lifespan="off", log_level="error"
-    )
-    server = Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    with ExitStack() as stack:
-        yield Hall(port, app, server, stack)
-    server.should_exit = server.force_exit = True
-    thread.join(30)
-
-
-def answered(connection: socket.socket) -> bool:
-    """Read one answer to its end; say whether it is the application's."""
-    received = b""
-    while not received.endswith(b"\r\n\r\nxx"):
-        chunk = connection.recv(4096)
-        if not chunk:
-            return False
-        received += chunk
-    return received.startswith(b"HTTP/1.1 200")
-
-
-def status(connection: socket.socket) -> bytes:
-    return connection.recv(12)
-
-
-def is_open(connection: socket.socket, seconds: float = 0.3) -> bool:
-    connection.settimeout(seconds)
-    with suppress(TimeoutError):
-        return connection.recv(1) != b""
-    return True
+from tests.integration.api.halls import (
+    BODY,
+    GET,
+    HALF,
+    TWICE,
+    WAIT,
+    Bounded,
+    answered,
+    is_open,
+    opened,
+    status,
+    until,
+    whole,
+)
 
 
 @pytest.mark.parametrize("bound", ["max_connections", "max_per_peer"])
@@ -120,19 +34,21 @@ def test_where_every_connection_is_at_work_the_newest_is_turned_away_and_the_res
 ) -> None:
     monkeypatch.setattr(Bounded, bound, 3)
     working = hall.working(3)
-    refused = hall.connect()
-    assert status(refused) == b"HTTP/1.1 503"
+    refused = whole(hall.connect())
+    assert refused.startswith(b"HTTP/1.1 503")
+    assert b"Every connection that there may be is at work." in refused
     hall.let()
     assert [status(each) for each in working] == [b"HTTP/1.1 200"] * 3
 
 
 @pytest.mark.parametrize("bound", ["max_connections", "max_per_peer"])
-def test_whoever_owes_for_longest_makes_room_before_one_that_is_idle(hall, monkeypatch, bound) -> None:
+@pytest.mark.parametrize("half", [HALF, BODY + b"x"], ids=["half a head", "half a body"])
+def test_whoever_owes_for_longest_makes_room_before_one_that_is_idle(hall, monkeypatch, bound, half) -> None:
     idle = hall.connect(GET)
     assert answered(idle)
-    older, newer = hall.connect(HALF), None
+    older, newer = hall.connect(half), None
     time.sleep(0.05)
-    newer = hall.connect(HALF)
+    newer = hall.connect(half)
     time.sleep(0.05)
     monkeypatch.setattr(Bounded, bound, 3)
     new = hall.connect(GET)
@@ -156,53 +72,149 @@ def test_an_idle_one_makes_room_where_nobody_owes_anything(hall, monkeypatch) ->
 def test_connections_that_ended_count_for_nothing(hall, monkeypatch) -> None:
     monkeypatch.setattr(Bounded, "max_per_peer", 4)
     for _ in range(12):
-        with socket.create_connection(("127.0.0.1", hall.port), timeout=20) as connection:
-            connection.sendall(GET)
+        with hall.connect(GET) as connection:
             assert status(connection) == b"HTTP/1.1 200"
+    held = [hall.connect(HALF) for _ in range(3)]
+    time.sleep(0.2)
+    assert all(is_open(each) for each in held)
+    for each in held:
+        each.close()
+    until(lambda: not hall.connections)
+    assert not hall.known.peers, "nor is anything kept of an address that is not here"
+
+
+def test_exactly_as_many_as_there_may_be_are_kept(hall, monkeypatch) -> None:
+    for bound in ("max_connections", "max_per_peer"):
+        monkeypatch.setattr(Bounded, bound, 3)
     held = [hall.connect(HALF) for _ in range(3)]
     time.sleep(0.2)
     assert all(is_open(each) for each in held)
 
 
-def test_a_body_that_goes_on_gains_time_and_one_that_stops_is_ended(hall, monkeypatch) -> None:
-    monkeypatch.setattr(Bounded, "body_seconds", 1.0)
-    silent, talking = hall.connect(BODY), hall.connect(BODY + b"x" * 640_000)
-    assert status(silent) == b"HTTP/1.1 408"
-    assert is_open(talking, 2.0), "640 kB are worth nineteen seconds"
-
-
-def test_who_does_not_read_the_answer_loses_the_connection(hall, monkeypatch) -> None:
-    monkeypatch.setattr(connections, "UNREAD_ANSWER_SECONDS", 0.5)
-    deaf = hall.connect(GET.replace(b"/ ", b"/much "))
-    deaf.recv(1)
-    deadline = time.monotonic() + 60
-    while hall.server.server_state.connections:
-        assert time.monotonic() < deadline, "it is kept"
-        time.sleep(0.05)
-    received = 0
-    with suppress(ConnectionResetError):
-        while chunk := deaf.recv(1024 * 1024):
-            received += len(chunk)
-    assert received < 64 * 1024 * 1024
-
-
-def test_who_reads_slowly_gets_the_whole_answer(hall, monkeypatch) -> None:
-    monkeypatch.setattr(connections, "UNREAD_ANSWER_SECONDS", 5.0)
-    slow = hall.connect(GET.replace(b"/ ", b"/much "))
-    received, began = 0, time.monotonic()
-    while received < 64 * 1024 * 1024:
-        chunk = slow.recv(1024 * 1024)
-        assert chunk, f"closed after {received} bytes and {time.monotonic() - began:.1f} s"
-        received += len(chunk)
-        if received < 8 * 1024 * 1024:
-            time.sleep(0.1)
-
-
-def test_a_request_that_is_worked_on_is_not_called_slow(hall, monkeypatch) -> None:
-    monkeypatch.setattr(Bounded, "head_seconds", 0.3)
-    monkeypatch.setattr(Bounded, "body_seconds", 0.3)
-    (working,) = hall.working(1)
-    assert is_open(working, 2.5)
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the loopback has one address")
+def test_an_address_that_has_too_many_takes_no_place_of_another(hall, monkeypatch) -> None:
+    other = hall.connect(HALF, source="127.0.0.2")
+    working = hall.working(1)
+    monkeypatch.setattr(Bounded, "max_per_peer", 2)
+    older = hall.connect(HALF)
+    time.sleep(0.05)
+    newer = hall.connect(HALF)
+    assert status(older) == b"HTTP/1.1 503"
+    assert is_open(newer)
+    assert is_open(other), "though it has owed for longest"
+    monkeypatch.setattr(Bounded, "max_per_peer", 1)
+    assert status(hall.connect(GET, source="127.0.0.3")) == b"HTTP/1.1 200", "each has its own bound"
     hall.let()
-    working.settimeout(20)
+    assert [status(each) for each in working] == [b"HTTP/1.1 200"]
+
+
+def test_on_a_unix_socket_nobody_is_counted_as_one_peer(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(Bounded, "max_per_peer", 1)
+    with opened(tmp_path) as hall:
+        held = [hall.connect(HALF) for _ in range(2)]
+        working = hall.working(1)
+        assert all(is_open(each) for each in held)
+        monkeypatch.setattr(Bounded, "max_connections", 3)
+        assert answered(hall.connect(GET))
+        hall.let()
+        assert status(working[0]) == b"HTTP/1.1 200"
+
+
+def test_of_those_that_owe_nothing_the_one_of_no_use_for_longest_makes_room(hall, monkeypatch) -> None:
+    (late,) = hall.working(1)
+    idle = hall.connect(GET)
+    assert answered(idle)
+    hall.let()
+    assert answered(late), "asked first, and answered last"
+    monkeypatch.setattr(Bounded, "max_connections", 2)
+    assert status(hall.connect(GET)) == b"HTTP/1.1 200"
+    assert status(idle) == b"HTTP/1.1 503"
+    assert is_open(late)
+
+
+def test_who_owes_a_head_behind_an_answered_request_owes_it_since_it_began(hall, monkeypatch) -> None:
+    (older,) = hall.working(1, WAIT + HALF)
+    newer = hall.connect(HALF)
+    time.sleep(0.05)
+    hall.let()
+    assert answered(older)
+    monkeypatch.setattr(Bounded, "max_connections", 2)
+    assert status(hall.connect(GET)) == b"HTTP/1.1 200"
+    assert status(older) == b"HTTP/1.1 503"
+    assert is_open(newer)
+
+
+@pytest.mark.parametrize("behind", [HALF, BODY + b"x", GET + BODY + b"x"], ids=["head", "body", "body of a third"])
+def test_half_a_request_behind_a_whole_one_does_not_cost_it_its_place(hall, monkeypatch, behind: bytes) -> None:
+    (working,) = hall.working(1, WAIT + behind)
+    monkeypatch.setattr(Bounded, "max_connections", 1)
+    assert status(hall.connect(GET)) == b"HTTP/1.1 503"
+    hall.let()
     assert status(working) == b"HTTP/1.1 200"
+
+
+def test_many_that_come_at_once_do_not_take_one_place_together(hall, monkeypatch) -> None:
+    """A connection that closes already gives no second one its place."""
+    assert answered(hall.connect(GET))
+    held = [hall.connect(HALF) for _ in range(8)]
+    until(lambda: len(hall.connections) == 9)
+    monkeypatch.setattr(Bounded, "max_connections", 9)
+    hall.call(time.sleep, 0.5)  # the loop: meanwhile they queue up
+    new = [hall.connect(HALF) for _ in range(4)]
+    until(lambda: all(any(each.client == one.getsockname() for each in hall.connections) for one in new))
+    assert [status(each) for each in held[:4]] == [b"HTTP/1.1 503"] * 4
+    assert all(is_open(each) for each in (*held[4:], *new))
+    assert len(hall.connections) == 9
+
+
+def test_one_that_closes_and_is_not_gone_makes_no_room(hall, monkeypatch) -> None:
+    closing = hall.deaf()
+    hall.call(closing.transport.close)
+    until(closing.transport.is_closing)
+    monkeypatch.setattr(Bounded, "max_connections", 1)
+    assert whole(hall.connect()).startswith(b"HTTP/1.1 503")
+    assert closing in hall.connections
+
+
+def test_who_was_refused_and_reads_still_goes_at_once_where_the_place_is_wanted(hall, monkeypatch) -> None:
+    monkeypatch.setattr(connections, "LINGER_SECONDS", 60.0)
+    refused = hall.connect(TWICE)
+    assert whole(refused).startswith(b"HTTP/1.1 400")
+    assert len(hall.connections) == 1
+    monkeypatch.setattr(Bounded, "max_connections", 1)
+    new = hall.connect(GET)
+    assert answered(new)
+    until(lambda: len(hall.connections) == 1)
+    assert is_open(new)
+
+
+def test_who_gives_way_is_gone_at_once(hall, monkeypatch) -> None:
+    monkeypatch.setattr(connections, "LINGER_SECONDS", 60.0)
+    older = hall.connect(HALF)
+    until(lambda: hall.connections)
+    monkeypatch.setattr(Bounded, "max_connections", 1)
+    new = hall.connect(GET)
+    assert answered(new)
+    until(lambda: len(hall.connections) == 1, 5)
+    assert status(older) == b"HTTP/1.1 503"
+
+
+def test_the_deadlines_are_looked_at_again_after_all_were_gone(hall, monkeypatch) -> None:
+    monkeypatch.setattr(Bounded, "head_seconds", 0.2)
+    for _ in range(2):
+        late = hall.connect(HALF)
+        assert whole(late).startswith(b"HTTP/1.1 408")
+        late.close()
+        until(lambda: not hall.connections)
+        until(lambda: hall.known.timer is None)
+
+
+def test_one_timer_looks_after_all_of_them(hall, monkeypatch) -> None:
+    monkeypatch.setattr(connections, "LOOK_EVERY_SECONDS", 60.0)
+    hall.connect(HALF)
+    until(lambda: hall.connections)
+    timer = hall.known.timer
+    for _ in range(3):
+        hall.connect(HALF)
+    until(lambda: len(hall.connections) == 4)
+    assert hall.known.timer is timer

@@ -113,12 +113,29 @@ def test_a_body_pays_for_what_is_above_the_free_part_and_gives_it_back() -> None
         assert budget.held_bytes == 0
         first.grow_to(FREE_BYTES)
         assert budget.held_bytes == 0
+        first.grow_to(FREE_BYTES + 40)
         first.grow_to(FREE_BYTES + 90)
+        assert budget.held_bytes == 90, "what it has already it does not pay for again"
         second.grow_to(FREE_BYTES + 10)
         with pytest.raises(ApiProblem) as caught:
             second.grow_to(FREE_BYTES + 11)
         assert caught.value.status_code == 503
+        # What was not read of it would be taken for the next request.
+        assert caught.value.headers == {"connection": "close", "retry-after": "2"}
         assert budget.held_bytes == 100
+    assert budget.held_bytes == 0
+
+
+def test_a_body_that_ends_in_an_error_gives_back_what_it_took() -> None:
+    budget = BodyBudget(max_bytes=100)
+
+    def cut_off() -> None:
+        with budget.holding() as share:
+            share.grow_to(FREE_BYTES + 90)
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        cut_off()
     assert budget.held_bytes == 0
 
 

@@ -300,3 +300,18 @@ def archive(tmp_path: Path, log: Log) -> Archive:
     for first, following in ((0, 20), (20, 45), (45, 60)):
         made.export(first, following)
     return made
+
+
+@pytest.fixture
+def other(archive: Archive) -> Archive:
+    """Another book of the same company, in the same archive, signed by the same key."""
+    log = Log(origin="ledger.example/test/other", key=archive.log.key, root_key=archive.log.root_key)
+    log.registry = archive.log.registry
+    body = {"actor": {"role": "service", "subject": "tests"}, "legal_entity": "Example", "name": "other"}
+    log.append({**body, "origin": log.origin}, "book", book="other")
+    for number in range(1, 30):
+        log.append(json.loads(archive.log.lines[number])["body"], book="other")
+    made = Archive(root=archive.root, log=log, book="other")
+    made.export(0, 12)
+    made.export(12, 30)
+    return made

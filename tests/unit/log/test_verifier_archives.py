@@ -28,21 +28,6 @@ def details(path: Path, archive: Any, **options: Any) -> str:
     return "\n".join(map(str, report.failures))
 
 
-@pytest.fixture
-def other(archive: Any) -> Any:
-    """Another book of the same company, in the same archive, signed by the same key."""
-    log = type(archive.log)(origin="ledger.example/test/other", key=archive.log.key, root_key=archive.log.root_key)
-    log.registry = archive.log.registry
-    body = {"actor": {"role": "service", "subject": "tests"}, "legal_entity": "Example", "name": "other"}
-    log.append({**body, "origin": log.origin}, "book", book="other")
-    for number in range(1, 30):
-        log.append(json.loads(archive.log.lines[number])["body"], book="other")
-    made = type(archive)(root=archive.root, log=log, book="other")
-    made.export(0, 12)
-    made.export(12, 30)
-    return made
-
-
 def test_two_logs_of_one_archive_have_a_verdict_each(archive: Any, other: Any) -> None:
     report = verify_path(archive.root, archive.log.trust)
     assert report.verdict == "verified", report.as_lines()

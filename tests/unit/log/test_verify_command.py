@@ -12,7 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from cli.trust import pinned_trust
 from ledger_core.log.__main__ import main as verifier_main
+from ledger_core.log.object_tree import place_of
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +93,92 @@ def test_a_named_trust_file_is_believed_and_named(archive: Any, elsewhere: Path)
     assert (status, report["trust"]["file"]) == (0, str(pinned))
     assert report["trust"]["roots"] == [archive.log.root_key.public_key.key_id]
     assert verify(archive.root, "--trust", elsewhere / "absent.json")[0] == 2
+
+
+def said(*arguments: str | Path) -> str:
+    """Return what `verify` says on the error stream."""
+    return " ".join(CliRunner().invoke(app, ["verify", *map(str, arguments), "--json"]).stderr.split())
+
+
+def test_a_word_says_why_a_trust_file_is_not_believed_or_proves_little(
+    carried: Any, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brought = carried.root / "trust.json"
+    assert f"{brought} lies under {carried.root}: it says only what" in said(carried.root, "--trust", brought)
+    assert verify(carried.root, "--trust", brought)[0] == 0, "it was named"
+    apart = put_trust(elsewhere, carried)
+    assert said(carried.root, "--trust", apart) == ""
+    assert f"there is no trust file {elsewhere / 'absent'}" in said(carried.root, "--trust", elsewhere / "absent")
+    assert said(carried.root) == "", "there is no home here of which anything could be said"
+    (elsewhere / ".counterfoil").mkdir()
+    assert said(carried.root) == "", "nor has the home pinned anything"
+    assert pinned_trust(carried.root, None) is None
+    monkeypatch.chdir(carried.root)
+    assert "may have come with" in said(".")
+    assert "--trust" in said(".")
+
+
+@pytest.mark.parametrize(
+    ("home", "path", "believed"),
+    [
+        # Found above the working directory:
+        (".counterfoil", ".counterfoil/archive", True),
+        (".counterfoil", "unpacked", False),
+        (".counterfoil", "deeper/unpacked", False),
+        (".counterfoil", "../apart", True),
+        (".counterfoil", "..", False),
+        (".counterfoil", ".", False),
+        (".counterfoil", ".counterfoil", False),
+        # Named:
+        ("named", "unpacked", True),
+        ("named", "../apart", True),
+        ("named", "named/archive", True),
+        ("named", "named", False),
+        ("named", ".", False),
+        ("../apart/named", "../apart", False),
+        ("link", "../apart", False),
+    ],
+)
+def test_a_home_is_believed_by_where_it_lies_and_by_who_named_it(
+    archive: Any, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, home: str, path: str, believed: bool
+) -> None:
+    (elsewhere.parent / "apart").mkdir()
+    (elsewhere / "link").symlink_to(elsewhere.parent / "apart")
+    pinned = put_trust(elsewhere / home, archive)
+    (elsewhere / path).mkdir(parents=True, exist_ok=True)
+    if home != ".counterfoil":
+        monkeypatch.setenv("COUNTERFOIL_HOME", str(elsewhere / home))
+    assert (pinned_trust(Path(path), None) == pinned) is believed
+
+
+def test_a_link_makes_nothing_lie_elsewhere(carried: Any, elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (elsewhere / "way").symlink_to(carried.root)
+    monkeypatch.setenv("COUNTERFOIL_HOME", str(carried.root / ".counterfoil"))
+    assert pinned_trust(Path("way"), None) is None
+    (elsewhere / "home").mkdir()
+    (elsewhere / "home/trust.json").symlink_to(carried.root / "trust.json")
+    monkeypatch.setenv("COUNTERFOIL_HOME", str(elsewhere / "home"))
+    assert pinned_trust(carried.root, None) is None
+    assert "lies under" in said(carried.root, "--trust", elsewhere / "home/trust.json")
+
+
+def test_what_lies_in_a_bucket_brings_no_trust_file_along(
+    archive: Any, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = place_of("s3://some-bucket/books")
+    assert pinned_trust(place, None) is None
+    pinned = put_trust(elsewhere / ".counterfoil", archive)
+    assert pinned_trust(place, None) == pinned
+    assert pinned_trust(place, pinned) == pinned
+
+
+def test_settings_that_cannot_be_read_pin_nothing(
+    archive: Any, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_trust(elsewhere / ".counterfoil", archive)
+    assert verify(archive.root)[0] == 0
+    monkeypatch.setenv("COUNTERFOIL_ENV", "nonsense")
+    assert verify(archive.root)[1]["verdict"] == "unverifiable"
 
 
 def test_a_trust_file_that_is_a_pipe_or_a_device_is_none(archive: Any, elsewhere: Path) -> None:
