@@ -96,7 +96,7 @@ long: setup ## What `make test` does for seconds, whole: drawn companies by the 
 
 .PHONY: bench
 bench: setup ## Every benchmark at full size, each against a baseline of the same run
-	for name in posting http_api ingest reconciliation growth verify; do $(BIN)/python -m bench.$$name || exit 1; done
+	for name in posting http_api ingest reconciliation growth verify replay; do $(BIN)/python -m bench.$$name || exit 1; done
 
 .PHONY: compare
 compare: setup ## The same against COMMIT=, in turn: is anything slower here?

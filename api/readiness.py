@@ -59,7 +59,7 @@ def examine(state: ApiState, book: str) -> Report:
             report.lacks(
                 "book",
                 f"{book} has {head.size} records, yet a checkpoint over {signed} is signed: the database went back in "
-                "time; see docs/runbooks/failed-check.md, 5",
+                "time: put back what is missing (`counterfoil replay --continue`); docs/runbooks/failed-check.md, 5",
             )
         tail = head.size - head.signed_size
         if tail > state.settings.ledger.unsigned_tail_max_records:

@@ -87,6 +87,12 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
         _cost("datacompy, s", rf"^\s+datacompy on pandas, .*?\s{_NUMBER} s$", baseline=True),
         _rate("datacompy / matching", rf"^\s+ratio datacompy / matching\s+{_NUMBER}"),
     ),
+    "replay": (
+        _rate("baseline: plain COPY of the rows", baseline=True),
+        _rate("replayed, verified before"),
+        _rate("ratio to the baseline", rf"^ratio to the baseline\s+{_NUMBER}$"),
+        _cost("peak memory of a replay, MB", rf"^peak memory of a replay\s+{_NUMBER} MB"),
+    ),
     "verify": (
         _cost("exported in, s", rf"^exported in {_NUMBER} s"),
         _rate("baseline: gunzip and sha256", baseline=True),

@@ -13,12 +13,15 @@ CounterfoilError                 code, message, remedy, where (file, line, point
 │     ├─ DuplicateExternalId     entry_id, identical
 │     ├─ AlreadyReversed
 │     ├─ PreconditionFailed      the version named by If-Match is not the current one      HTTP 412
+│     ├─ NotEmpty                a book is to be rebuilt where there is one
 │     └─ InFlight                retry_after_seconds
 ├─ NotFound                      asked for by name, not there                                HTTP 404      exit 2
 ├─ NotAllowed                    who is calling may not do that                              HTTP 403      exit 2
 │  └─ Unauthenticated            nobody vouches for who is calling                           HTTP 401
 ├─ IntegrityError                the stored truth contradicts itself: page someone           HTTP 500      exit 1
 │  ├─ SignerRefused              the signing proxy will not sign: a fork, a foreign origin, a retired key
+│  ├─ ArchiveRefused             verdict: the archive does not verify, and nothing of it is replayed
+│  ├─ LedgerForked               seq: the database and the archive hold two histories
 │  ├─ LedgerBehind               size, signed_size: an older database than the one that was signed        HTTP 503
 │  └─ SignerBehind               size, signed_size: the proxy knows less than was signed                  HTTP 503
 └─ CannotRun                     nothing is wrong with the question                                        exit 2
@@ -176,6 +179,12 @@ class PreconditionFailed(Conflict):
     code = "precondition_failed"
 
 
+class NotEmpty(Conflict):
+    """A book is to be rebuilt in a database that holds it, or another one."""
+
+    code = "not_empty"
+
+
 class InFlight(Conflict):
     """The first request with this key is still running."""
 
@@ -210,6 +219,18 @@ class SignerRefused(IntegrityError):
     """The signing proxy refuses for good: what was asked contradicts what it signed, or is none of its business."""
 
     code = "signer_refused"
+
+
+class ArchiveRefused(IntegrityError):
+    """The archive does not verify; `verdict` is the verifier's."""
+
+    code = "archive_refused"
+
+
+class LedgerForked(IntegrityError):
+    """The database and the archive hold two histories; `seq` is the first record that differs."""
+
+    code = "ledger_forked"
 
 
 class LedgerBehind(IntegrityError):

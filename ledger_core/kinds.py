@@ -7,7 +7,8 @@ follows from where it runs:
 * `prepare` on the caller's thread: no database, no lock. Whatever can be worked out there is.
 * `read_facts` and `judge` under the lock of the book's head: set-wise reads once a batch, then one judgement an item.
 * `project` in the same transaction, after the records are copied.
-* `derive` in a check, from the signed bytes alone.
+* `recall` in a replay, from the signed bytes alone: what comes of it passes `place` and `project` as a post does.
+* `derive` in a check, from the signed bytes alone, and on purpose by other lines than `place` and `project`.
 
 Invariant: a projection is a function of the records, or `counterfoil check` could not prove it.
 """
@@ -148,6 +149,8 @@ class Kind:
     """What a caller over HTTP must hold to append one as a `RecordDraft`; empty where that is not possible."""
     writes_rows: ClassVar[bool] = False
     """Whether `place` is called for each accepted item: for the kinds whose tables are filled by COPY."""
+    may_be_void: ClassVar[bool] = False
+    """Whether a later record may call one of these void: a replay projects them when it has seen all."""
 
     def accepts(self, draft: Draft) -> bool:
         """Say whether `draft` is what this kind is appended by."""
@@ -214,6 +217,24 @@ class Kind:
     def action(self, accepted: Accepted) -> str | None:
         """Return what the record says happened, for the kinds whose callers ask."""
         del accepted
+        return None
+
+    def recall(self, judging: Any, record: Record) -> Accepted:
+        """Return what `judge` accepted when `record` was appended, for a book that is rebuilt from its records.
+
+        Judges nothing: that was done. A kind whose `project` or `place` reads more than `item.members` says here where
+        that comes from; it may only come from the records up to this one. Changes `judging` as `judge` did.
+        """
+        del judging
+        return Accepted(PreparedRecord(kind=self, body=b"", members=record.body), b"")
+
+    def recall_facts(self) -> Any:
+        """Return the facts for one batch of recalled records, which `place` adds rows to."""
+        return None
+
+    def voided_by(self, record: Record) -> int | None:
+        """Return the seq of the earlier record that `record`, of this kind, calls void; None for nearly every one."""
+        del record
         return None
 
     def project(self, conn: Connection[Any], book: str, accepted: Sequence[tuple[int, Accepted]]) -> None:

@@ -77,7 +77,7 @@ def verify(
     from ledger_core.log.verifier import verify_path
 
     known = [_note_of(file) for file in known_checkpoint or ()]
-    place = _place_of(path)
+    place = place_at(path)
     pinned = pinned_trust(place, trust)
     with progress("verifying", quiet=json) as update:
         report = verify_path(place, pinned, progress=update, known_checkpoint=known, since=since)
@@ -105,7 +105,7 @@ def check(json: JsonFlag = False, book: BookOption = None) -> None:
         raise typer.Exit(NO)
 
 
-def _place_of(address: str) -> Place:
+def place_at(address: str) -> Place:
     """Return the place that `address` names; a bucket is reached as the archive of this installation is."""
     from ledger_core.log.bucket import SCHEME
     from ledger_core.log.object_tree import place_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 
 from sqlalchemy import Engine
 
@@ -20,13 +20,16 @@ from ledger_core.book.posting.dry_run import dry_run
 from ledger_core.book.posting.requests import Request
 from ledger_core.book.security_events import SecurityEvents
 from ledger_core.book.sequencer.answers import chained_tree, stored_tree
+from ledger_core.book.sequencer.archived import Archived, newest_archived
 from ledger_core.book.sequencer.notary import Notary
 from ledger_core.book.sequencer.tail import TailLimits
 from ledger_core.book.sequencer.threads import Sequencer
 from ledger_core.book.shaping import requests_of
 from ledger_core.errors import CounterfoilError
+from ledger_core.log.keys import KeyRing
 from ledger_core.ports import Answer, Ask, Declined, Draft, Item, SequencerObserver, Submission
 from ledger_core.settings import Settings
+from ledger_core.signing.pinned import resolve_pinned
 from ledger_core.signing.port import CheckpointSigner
 
 
@@ -42,6 +45,7 @@ class Ledger:
         book: str,
         kinds: Kinds,
         clock: Callable[[], datetime],
+        archive: Archived | None = None,
     ) -> None:
         self.book = book
         self.origin = settings.origin_of(book)
@@ -53,7 +57,7 @@ class Ledger:
             engine=engine,
             book=book,
             origin=self.origin,
-            notary=Notary(book, self.origin, signer),
+            notary=Notary(book, self.origin, signer, archive),
             limits=TailLimits(
                 max_seconds=settings.ledger.unsigned_tail_max_seconds,
                 max_records=settings.ledger.unsigned_tail_max_records,
@@ -66,9 +70,13 @@ class Ledger:
     def open(cls, parts: LedgerParts, book: str) -> Ledger:
         """Return the library of `book`, opening the book with its first record if it does not exist.
 
-        A tail that another process left unsigned is sent to the signer. Raises `ConfigurationError` when the
-        book belongs to another origin, `IntegrityError` when a proxy knows a book that the database lacks.
+        A tail that another process left unsigned is sent to the signer. A book that is behind what was signed of it is
+        opened for its readers: whoever appends is told (`fault`). Raises `ConfigurationError` when the book belongs to
+        another origin, `LedgerBehind` when proxy or archive know a book that the database lacks.
         """
+        origin = parts.settings.origin_of(book)
+        # Asked once a process: it only ever grows, and a bucket is listed for it.
+        archive = cache(partial(newest_archived, parts.settings, origin, partial(_keys, parts, origin)))
         ledger = cls(
             engine=parts.engine,
             signer=parts.signer,
@@ -76,6 +84,7 @@ class Ledger:
             book=book,
             kinds=parts.kinds,
             clock=parts.clock,
+            archive=archive,
         )
         settings = parts.settings
         actor = Actor(subject=settings.actor, role="service")
@@ -87,7 +96,9 @@ class Ledger:
             legal_entity=settings.ledger.legal_entity,
             actor=actor,
             clock=parts.clock,
+            archive=archive,
         )
+        ledger._sequencer.compare()
         if head.signed_size < head.size:
             ledger._sequencer.sign_tail()
         return ledger
@@ -105,6 +116,8 @@ class Ledger:
         """Have what should not happen kept in `security`, and recorded in this book with what is posted next."""
         self._security = security
         self._sequencer.on_fault = lambda error: security.stopped(self.book, self.origin, error)
+        if self.fault is not None:
+            security.stopped(self.book, self.origin, self.fault)
         security.flush(self)
 
     @property
@@ -178,3 +191,8 @@ class Ledger:
             return request.future.result(self._wait_seconds)
         except concurrent.futures.TimeoutError:
             raise self._sequencer.overdue(request) from None
+
+
+def _keys(parts: LedgerParts, origin: str) -> KeyRing:
+    """Return the keys that the pinned roots vouch for, of those that the signing proxy publishes."""
+    return resolve_pinned(parts.settings.home / "trust.json", origin, parts.signer.keys())

@@ -1,7 +1,7 @@
 """Opening a book: its head row, and record 0 that says whose book it is.
 
 Invariant: seq 0 of every log is its `book` record. A database that lacks a book which the signing proxy has
-signed is a database that went back in time; nothing is opened in it.
+signed, or that lies in the archive, is a database that went back in time; nothing is opened in it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ledger_core.book.kinds import Kinds
 from ledger_core.book.posting.build import uuid7
 from ledger_core.book.posting.clock import check_clock
 from ledger_core.book.posting.holder import LOCK_TIMEOUT_SECONDS, STOPPED_SECONDS
+from ledger_core.book.sequencer.archived import Archived, require_not_behind
 from ledger_core.book.sequencer.checkpoints import behind_signature
 from ledger_core.errors import ConfigurationError
 from ledger_core.journal.accounts import check_book_name
@@ -31,6 +32,14 @@ from ledger_core.settings import Settings
 from ledger_core.signing.port import CheckpointSigner
 
 
+class LedgerSigner(CheckpointSigner, Protocol):
+    """The proxy as a book needs it: signatures, and the keys that they are by."""
+
+    def keys(self) -> list[dict[str, Any]]:
+        """Return the key registry's envelopes, oldest version first."""
+        ...
+
+
 class LedgerParts(Protocol):
     """What a book's posting library is made of; `ledger_core.runtime.Runtime` is one."""
 
@@ -39,7 +48,7 @@ class LedgerParts(Protocol):
     @property
     def engine(self) -> Engine: ...
     @property
-    def signer(self) -> CheckpointSigner: ...
+    def signer(self) -> LedgerSigner: ...
     @property
     def kinds(self) -> Kinds: ...
     @property
@@ -63,6 +72,7 @@ def open_book(
     legal_entity: str,
     actor: Actor,
     clock: Callable[[], datetime],
+    archive: Archived | None = None,
 ) -> OpenedBook:
     """Return where `book` stands, opening it first if need be; two processes that open at once open it once.
 
@@ -80,6 +90,8 @@ def open_book(
             latest = signer.latest(origin)
             if latest is not None:
                 raise behind_signature(book, 0, parse_checkpoint(parse_note(latest).text).size)
+            if archive is not None:
+                require_not_behind(book, 0, archive)
             with conn.transaction():
                 conn.execute(f"set local lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
                 conn.execute(f"set local idle_in_transaction_session_timeout = '{STOPPED_SECONDS}s'")

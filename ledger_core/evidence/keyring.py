@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ledger_core.errors import IntegrityError
-from ledger_core.log.dsse import parse_envelope
-from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
+from ledger_core.log.keys import KeyRing
 from ledger_core.log.note import Checkpoint, parse_checkpoint, parse_note
+from ledger_core.signing.pinned import resolve_pinned as resolve_pinned
 
 if TYPE_CHECKING:
     from ledger_core.runtime import Runtime
@@ -18,21 +15,6 @@ if TYPE_CHECKING:
 def pinned_ring(runtime: Runtime, origin: str) -> KeyRing:
     """Return the keys that count for the log `origin`. Raises as `resolve_pinned`, and `DependencyError`."""
     return resolve_pinned(runtime.trust_path, origin, runtime.signer.keys())
-
-
-def resolve_pinned(trust_path: Path, origin: str, registry: Sequence[dict[str, Any]]) -> KeyRing:
-    """Return the keys of `registry` (DSSE envelopes in JSON form, oldest first) that the trust file vouches for.
-
-    Raises `ConfigurationError` without a trust file, `IntegrityError` when its roots do not vouch for the registry.
-    """
-    trust = TrustFile.load(trust_path)
-    if not trust.covers(origin):
-        raise IntegrityError(
-            f"the pinned roots speak for {trust.origin}, not for {origin}.",
-            file=str(trust_path),
-            remedy="Pin the trust file of this log.",
-        )
-    return resolve_keys(trust, [parse_envelope(envelope) for envelope in registry])
 
 
 def is_doubtful(ring: KeyRing, note: str) -> bool:

@@ -21,6 +21,7 @@ FACES = {
         "base", "journal", "log", "files", "client",
         "reading.heads", "reading.entries", "reading.accounts", "reading.balances", "reading.tiles",
         "evidence.check.checker", "evidence.export.segment", "evidence.proofs.prove", "evidence.keyring",
+        "evidence.replay.replay",
         "ceremony.run", "ceremony.drafts", "ceremony.offline", "ceremony.tell",
         "evidence.anchor",
     ),

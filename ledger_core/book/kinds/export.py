@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ledger_core.actor import Actor
 from ledger_core.errors import Conflict, InvalidInput, Refused
@@ -48,6 +48,8 @@ class ExportFacts:
 
 class Export(Kind):
     """The kind `export`."""
+
+    may_be_void: ClassVar[bool] = True
 
     def prepare(self, draft: RecordDraft, actor: Actor, who: bytes) -> PreparedRecord:
         made: PreparedRecord = super().prepare(draft, actor, who)
@@ -181,10 +183,16 @@ def _called_void(snapshot: Snapshot) -> dict[int, int]:
     found: dict[int, int] = {}
     for seq, canonical in events:
         with contextlib.suppress(ValueError, KeyError, TypeError):  # damage is the chain's to report
-            body = json.loads(canonical)["body"]
-            if body["event"] == VOID and type(body["seq"]) is int and body["seq"] < seq:
-                found[body["seq"]] = seq
+            void = voided_by(seq, json.loads(canonical)["body"])
+            if void is not None:
+                found[void] = seq
     return found
+
+
+def voided_by(seq: int, body: Mapping[str, Any]) -> int | None:
+    """Return the seq of the export record that the `security_event` at `seq` calls void, if it does."""
+    is_void = body.get("event") == VOID and type(body.get("seq")) is int and body["seq"] < seq
+    return body["seq"] if is_void else None
 
 
 EXPORT: Kind = Export(name="export", shape=SHAPES["export"], scope="export:write")

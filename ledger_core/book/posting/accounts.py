@@ -25,6 +25,14 @@ MAX_MISSING_CODES = 10_000
 """Codes that the book lacks are kept so that the next batch need not ask; whoever sends them can make up any number."""
 
 
+_ACCOUNTS = (
+    "select account.account_id, account.code, account.type, account.normal_balance, account.currency, "
+    "account.status, account.overdraft, account.metadata, balance.debits, balance.credits, account.changed_seq "
+    "from ledger.accounts as account inner join ledger.balances as balance using (book, account_id) "
+    "where account.book = %s"
+)
+
+
 @dataclass(slots=True, eq=False)
 class AccountState:
     """One account as of the batch's beginning, then as the batch changes it."""
@@ -99,20 +107,20 @@ class BookState:
         wanted = [code for code in codes if code not in self.accounts and code not in self.missing]
         if not wanted:
             return
-        rows = conn.execute(
-            "select account.account_id, account.code, account.type, account.normal_balance, account.currency, "
-            "account.status, account.overdraft, account.metadata, balance.debits, balance.credits, account.changed_seq "
-            "from ledger.accounts as account inner join ledger.balances as balance using (book, account_id) "
-            "where account.book = %s and account.code = any(%s)",
-            [self.book, wanted],
-        )
+        self._take(conn.execute(f"{_ACCOUNTS} and account.code = any(%s)", [self.book, wanted]))
+        self.missing.update(code for code in wanted if code not in self.accounts)
+
+    def load_all(self, conn: Connection[Any]) -> None:
+        """Read every account of the book, for whoever goes through all of its records."""
+        self._take(conn.execute(_ACCOUNTS, [self.book]))
+
+    def _take(self, rows: Iterable[tuple[Any, ...]]) -> None:
         for row in rows:
             id, code, kind, normal, currency, status, overdraft, metadata, debits, credits, changed_seq = row
             made = AccountState(
                 id, code, kind, normal, currency, status, overdraft, metadata, int(debits), int(credits), changed_seq
             )
             self.keep(made)
-        self.missing.update(code for code in wanted if code not in self.accounts)
 
     def load_last_id(self, conn: Connection[Any]) -> None:
         """Read the highest account id, from which new ones count on."""

@@ -10,6 +10,8 @@ from typing import Any
 
 from psycopg import Connection, Cursor
 
+from ledger_core.errors import IntegrityError
+
 _BALANCES = """
     update ledger.balances as balance
     set debits = balance.debits + delta.debits,
@@ -34,6 +36,15 @@ def add_to_balances(conn: Connection[Any], book: str, deltas: Mapping[int, Seque
             book,
         ],
     )
+
+
+def require_balances(book: str, touched: Cursor[Any], deltas: Mapping[int, Sequence[int]]) -> None:
+    """Raise `IntegrityError` unless every account of `deltas` had a balance to add to."""
+    if touched.rowcount != len(deltas):
+        raise IntegrityError(
+            f"book {book}: of {len(deltas)} touched accounts {touched.rowcount} have a balance.",
+            remedy="Run `counterfoil check`.",
+        )
 
 
 def _array(numbers: Sequence[int]) -> str:

@@ -1,10 +1,14 @@
-"""Gives each accepted item of a batch its place: seq, id, time, bytes, leaf hash, rows."""
+"""Gives each accepted item of a batch its place: seq, id, time, bytes, leaf hash, rows.
+
+`Placer.lay` is the one way from a record to its rows: what is posted passes it, and what is replayed from an archive.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from struct import Struct
+from typing import Any
 
 from ledger_core.book.posting.head import HeadRow
 from ledger_core.book.posting.judge import Facts
@@ -18,8 +22,39 @@ _TWO_WORDS = Struct(">QQ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Builder:
-    """Gives each accepted item its place: seq, id, time, bytes, leaf and rows."""
+class Placer:
+    """Lays records behind a head, one after another: their leaves, and the rows of their kinds."""
+
+    def __init__(self, head: HeadRow, rows: RowWriter, facts: Facts) -> None:
+        self.rows = rows
+        self.facts = facts
+        self.seq = head.size
+        self.prev = head.last_leaf
+        self.leaves: list[bytes] = []
+        self.record_rows: list[bytes] = []
+        self.projected: dict[Kind, list[tuple[int, Accepted]]] = {}
+        """What is projected after the rows are copied, by kind."""
+
+    def lay(
+        self, accepted: Accepted, kind: Kind, *, micros: int, leaf: bytes, canonical: bytes, raw_id: bytes, id: str
+    ) -> Any:
+        """Put one record at the end, and return what its kind says of it; `micros` is its time, from 1970 on."""
+        seq = self.seq
+        self.leaves.append(leaf)
+        row = self.rows.record(seq, kind.name, micros - POSTGRES_EPOCH_MICROSECONDS, leaf, canonical)
+        self.record_rows.append(row)
+        entry = None
+        if kind.writes_rows:
+            entry = kind.place(self.facts[kind], self.rows, accepted, seq, raw_id, id)
+        else:
+            self.projected.setdefault(kind, []).append((seq, accepted))
+        self.prev = leaf
+        self.seq = seq + 1
+        return entry
+
+
+class Builder(Placer):
+    """Gives each accepted item what only its place in the log tells: id, time, bytes, leaf."""
 
     def __init__(
         self,
@@ -30,20 +65,13 @@ class Builder:
         now: datetime,
         random_bytes: Callable[[int], bytes],
     ) -> None:
+        super().__init__(head, rows, facts)
         self.book = book
-        self.rows = rows
-        self.facts = facts
-        self.seq = head.size
-        self.prev = head.last_leaf
         start = now if head.last_recorded_at is None else max(now, head.last_recorded_at + timedelta(microseconds=1))
         self.start = start
         self.micros = (start - _EPOCH) // timedelta(microseconds=1)
         self.last_recorded_at = start
         self.random_bytes = random_bytes
-        self.leaves: list[bytes] = []
-        self.record_rows: list[bytes] = []
-        self.projected: dict[Kind, list[tuple[int, Accepted]]] = {}
-        """What is projected after the rows are copied, by kind."""
         self._frames: dict[str, Frame] = {}
         self._random = b""
         self._second = -1
@@ -62,16 +90,8 @@ class Builder:
             frame = self._frames[name] = Frame(self.book, name)
         canonical = frame.around(accepted.body, id=id, prev=self.prev, recorded_at=self._time(micros), seq=seq)
         leaf = leaf_hash(canonical)
-        self.leaves.append(leaf)
-        self.record_rows.append(self.rows.record(seq, name, micros - POSTGRES_EPOCH_MICROSECONDS, leaf, canonical))
-        entry = None
-        if kind.writes_rows:
-            entry = kind.place(self.facts[kind], self.rows, accepted, seq, raw_id, id)
-        else:
-            self.projected.setdefault(kind, []).append((seq, accepted))
+        entry = self.lay(accepted, kind, micros=micros, leaf=leaf, canonical=canonical, raw_id=raw_id, id=id)
         recorded_at = self.last_recorded_at = self.start + timedelta(microseconds=len(self.leaves) - 1)
-        self.prev = leaf
-        self.seq += 1
         self.micros += 1
         return Posted(
             id=id,

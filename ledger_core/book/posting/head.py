@@ -11,6 +11,7 @@ from psycopg import Connection, Cursor
 from ledger_core.base.promises import broken_promises_sql, not_durable
 from ledger_core.errors import IntegrityError
 from ledger_core.log.merkle import Frontier
+from ledger_core.log.record import NO_PREV
 
 _WRITERS = 0x77726974
 """Sets the queue of writers apart from other advisory locks."""
@@ -64,6 +65,17 @@ def lock_head(conn: Connection[Any], book: str, *, durable: bool = False) -> Hea
         last_recorded_at=row[4],
         frontier=Frontier.from_bytes(row[1], bytes(row[5])),
         database_time=row[6],
+    )
+
+
+def insert_head(conn: Connection[Any], book: str, origin: str) -> None:
+    """Write the head of a book that has no record yet, for whoever writes its records in the same transaction.
+
+    Raises psycopg's `UniqueViolation` where the book, or the log, has one.
+    """
+    conn.execute(
+        "insert into ledger.log_head (book, origin, size, last_leaf, frontier) values (%s, %s, 0, %s, '')",
+        [book, origin, NO_PREV],
     )
 
 

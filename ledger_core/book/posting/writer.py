@@ -14,7 +14,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from ledger_core.book.posting.balances import add_to_balances
+from ledger_core.book.posting.balances import add_to_balances, require_balances
 from ledger_core.book.posting.clock import check_clock, seconds_ahead
 from ledger_core.book.posting.head import HeadRow, lock_head, move_head
 from ledger_core.book.posting.idempotency import write_outcomes
@@ -61,36 +61,41 @@ class BatchWriter:
             check_clock(planned.clock, head.database_time)
             planned.head = head
             if planned.tree is not None:
-                self._write(conn, planned, locked)
+                write_planned(conn, self.book, planned, locked)
         return planned
 
-    def _write(self, conn: Connection[Any], planned: PlannedBatch, locked: Callable[[PlannedBatch], None]) -> None:
-        (into_records, records), *streams = planned.streams
-        with conn.cursor() as cursor:
-            with cursor.copy(into_records) as copy:
-                copy.write(records)
+
+def write_planned(
+    conn: Connection[Any], book: str, planned: PlannedBatch, locked: Callable[[PlannedBatch], None] | None = None
+) -> None:
+    """Write everything that `planned` holds in the caller's transaction, and move the head over it.
+
+    Raises `IntegrityError` where the head or a balance is not where it was left.
+    """
+    (into_records, records), *streams = planned.streams
+    with conn.cursor() as cursor:
+        with cursor.copy(into_records) as copy:
+            copy.write(records)
+            if locked is not None:
                 # From here on the server has work to do; planning any earlier only competes for the interpreter.
                 locked(planned)
-            for into, data in streams:
-                if data:
-                    with cursor.copy(into) as copy:
-                        copy.write(data)
-        # One wait for all of them: under load each wait costs a turn of the interpreter's lock.
-        with conn.pipeline():
-            for kind, accepted in planned.projected.items():
-                kind.project(conn, self.book, accepted)
-            touched = add_to_balances(conn, self.book, planned.deltas) if planned.deltas else None
-            insert_tiles(conn, self.book, planned.tiles)
-            write_outcomes(conn, self.book, [(outcome.request, outcome.items) for outcome in planned.outcomes])
-            moved = move_head(conn, self.book, planned.head, after=planned.head_after)
-        if moved.rowcount != 1:
-            raise IntegrityError(
-                f"the head of book {self.book} was moved from {planned.head.size} by something that is no writer of "
-                "this software.",
-                remedy="Find out what writes to the ledger's tables, then run `counterfoil check`.",
-            )
-        if touched is not None and touched.rowcount != len(planned.deltas):
-            raise IntegrityError(
-                f"book {self.book}: of {len(planned.deltas)} touched accounts {touched.rowcount} have a balance.",
-                remedy="Run `counterfoil check`.",
-            )
+        for into, data in streams:
+            if data:
+                with cursor.copy(into) as copy:
+                    copy.write(data)
+    # One wait for all of them: under load each wait costs a turn of the interpreter's lock.
+    with conn.pipeline():
+        for kind, accepted in planned.projected.items():
+            kind.project(conn, book, accepted)
+        touched = add_to_balances(conn, book, planned.deltas) if planned.deltas else None
+        insert_tiles(conn, book, planned.tiles)
+        write_outcomes(conn, book, [(outcome.request, outcome.items) for outcome in planned.outcomes])
+        moved = move_head(conn, book, planned.head, after=planned.head_after)
+    if moved.rowcount != 1:
+        raise IntegrityError(
+            f"the head of book {book} was moved from {planned.head.size} by something that is no writer of "
+            "this software.",
+            remedy="Find out what writes to the ledger's tables, then run `counterfoil check`.",
+        )
+    if touched is not None:
+        require_balances(book, touched, planned.deltas)

@@ -15,6 +15,11 @@ from psycopg.errors import CheckViolation
 from ledger_core.errors import IntegrityError, LedgerBehind
 from ledger_core.log.merkle import Frontier, RangeTree
 
+BEHIND_REMEDY = (
+    "Restore a newer backup, or put what is missing behind it by `counterfoil replay --continue`, before anything is "
+    "written: docs/runbooks/restore.md; what else it may mean: docs/runbooks/failed-check.md, 5."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedTree:
@@ -101,8 +106,7 @@ def behind_signature(book: str, size: int, signed_size: int) -> LedgerBehind:
     return LedgerBehind(
         f"book {book} has {size} records, yet a checkpoint over {signed_size} is signed: "
         "the database went back in time.",
-        remedy="Restore a newer backup, or replay the missing segments from the archive, before anything is written: "
-        "docs/runbooks/failed-check.md, 5.",
+        remedy=BEHIND_REMEDY,
         size=size,
         signed_size=signed_size,
     )

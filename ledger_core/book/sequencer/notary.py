@@ -13,6 +13,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from ledger_core.book.sequencer.archived import Archived, require_not_behind
 from ledger_core.book.sequencer.checkpoints import (
     SignedTree,
     Stored,
@@ -33,10 +34,11 @@ MAX_ATTEMPTS = 8
 class Notary:
     """Obtains checkpoints of one book. Safe for threads; one signature is asked for at a time."""
 
-    def __init__(self, book: str, origin: str, signer: CheckpointSigner) -> None:
+    def __init__(self, book: str, origin: str, signer: CheckpointSigner, archive: Archived | None = None) -> None:
         self.book = book
         self.origin = origin
         self._signer = signer
+        self._archive = archive
         self._signing = threading.Lock()
         self._lock = threading.Lock()
         """Guards anchor and leaves, which the writer's thread adds to while the signer's thread waits for the proxy."""
@@ -54,6 +56,12 @@ class Notary:
         if signed_size < size:
             self.sign_and_store(conn, size)
 
+    def compare(self, conn: Connection[Any]) -> None:
+        """Do as `guard` does, for a process that writes nothing yet: its first write asks again. Before any thread."""
+        self.guard(conn)
+        with self._lock:
+            self._anchor = None
+
     def sign_and_store(self, conn: Connection[Any], size: int) -> tuple[SignedTree, Stored]:
         """Obtain a checkpoint over at least `size` durable records and run transaction 2 with it.
 
@@ -69,10 +77,10 @@ class Notary:
                     return signed, stored
 
     def guard(self, conn: Connection[Any]) -> None:
-        """Compare the proxy's last checkpoint with the log, once a process, before the first write.
+        """Compare the proxy's last checkpoint and the archive's with the log, once a process, before the first write.
 
-        Raises `IntegrityError` when the proxy signed more than the log holds, or something else;
-        `DependencyError` when it does not answer.
+        Raises `IntegrityError` when the proxy signed more than the log holds, or something else, and when the archive
+        holds more; `DependencyError` when one of them does not answer.
         """
         with self._lock:
             if self._anchor is None:
@@ -83,6 +91,12 @@ class Notary:
                 if known < signed_size:
                     raise _signer_behind(self.origin, known, signed_size)
                 self._rebase(conn, latest)
+                try:
+                    if self._archive is not None:
+                        require_not_behind(self.book, head_sizes(conn, self.book)[0], self._archive)
+                except BaseException:
+                    self._anchor = None  # asked again before anything is written
+                    raise
 
     def close(self) -> None:
         """Give back the calling thread's connection to the proxy."""

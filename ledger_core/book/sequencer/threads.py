@@ -9,6 +9,7 @@ otherwise. Several processes may do all this at once: the head row arbitrates.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -35,12 +36,15 @@ from ledger_core.errors import (
     CounterfoilError,
     DependencyError,
     IntegrityError,
+    LedgerBehind,
     SignatureLate,
 )
 from ledger_core.ports import SequencerObserver
 
 CLOSE_SECONDS = 10.0
 REPEAT = "Repeat the command, or the request with its key."
+
+_log = logging.getLogger("counterfoil.sequencer")
 
 
 class Sequencer:
@@ -104,6 +108,23 @@ class Sequencer:
         """Have whatever is durable signed, also if nobody here wrote it; returns at once."""
         self._tail.ask()
         self._start()
+
+    def compare(self) -> None:
+        """Hold the book against what was signed and archived of it before anybody asks for a write.
+
+        One that is behind is stopped at once, so that probes say so before a caller is turned away. Everything else is
+        for the first write, which asks again: a proxy that is away may be back by then.
+        """
+        link = Link(self._engine)
+        try:
+            self._notary.compare(link.open())
+        except LedgerBehind as error:
+            self._stop_with(error)
+        except (CounterfoilError, *LOST) as error:
+            _log.info("book %s is compared by its first write: %s", self.book, error)
+        finally:
+            self._notary.close()
+            link.close()
 
     def overdue(self, request: Request) -> DependencyError:
         """Say to a caller who stopped waiting for `request` how far it came."""

@@ -1,6 +1,7 @@
 """An account: opened, brought to what a chart says, changed, frozen, closed; every version of it is a record.
 
-`judge` says what becomes of it, `project` writes its tables, `derive` folds them from the log again, balances included.
+`judge` says what becomes of it, `project` writes its tables, `recall` says what a stored record did to the accounts,
+`derive` folds the tables from the log again, balances included.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from ledger_core.actor import Actor
 from ledger_core.book.kinds.account.derive import Accounts
 from ledger_core.book.kinds.account.judge import AccountItem, AccountVersion, judge_account
 from ledger_core.book.kinds.account.project import project_account
+from ledger_core.book.kinds.account.recall import RecalledVersion, recall_account
 from ledger_core.errors import InvalidInput
 from ledger_core.journal.accounts import AccountChange, AccountDraft, AccountOpening
 from ledger_core.journal.cards import refuse_cards, texts_of
 from ledger_core.kinds import Accepted, Kind, check_size
 from ledger_core.log.canonical import canonical_bytes
+from ledger_core.log.record import Record
 from ledger_core.log.shapes import SHAPES
 from ledger_core.ports import Draft, Unchanged
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from ledger_core.book.posting.accounts import BookState
     from ledger_core.book.posting.judge import BatchJudge
+    from ledger_core.book.posting.recall import Recalling
     from ledger_core.evidence.check.checking import Checking
 
 _ROUTES = {AccountDraft: "accounts", AccountOpening: "accounts/open", AccountChange: "accounts/change"}
@@ -87,7 +91,11 @@ class Account(Kind):
 
     def project(self, conn: Connection[Any], book: str, accepted: Sequence[tuple[int, Accepted]]) -> None:
         for seq, each in accepted:
-            project_account(conn, book, seq, each.detail)
+            project_account(conn, book, seq, each.detail.body)
+
+    def recall(self, judging: Recalling, record: Record) -> Accepted:
+        recall_account(judging.state, record)
+        return Accepted(None, b"", RecalledVersion(record.body))
 
     def derive(self, checking: Checking) -> Accounts:
         return Accounts(checking.snapshot, checking.findings)

@@ -15,20 +15,23 @@ import orjson
 from ledger_core.actor import Actor
 from ledger_core.book.kinds.journal_entry.derive import Entries
 from ledger_core.book.kinds.journal_entry.facts import EntryFacts, read_entry_facts
-from ledger_core.book.kinds.journal_entry.judge import judge_entry, undo_entry
-from ledger_core.book.kinds.journal_entry.prepare import EntryItem, prepare_entry
+from ledger_core.book.kinds.journal_entry.judge import book_entry, judge_entry, undo_entry
+from ledger_core.book.kinds.journal_entry.prepare import EntryItem, item_of, prepare_entry
 from ledger_core.book.posting.rows import ENTRIES_COPY, POSTINGS_COPY, RowWriter, copy_data
 from ledger_core.errors import IntegrityError
 from ledger_core.journal.entries import EntryDraft, entry_as_json
 from ledger_core.kinds import Accepted, Kind
+from ledger_core.log.record import Record
 from ledger_core.log.shapes import SHAPES
 from ledger_core.ports import Draft
+from ledger_core.reading.records import entry_from_body
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
     from ledger_core.book.posting.accounts import BookState
     from ledger_core.book.posting.judge import BatchJudge
+    from ledger_core.book.posting.recall import Recalling
     from ledger_core.evidence.check.checking import Checking
 
 
@@ -69,6 +72,15 @@ class JournalEntry(Kind):
             facts.posting_rows.append(rows.posting(seq, line, account.account_id, suffix))
         facts.placed[item.draft.external_id] = (item, id)
         return item.draft
+
+    def recall_facts(self) -> EntryFacts:
+        return EntryFacts()
+
+    def recall(self, judging: Recalling, record: Record) -> Accepted:
+        draft = entry_from_body(record.body)
+        accounts = [judging.state.accounts[posting.account] for posting in draft.postings]
+        book_entry(judging.deltas, record.seq, draft, accounts)
+        return Accepted(item_of(draft, record.body["metadata"], b"", record.body["fingerprint"]), b"", accounts)
 
     def streams(self, facts: EntryFacts) -> list[tuple[str, bytes]]:
         return [(ENTRIES_COPY, copy_data(facts.entry_rows)), (POSTINGS_COPY, copy_data(facts.posting_rows))]

@@ -6,7 +6,7 @@ most once, by its exact mirror image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ledger_core.book.kinds.journal_entry.facts import Duplicate, EntryFacts
 from ledger_core.book.kinds.journal_entry.prepare import EntryItem
@@ -24,6 +24,7 @@ from ledger_core.errors import (
 )
 from ledger_core.journal.balances import signed_balance
 from ledger_core.journal.cards import without_cards
+from ledger_core.journal.entries import EntryDraft
 from ledger_core.journal.money import decimal_from_minor
 from ledger_core.kinds import Accepted
 
@@ -46,8 +47,15 @@ def judge_entry(judging: BatchJudge, item: EntryItem, facts: EntryFacts) -> Acce
         if account.floor is not None:
             _check_funds(item, accounts)
             break
-    deltas = judging.deltas
-    seq = judging.seq
+    book_entry(judging.deltas, judging.seq, draft, accounts)
+    facts.taken.add(external_id)
+    if draft.reverses is not None:
+        facts.reversed.add(draft.reverses)
+    return Accepted(item, item.body, accounts)
+
+
+def book_entry(deltas: dict[int, list[int]], seq: int, draft: EntryDraft, accounts: Sequence[AccountState]) -> None:
+    """Add the postings of the entry at `seq` to its accounts, and to `deltas`, what the batch adds to each of them."""
     for posting, account in zip(draft.postings, accounts, strict=True):
         delta = deltas.get(account.account_id)
         if delta is None:
@@ -59,10 +67,6 @@ def judge_entry(judging: BatchJudge, item: EntryItem, facts: EntryFacts) -> Acce
             account.credits += posting.amount_minor
             delta[1] += posting.amount_minor
         delta[2] = seq
-    facts.taken.add(external_id)
-    if draft.reverses is not None:
-        facts.reversed.add(draft.reverses)
-    return Accepted(item, item.body, accounts)
 
 
 def _accounts_of(item: EntryItem, known: Mapping[str, AccountState]) -> list[AccountState]:

@@ -69,12 +69,17 @@ def prepare_entry(draft: EntryDraft, who: bytes) -> EntryItem:
     fingerprint = sha256(plain).hexdigest()
     body = _with_actor(plain, who, fingerprint)
     check_size(body)
+    return item_of(draft, wire["metadata"], body, fingerprint)
+
+
+def item_of(draft: EntryDraft, metadata: dict[str, str], body: bytes, fingerprint: str) -> EntryItem:
+    """Return the item with the rows of `draft`: of one that is prepared, and of one that the log holds already."""
     micros = micros_since_2000(draft.effective_at)
     return EntryItem(
         draft=draft,
         body=body,
         fingerprint=fingerprint,
-        entry_suffix=entry_suffix(draft, orjson.dumps(wire["metadata"]), micros),
+        entry_suffix=entry_suffix(draft, orjson.dumps(metadata), micros),
         posting_suffixes=[posting_suffix(posting, micros) for posting in draft.postings],
     )
 
