@@ -28,7 +28,7 @@ class HeavyWork:
     async def place(self) -> AsyncIterator[None]:
         """Wait for a place and hold it. Raises `TooManyRequests` when too many wait already."""
         if self._here >= self._max:
-            raise TooManyRequests("Too much heavy work waits already.", remedy="Send it again a little later.")
+            raise TooManyRequests("Too many such requests wait already.", remedy="Send it again a little later.")
         self._here += 1
         try:
             async with self._places:

@@ -17,10 +17,9 @@ from ledger_core.reading.tiles import TILE_HEIGHT, TILE_WIDTH, read_leaves, read
 MAX_LEVEL = 7
 """256^8 leaves are more than a size can count."""
 
-_PATH = re.compile(
-    r"(?P<level>entries|[0-9]|[1-5][0-9]|6[0-3])/(?P<n>(?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?",
-    re.ASCII,
-)
+_NUMBER = r"(?P<n>(?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?"
+_PATH = re.compile(rf"(?P<level>[0-9]|[1-5][0-9]|6[0-3])/{_NUMBER}", re.ASCII)
+_ENTRIES_PATH = re.compile(_NUMBER, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +39,21 @@ class TilePath:
 def parse_tile_path(path: str) -> TilePath:
     """Read `<level>/<n>[.p/<width>]` with n in groups of three digits. Raises `NotFound` for any other form."""
     found = _PATH.fullmatch(path)
+    return _parsed(path, found, None if found is None else int(found["level"]))
+
+
+def parse_entries_path(path: str) -> TilePath:
+    """Read `<n>[.p/<width>]` of a bundle of entries. Raises `NotFound` for any other form."""
+    return _parsed(path, _ENTRIES_PATH.fullmatch(path), None)
+
+
+def _parsed(path: str, found: re.Match[str] | None, level: int | None) -> TilePath:
     width = int(found["width"] or TILE_WIDTH) if found else 0
-    if found is None or width > TILE_WIDTH or (found["width"] and width == TILE_WIDTH):
+    groups = found["n"].replace("x", "").split("/") if found else []
+    # One number has one path: no group of zeros in front, and a full tile names no width.
+    if found is None or width > TILE_WIDTH or found["width"] == str(TILE_WIDTH) or (groups[0] == "000" and groups[1:]):
         raise NotFound(f"{path[:80]!r} is not the path of a tile.", remedy="See C2SP tlog-tiles: tile/0/x001/234.")
-    n = int(found["n"].replace("x", "").replace("/", ""))
-    return TilePath(level=None if found["level"] == "entries" else int(found["level"]), n=n, width=width)
+    return TilePath(level=level, n=int("".join(groups)), width=width)
 
 
 def read_tile_bytes(connection: Connection, book: str, tile: TilePath, signed_size: int) -> bytes:

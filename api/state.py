@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ledger_core.ports import LedgerPort
     from ledger_core.runtime import Runtime
 
+MONITORS_AT_ONCE = 4
+MONITORS_WAITING = 60
+
 
 @dataclass(slots=True, kw_only=True)
 class ApiState:
@@ -40,6 +43,10 @@ class ApiState:
     waiting_entries: int = 0
     bodies: BodyBudget = field(default_factory=BodyBudget)
     heavy: HeavyWork = field(default_factory=HeavyWork)
+    monitors: HeavyWork = field(
+        default_factory=lambda: HeavyWork(at_once=MONITORS_AT_ONCE, max_waiting=MONITORS_WAITING)
+    )
+    """For those who read the log as tiles, who may be anybody: a part of the connections, the rest are for callers."""
     health: Health = field(default_factory=Health)
     signer_answer: tuple[float, Mapping[str, int], str | None] = (float("-inf"), MappingProxyType({}), None)
     """When the signing proxy was last asked for its health, the sizes it signed last, and what was wrong."""

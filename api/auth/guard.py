@@ -29,6 +29,18 @@ class Scope(SecurityBase):
         return require(authenticate(request), *self.scopes)
 
 
+class PublicLog(Scope):
+    """Let everybody read where the installation's log is public, and elsewhere whoever holds one of the scopes.
+
+    A token is then not looked at: nobody is kept from what is open to all by one that has expired.
+    """
+
+    async def __call__(self, request: Request) -> Actor | None:
+        if request.app.state.api.settings.api.public_log:
+            return None
+        return await super().__call__(request)
+
+
 def authenticate(request: Request) -> Actor:
     """Return who is calling. Raises `Unauthenticated`."""
     actor: Actor = request.app.state.api.authenticator.authenticate(request.headers.get("authorization"))
@@ -52,3 +64,4 @@ JournalWriter = Annotated[Actor, Depends(Scope("journal:write"))]
 JournalReader = Annotated[Actor, Depends(Scope("journal:read"))]
 RecordWriter = Annotated[Actor, Depends(Scope("reconciliation:run", "export:write", "security:report", "keys:admin"))]
 LogReader = Annotated[Actor, Depends(Scope("journal:read", "export:read"))]
+LogMonitor = Annotated[Actor | None, Depends(PublicLog("journal:read", "export:read"))]

@@ -7,6 +7,7 @@ the rest, with a bound on the whole head. Nothing is looked up and nothing is ke
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qsl
@@ -19,6 +20,7 @@ SAID_ONCE = frozenset(
     }
 )  # fmt: skip
 """Headers of which a second one contradicts the first, or says it in vain."""
+_NO_WEIGHT = re.compile(r"q=0(\.0{0,3})?")
 
 
 class Objection(NamedTuple):
@@ -45,6 +47,15 @@ def objection_to(url: bytes, headers: Sequence[tuple[bytes, bytes]], http_versio
         if coding != b"chunked" or http_version != "1.1":
             return Objection(400, "malformed_request", "The only transfer encoding is chunked, in HTTP/1.1.")
     return None
+
+
+def takes_gzip(given: str) -> bool:
+    """Say whether an `Accept-Encoding` names gzip, or everything, and not in order to refuse it (RFC 9110, 12.5.3)."""
+    weights: dict[str, bool] = {}
+    for part in given.lower().split(","):
+        coding, *parameters = (piece.strip() for piece in part.split(";"))
+        weights[coding] = not any(_NO_WEIGHT.fullmatch(item) for item in parameters)
+    return weights.get("gzip", weights.get("x-gzip", weights.get("*", False)))
 
 
 def name_said_twice(query: bytes) -> str | None:

@@ -110,9 +110,9 @@ def document_of(error: errors.CounterfoilError, *, status: int | None = None) ->
 def respond(request: Request, problem: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> Response:
     """Return `problem` as a response that names this request."""
     body = {**problem, "instance": request.url.path, "request_id": request.scope.get("request_id", "")}
-    return Response(
-        orjson.dumps(body), status_code=problem["status"], media_type=MEDIA_TYPE, headers=dict(headers or {})
-    )
+    # A 404 may be kept by anybody between (RFC 9111, 4.2.2), and what is not there now may be in a moment.
+    kept = {"cache-control": "no-store", **(headers or {})}
+    return Response(orjson.dumps(body), status_code=problem["status"], media_type=MEDIA_TYPE, headers=kept)
 
 
 def respond_to(request: Request, error: errors.CounterfoilError, *, status: int | None = None) -> Response:

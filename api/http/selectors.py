@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ledger_core.errors import InvalidInput
-
-MAX_SELECTED = 1_000
-"""Records of one bundle; whoever wants more wants a segment and the offline verifier."""
+from ledger_core.evidence.proofs.prove import MAX_SELECTED, Period
+from ledger_core.journal.entries import parse_timestamp
 
 _MEMBERS = frozenset({"selector", "known_checkpoint", "include_bytes", "deep"})
-_SELECTORS = ("entry_ids", "seq_range", "segment")
+_SELECTORS = ("entry_ids", "seq_range", "period", "segment")
+_PERIODS = {frozenset({f"{name}_from", f"{name}_before"}): f"{name}_at" for name in ("effective", "recorded")}
+_FORM_OF_PERIOD = "Give `effective_from` and `effective_before`, or `recorded_from` and `recorded_before`."
 
 
 def parse_verify_request(given: dict[str, Any]) -> dict[str, Any]:
@@ -45,12 +46,34 @@ def _selector(selector: dict[str, Any]) -> dict[str, Any]:
         return {name: list(dict.fromkeys(value))}
     if name == "segment":
         return {name: _count(value, pointer)}
+    if name == "period":
+        return {name: _period(value, pointer)}
     if not isinstance(value, dict) or value.keys() != {"first", "next"}:
         raise InvalidInput("a range has `first` and `next`.", pointer=pointer)
     first, following = _count(value["first"], f"{pointer}/first"), _count(value["next"], f"{pointer}/next")
     if not 0 < following - first <= MAX_SELECTED:
         raise InvalidInput(f"a range covers 1 to {MAX_SELECTED:,} records.", pointer=pointer)
     return {name: (first, following)}
+
+
+def _period(value: object, pointer: str) -> Period:
+    if not isinstance(value, dict):
+        raise InvalidInput("a period is an object of two times.", pointer=pointer, remedy=_FORM_OF_PERIOD)
+    known = frozenset().union(*_PERIODS)
+    _refuse_unknown(value, known, pointer)
+    time = _PERIODS.get(frozenset(value))
+    if time is None:
+        raise InvalidInput("a period has two times, of one sort.", pointer=pointer, remedy=_FORM_OF_PERIOD)
+    moments = []
+    for end in ("from", "before"):
+        member = f"{time.removesuffix('_at')}_{end}"
+        if not isinstance(value[member], str):
+            raise InvalidInput("a time with a zone is needed here.", pointer=f"{pointer}/{member}")
+        moments.append(parse_timestamp(value[member], pointer=f"{pointer}/{member}"))
+    start, before = moments
+    if start >= before:
+        raise InvalidInput("a period ends after it begins.", pointer=pointer, remedy="The end itself is not in it.")
+    return Period(time=time, start=start, before=before)
 
 
 def _count(value: object, pointer: str) -> int:

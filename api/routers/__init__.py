@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.routers import accounts, checkpoints, docs, entries, entry_reads, records, reports, service, verify
+from api.routers import accounts, checkpoints, docs, entries, entry_reads, records, reports, service, tiles, verify
 
 ROUTERS: tuple[APIRouter, ...] = (
     entries.router,
@@ -13,6 +13,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     reports.router,
     verify.router,
     checkpoints.router,
+    tiles.router,
     records.router,
     service.router,
     docs.router,

@@ -1,4 +1,4 @@
-"""What a stranger needs to hold the log to its word: checkpoints, consistency, keys, tiles."""
+"""What a reader needs to hold the log to its word: checkpoints, consistency, keys. The log itself: `tiles.py`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from base64 import b64encode
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from api.auth.guard import LogReader
 from api.http.answers import json_answer
-from api.log_tiles import TILE_WIDTH, parse_tile_path, read_tile_bytes
 from api.schemas.log import Checkpoint, Consistency, Keys
 from api.state import Book, State
 from ledger_core.errors import InvalidInput, NotFound
@@ -22,8 +21,6 @@ router = APIRouter(tags=["log"])
 
 FromSize = Annotated[int, Path(ge=0, le=2**53, description="A number of records.", examples=[1])]
 ToSize = Annotated[int, Path(ge=0, le=2**53, description="A number of records, no smaller.", examples=[3])]
-LogBook = Annotated[str, Path(description="The book.", examples=["main"])]
-TilePath = Annotated[str, Path(description="Level and number, as C2SP tlog-tiles writes them.", examples=["0/000.p/3"])]
 
 
 @router.get("/finance/checkpoints/latest", response_model=Checkpoint, summary="Read the newest checkpoint")
@@ -77,25 +74,3 @@ def get_keys(_actor: LogReader, state: State) -> Response:
     """Return the registry's DSSE envelopes. Trust comes from the roots that you pinned, never from this answer."""
     assert state.runtime is not None
     return json_answer({"keys": state.runtime.signer.keys()})
-
-
-@router.get("/finance/log/{book}/checkpoint", response_class=PlainTextResponse, summary="The log: checkpoint")
-def get_log_checkpoint(_actor: LogReader, state: State, book: LogBook) -> Response:
-    """Return the newest signed note as C2SP tlog-tiles serves it."""
-    with state.reading() as connection:
-        read_head(connection, book)
-        found = latest_checkpoint(connection, book)
-    if found is None:
-        raise NotFound(f"nothing of book {book} is signed yet.")
-    return PlainTextResponse(found.note, headers={"cache-control": "no-store"})
-
-
-@router.get("/finance/log/{book}/tile/{path:path}", response_class=Response, summary="The log: tiles and entries")
-def get_log_tile(_actor: LogReader, state: State, book: LogBook, path: TilePath) -> Response:
-    """Return a tile (`0/x001/234`, `1/000.p/8`) or a bundle of records (`entries/000`), as C2SP tlog-tiles has it."""
-    tile = parse_tile_path(path)
-    with state.reading() as connection:
-        head = read_head(connection, book)
-        data = read_tile_bytes(connection, book, tile, head.signed_size)
-    kept = "private, max-age=31536000, immutable" if tile.width == TILE_WIDTH else "private, max-age=60"
-    return Response(data, media_type="application/octet-stream", headers={"cache-control": kept})

@@ -14,7 +14,8 @@ from api.http.answers import json_answer
 from api.http.selectors import parse_verify_request
 from api.openapi import body
 from api.schemas.log import Verification, VerifyRequest
-from api.state import require_book, state_of
+from api.state import ApiState, require_book, state_of
+from ledger_core.actor import Actor
 from ledger_core.evidence.proofs.prove import verify_selection
 
 router = APIRouter(tags=["log"])
@@ -24,7 +25,7 @@ router = APIRouter(tags=["log"])
     "/finance/verify",
     response_model=Verification,
     openapi_extra=body(VerifyRequest),
-    summary="Verify entries, a range or a segment",
+    summary="Verify entries, a range, a period or a segment",
 )
 async def verify(request: Request, actor: LogReader) -> Response:
     """Prove what was asked for, from the caller's own checkpoint on if it gives one. Needs no Idempotency-Key."""
@@ -32,13 +33,13 @@ async def verify(request: Request, actor: LogReader) -> Response:
     asked = await read_command(request, actor, needs_key=False)
     wanted = parse_verify_request(asked.body)
     await run_in_threadpool(require_book, state, asked.book)
-    assert state.runtime is not None
     async with state.heavy.place():
-        found = await run_in_threadpool(verify_selection, state.runtime, asked.book, actor=actor, **wanted)
+        return await run_in_threadpool(_answer, state, asked.book, actor, wanted)
+
+
+def _answer(state: ApiState, book: str, actor: Actor, wanted: dict[str, Any]) -> Response:
+    """Verify and write the answer, which may have many megabytes, in a thread of its own."""
+    assert state.runtime is not None
+    found = verify_selection(state.runtime, book, actor=actor, **wanted)
     state.metrics.verify_verdicts.labels(found.verdict).inc()
-    document: dict[str, Any] = {
-        "verdict": found.verdict,
-        "failures": found.failures,
-        "envelope": found.envelope,
-    }
-    return json_answer(document)
+    return json_answer({"verdict": found.verdict, "failures": found.failures, "envelope": found.envelope})

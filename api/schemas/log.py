@@ -16,11 +16,35 @@ class SeqRange(Wire):
     next: int = Field(ge=1)
 
 
+class Period(Wire):
+    """From a time on and before another, with zones: of business time, or of the time at which the log took it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"effective_from": "2026-11-22T00:00:00Z", "effective_before": "2026-11-23T00:00:00Z"}]
+        },
+    )
+
+    effective_from: str | None = Field(default=None, description="Together with `effective_before`: journal entries.")
+    effective_before: str | None = None
+    recorded_from: str | None = Field(
+        default=None,
+        description="Together with `recorded_before`: records of every kind, and the one on either side, which show "
+        "that none is left out.",
+    )
+    recorded_before: str | None = None
+
+
 class Selector(Wire):
     """What to verify; exactly one member."""
 
-    entry_ids: list[str] | None = Field(default=None, min_length=1, max_length=1_000)
+    entry_ids: list[str] | None = Field(
+        default=None, min_length=1, max_length=1_000, description="Ids, or external_ids."
+    )
     seq_range: SeqRange | None = Field(default=None, description="At most 1,000 records.")
+    period: Period | None = Field(default=None, description="At most 1,000 records.")
     segment: int | None = Field(default=None, ge=0, description="Number of an exported segment.")
 
 

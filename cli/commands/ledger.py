@@ -71,16 +71,26 @@ def post(
 
 def proof(
     entry_id: Annotated[str, typer.Argument(metavar="ENTRY_ID")],
-    out: Annotated[Path | None, typer.Option("--out", help="Write the JSON bundle here.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write the JSON bundle here; to *.tlog-proof that text instead."),
+    ] = None,
     json: JsonFlag = False,
     book: BookOption = None,
 ) -> None:
-    """Give the proof of one entry: the tlog-proof text, or the JSON bundle that `verify` takes."""
+    """Give the proof of one entry: the tlog-proof text, or the JSON bundle; `verify` takes both."""
     from ledger_core.evidence.proofs.prove import entry_proof
 
     with opened(book, quiet=json) as runtime:
         found = entry_proof(runtime, runtime.settings.book, entry_id)
-    if out is not None:
+    if out is not None and out.suffix == ".tlog-proof":
+        out.write_text(found.tlog_proof)
+        keys = out.with_name("keys.jsonl")
+        if not keys.exists():
+            # The text has no place for the registry, without which no verifier knows the key.
+            keys.write_text(found.keys_text)
+        note(f"written to {out}; {keys} lies beside it.")
+    elif out is not None:
         out.write_text(found.bundle_text)
         note(f"written to {out}.")
     if json:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from ledger_core.errors import NotFound
+from ledger_core.errors import IntegrityError, NotFound
 from ledger_core.journal.balances import Balance, TrialBalance, signed_balance, totals_by_currency
 
 MAX_LINES = 1_000
@@ -174,15 +174,24 @@ def statement(
 
 
 def size_known_at(conn: Connection, book: str, moment: datetime) -> int:
-    """Return how many records the log had taken by `moment` (inclusive), by bisection: `recorded_at` only grows."""
-    low = 0
-    high = conn.execute(text("select size from ledger.log_head where book = :book"), {"book": book}).scalar() or 0
+    """Return how many records the log had taken by `moment` (inclusive), by bisection: `recorded_at` only grows.
+
+    Raises `IntegrityError` where a record on the way is gone.
+    """
+    size = conn.execute(text("select size from ledger.log_head where book = :book"), {"book": book}).scalar() or 0
+    low, high = 0, size
     while low < high:
         middle = (low + high) // 2
-        recorded_at: datetime = conn.execute(
+        recorded_at: datetime | None = conn.execute(
             text("select recorded_at from ledger.records where book = :book and seq = :seq"),
             {"book": book, "seq": middle},
-        ).scalar_one()
+        ).scalar_one_or_none()
+        if recorded_at is None:
+            raise IntegrityError(
+                f"book {book}: record {middle} should exist at size {size} and does not.",
+                remedy="Run `counterfoil check`.",
+                seq=middle,
+            )
         if recorded_at <= moment:
             low = middle + 1
         else:

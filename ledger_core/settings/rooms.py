@@ -169,3 +169,5 @@ class ApiSettings(Room):
     health_port: int = Field(default=0, ge=0, le=65535)
     """A listener of its own for health and metrics, which no flood of requests reaches; 0 for none."""
     max_body_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
+    public_log: bool = False
+    """Serve checkpoints and hashes of every book without a token, for monitors; records never."""

@@ -220,9 +220,11 @@ function* linesOf(data) {
 export function checkTlogProof(text, trust, envelopes) {
   const cut = text.indexOf("\n\n");
   const [header, ...lines] = text.slice(0, cut).split("\n");
-  need(header === "c2sp.org/tlog-proof@v1" && lines[0].startsWith("extra "), "not a proof that carries its record");
+  need(cut > 0 && header === "c2sp.org/tlog-proof@v1", "not a proof of this form");
+  need(lines[0]?.startsWith("extra "), "not a proof that carries its record");
   const data = fromBase64(lines.shift().slice("extra ".length));
   const index = /^index (0|[1-9][0-9]*)$/.exec(lines.shift());
+  need(index && lines.length <= 63, "a proof names its index, and a path that a tree can have");
   const note = parseNote(text.slice(cut + 2));
   const { doubtful } = checkSigned(note, newestOf(trust, [envelopes], note.origin));
   need(!doubtful, "a stolen key signed it, and nothing shows its tree");
@@ -236,14 +238,15 @@ function checkProved(data, seq, path, note) {
   if (record.kind === "journal_entry") addEntry(record.body, new Map());
 }
 
-// What a bundle says of itself can only make it worse; without a record it proves nothing.
-export function checkBundle(envelope, trust) {
-  const bundle = JSON.parse(fromBase64(envelope.payload));
+// What a bundle says of itself can only make it worse; without a record it proves nothing. It comes bare, or signed.
+export function checkBundle(given, trust) {
+  const isSigned = given.payloadType !== undefined;
+  const bundle = isSigned ? JSON.parse(fromBase64(given.payload)) : given;
   const note = parseNote(bundle.checkpoint);
   const registry = newestOf(trust, [bundle.keys], note.origin);
   const signed = checkSigned(note, registry);
   const { doubtful } = signed;
-  openSigned(envelope, PROOF_TYPE, signed);
+  if (isSigned) openSigned(given, PROOF_TYPE, signed);
   need(bundle.schema === "cf-proof/1" && bundle.origin === note.origin, "a proof of another log");
   need((bundle.verdict ?? "verified") === "verified", "the proof says of itself that it failed");
   need(!(bundle.failures ?? []).length && !bundle.failures_not_listed, "the proof lists failures");

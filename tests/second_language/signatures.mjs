@@ -2,7 +2,7 @@
 
 import { createPublicKey, verify as verifySignature } from "node:crypto";
 
-import { fromBase64, hashOf, hex, holds, need, parseStrict, sha256 } from "./bytes.mjs";
+import { fromBase64, hashOf, holds, need, parseStrict, sha256 } from "./bytes.mjs";
 
 const KEYS_TYPE = "application/vnd.counterfoil.keys.v1+json";
 
@@ -11,12 +11,25 @@ export class Key {
     this.spki = spki;
     this.id = sha256(spki).toString("hex");
     this.key = createPublicKey({ key: spki, format: "der", type: "spki" });
-    need(this.key.asymmetricKeyDetails.namedCurve === "prime256v1", "not a P-256 key");
+    this.isEd25519 = this.key.asymmetricKeyType === "ed25519";
+    this.alg = this.isEd25519 ? "ed25519" : "ecdsa-p256-sha256";
+    need(this.isEd25519 || this.key.asymmetricKeyDetails.namedCurve === "prime256v1", "neither Ed25519 nor P-256");
     // In another form the same key would have another id, and count beside itself.
     need(this.key.export({ type: "spki", format: "der" }).equals(spki), "the key is not in its one DER form");
   }
 
+  // What a verifier key of C2SP signed-note carries: the algorithm, and the key as that algorithm writes it.
+  typed() {
+    return this.isEd25519 ? Buffer.concat([Buffer.of(1), this.spki.subarray(-32)]) : Buffer.concat([Buffer.of(2), this.spki]);
+  }
+
+  // The four bytes in front of a signature in a note.
+  hashFor(name) {
+    return (this.isEd25519 ? sha256(Buffer.from(`${name}\n`), this.typed()) : sha256(this.spki)).subarray(0, 4);
+  }
+
   signed(message, signature) {
+    if (this.isEd25519) return verifySignature(null, message, this.key, signature);
     return verifySignature("sha256", message, { key: this.key, dsaEncoding: "der" }, signature);
   }
 }
@@ -40,7 +53,7 @@ export function parseNote(text) {
 export function checkNote(note, known, counted = () => true) {
   const signers = new Set();
   for (const { name, keyHash, signature } of note.signatures) {
-    const claimed = known.filter((key) => name === note.origin && keyHash.equals(hex(key.id.slice(0, 8))));
+    const claimed = known.filter((key) => name === note.origin && keyHash.equals(key.hashFor(name)));
     const verified = claimed.filter((key) => key.signed(Buffer.from(note.text), signature));
     need(claimed.length === 0 || verified.length > 0, "a line of a known key does not verify");
     for (const key of verified) signers.add(key.id);
@@ -60,7 +73,7 @@ function openEnvelope(envelope, type, keys, threshold = 1) {
 
 function keyOf({ key_id, alg, spki }) {
   const key = new Key(fromBase64(spki));
-  need(key.id === key_id && alg === "ecdsa-p256-sha256", "a key under another's name");
+  need(key.id === key_id && alg === key.alg, "a key under another's name");
   return key;
 }
 

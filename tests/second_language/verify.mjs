@@ -2,11 +2,13 @@
 //
 //   node verify.mjs vectors DIR             check every published vector; exit 1 on the first that disagrees
 //   node verify.mjs segment DIR --trust F   verify one exported segment; exit 0 verified, 1 failed
+//   node verify.mjs proof FILE --trust F    verify a proof: a bundle, bare or in its envelope, or a tlog-proof
+//                                           with the keys.jsonl beside it
 //
 // It decides whether a thing holds; it does not name what kind of damage it met.
 
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import { fromBase64, hex, holds, need, parseStrict } from "./bytes.mjs";
 import {
@@ -55,21 +57,29 @@ function checkVectors(folder) {
   }
 
   const signed = load("checkpoint.json");
-  const key = new Key(fromBase64(signed.spki));
-  expect("key id", key.id, signed.key_id);
-  const vkey = `${signed.origin}+${key.id.slice(0, 8)}+${Buffer.concat([Buffer.of(2), key.spki]).toString("base64")}`;
-  expect("vkey", vkey, signed.vkey);
-  for (const { what, note, holds: wanted } of signed.notes) {
-    const found = holds(() => {
-      const parsed = parseNote(note);
-      checkNote(parsed, [key]);
-      need(parsed.size === signed.size && parsed.root.toString("hex") === signed.root_hex, "another checkpoint");
-    });
-    expect(what, found, wanted);
-  }
+  const keys = [signed, signed.ed25519].map((published) => {
+    const key = new Key(fromBase64(published.spki));
+    expect("key id", key.id, published.key_id);
+    const hash = key.hashFor(signed.origin).toString("hex");
+    expect("vkey", `${signed.origin}+${hash}+${key.typed().toString("base64")}`, published.vkey);
+    for (const { what, note, holds: wanted } of published.notes) {
+      const found = holds(() => {
+        const parsed = parseNote(note);
+        checkNote(parsed, [key]);
+        need(parsed.size === signed.size && parsed.root.toString("hex") === signed.root_hex, "another checkpoint");
+      });
+      expect(what, found, wanted);
+    }
+    return key;
+  });
+  const both = parseNote(signed.ed25519.notes[1].note);
+  for (const key of keys) expect("either line counts", holds(() => checkNote(both, [key])), true);
 
   const proof = load("proof.json");
   checkTlogProof(proof.tlog_proof, proof.trust, proof.keys);
+  for (const { what, tlog_proof: text } of proof.forged_tlog_proofs) {
+    expect(what, holds(() => checkTlogProof(text, proof.trust, proof.keys)), false);
+  }
   expect("records of the bundle", checkBundle(proof.bundle, proof.trust), 3);
   for (const { what, bundle } of proof.forged) expect(what, holds(() => checkBundle(bundle, proof.trust)), false);
 
@@ -119,13 +129,24 @@ function checkKeys({ origin, trust, rotation, compromise }, expect) {
 const placed = (segments) => segments.map(({ folder, files }) => ({ folder: `/${folder}`, files: decoded(files) }));
 const decoded = (files) => Object.fromEntries(Object.entries(files).map(([name, text]) => [name, fromBase64(text)]));
 
-function main([command, folder, option, trustPath]) {
-  if (command === "vectors" && folder) return { vectors: checkVectors(folder) };
-  need(command === "segment" && option === "--trust" && existsSync(trustPath), "see the head of this file for its use");
+function main([command, place, option, trustPath]) {
+  if (command === "vectors" && place) return { vectors: checkVectors(place) };
+  need(option === "--trust" && existsSync(trustPath ?? ""), "see the head of this file for its use");
+  const trust = JSON.parse(readFileSync(trustPath));
+  if (command === "proof") return { records: checkProof(place, trust) };
+  need(command === "segment", "see the head of this file for its use");
   const names = ["records.jsonl.gz", "checkpoint", "keys.jsonl", "manifest.dsse.json"];
-  const files = Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name))]));
-  const { origin, records, entries, size, root } = checkSegment(files, JSON.parse(readFileSync(trustPath)), folder);
+  const files = Object.fromEntries(names.map((name) => [name, readFileSync(join(place, name))]));
+  const { origin, records, entries, size, root } = checkSegment(files, trust, place);
   return { origin, records, entries, size, root: root.toString("base64") };
+}
+
+function checkProof(path, trust) {
+  const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(readFileSync(path));
+  if (!text.startsWith("c2sp.org/tlog-proof@")) return checkBundle(JSON.parse(text), trust);
+  const lines = readFileSync(join(dirname(path), "keys.jsonl"), "utf-8").split("\n").filter(Boolean);
+  checkTlogProof(text, trust, lines.map((line) => JSON.parse(line)));
+  return 1;
 }
 
 try {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from company import (
     ORIGIN,
     SIZE,
     START,
+    THIEF,
     TRUST,
     beside,
     encoded,
@@ -25,9 +27,9 @@ from company import (
 
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.dsse import PROOF_TYPE, SEGMENT_TYPE, parse_envelope
-from ledger_core.log.merkle import Frontier, leaf_hash, leaf_hashes
-from ledger_core.log.note import checkpoint_text
-from ledger_core.log.proof import ProofBundle
+from ledger_core.log.merkle import Frontier, RangeTree, consistency_path, leaf_hash, leaf_hashes
+from ledger_core.log.note import checkpoint_text, encode_base64
+from ledger_core.log.proof import ProofBundle, TlogProof
 from ledger_core.log.record import NO_PREV, format_time
 from ledger_core.log.segment import stored_file
 
@@ -37,7 +39,13 @@ def forged_bundles(bundle: ProofBundle) -> list[dict[str, Any]]:
     sound = bundle.as_json()
     bad = beside(bundle.checkpoint, note(bundle.checkpoint.partition("\n\n")[0] + "\n", KEY, KEY.sign(b"another text")))
     listed = {"verdict": "edited", "seq": 5, "where": "ledger.records", "detail": "cut"}
+    tree = RangeTree(Frontier(), leaf_hashes(lines()))
+    path = [encode_base64(part) for part in consistency_path(5, SIZE, tree.node)]
+    lie = note(checkpoint_text(ORIGIN, 5, leaf_hash(b"another tree")), KEY)
+    same = note(checkpoint_text(ORIGIN, SIZE, leaf_hash(b"another tree")), KEY)
     forgeries: list[tuple[str, str, dict[str, Any]]] = [
+        ("an older checkpoint of another tree", "forked", {"consistency": [{"checkpoint": lie, "path": path}]}),
+        ("two trees of one size", "forked", {"consistency": [{"checkpoint": same, "path": []}]}),
         ("it says of itself that it failed", "failed", {"verdict": "failed"}),
         ("it lists what failed and says verified", "edited", {"verdict": "verified", "failures": [listed]}),
         ("a stored row differs", "edited", {"verdict": "verified", "rows": [{"seq": 5, "crosscheck": "differs"}]}),
@@ -50,6 +58,32 @@ def forged_bundles(bundle: ProofBundle) -> list[dict[str, Any]]:
         {"what": what, "verdict": verdict, "bundle": proof_envelope({**sound, **change})}
         for what, verdict, change in forgeries
     ]
+
+
+def forged_tlog_proofs(proof: TlogProof) -> list[dict[str, Any]]:
+    """tlog-proofs that do not hold, each with the verdict due."""
+    assert proof.extra is not None
+    sound = str(proof)
+    root = Frontier().extend(leaf_hashes(lines())).root()
+    by_thief = note(checkpoint_text(ORIGIN, SIZE, root), THIEF)
+    other_root = note(checkpoint_text(ORIGIN, SIZE, leaf_hash(b"another tree")), KEY)
+    forgeries = [
+        ("a record that was changed", "edited", replace(proof, extra=proof.extra.replace(b"charge", b"refund"))),
+        ("the record of another place", "edited", replace(proof, extra=lines()[6])),
+        ("another index", "edited", replace(proof, index=4)),
+        ("an index past the checkpoint", "unsigned_pending", replace(proof, index=SIZE)),
+        ("a path that ends early", "edited", replace(proof, path=proof.path[:-1])),
+        ("a path that goes on", "edited", replace(proof, path=(*proof.path, root))),
+        ("a path in another order", "edited", replace(proof, path=proof.path[::-1])),
+        ("a checkpoint of another tree", "edited", replace(proof, checkpoint=other_root)),
+        ("a checkpoint by another key", "bad_signature", replace(proof, checkpoint=by_thief)),
+        ("no record", "unverifiable", replace(proof, extra=None)),
+        ("another version of the format", "unverifiable", sound.replace("@v1", "@v2")),
+        ("an index with a zero in front", "unverifiable", sound.replace("index 5", "index 05")),
+        ("no index", "unverifiable", sound.replace("index 5\n", "")),
+        ("lines that end as on Windows", "unverifiable", sound.replace("\n", "\r\n")),
+    ]
+    return [{"what": what, "verdict": verdict, "tlog_proof": str(text)} for what, verdict, text in forgeries]
 
 
 def forged_segments(sound: dict[str, bytes]) -> list[dict[str, Any]]:

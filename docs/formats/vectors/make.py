@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,20 @@ from company import (
     proof_envelope,
     segment_files,
 )
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from forge import forged_bundles, forged_segments
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from forge import forged_bundles, forged_segments, forged_tlog_proofs
 
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.merkle import Frontier, RangeTree, consistency_path, inclusion_path, leaf_hashes
-from ledger_core.log.note import NoteSignature, SignedNote, checkpoint_text, encode_base64
+from ledger_core.log.note import NoteSignature, PublicKey, SignedNote, checkpoint_text, encode_base64
 from ledger_core.log.proof import ProofBundle, ProvedRecord, TlogProof
 from ledger_core.signing.backends.software import SoftwareKey
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-ECDSA_P256_TYPE = 2
+ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
+ED25519_TYPE, ECDSA_P256_TYPE = 1, 2
 """The algorithm in a verifier key."""
 
 
@@ -166,6 +170,34 @@ def checkpoint() -> dict[str, Any]:
         "key_id": KEY.public_key.key_id,
         "vkey": verifier_key(KEY),
         "notes": [{"what": what, "note": made, "holds": holds} for what, (made, holds) in notes.items()],
+        "ed25519": ed25519_notes(text),
+    }
+
+
+def ed25519_notes(text: str) -> dict[str, Any]:
+    """The same checkpoint by a key of the other algorithm, alone and beside the line of the first."""
+    key = Ed25519PrivateKey.from_private_bytes(sha256(b"vectors ed25519").digest())
+    raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    public = PublicKey(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+    def by(signature: bytes, key_hash: bytes | None = None) -> str:
+        return str(SignedNote(text, (NoteSignature(ORIGIN, key_hash or public.note_hash(ORIGIN), signature),)))
+
+    good = key.sign(text.encode())
+    twin = good[:32] + (int.from_bytes(good[32:], "little") + ED25519_ORDER).to_bytes(32, "little")
+    notes = {
+        "signed": (by(good), True),
+        "beside the line of an ECDSA key": (beside(note(text, KEY), by(good)), True),
+        "the twin (R, S + L) of the signature": (by(twin), False),
+        "a flipped bit": (by(bytes([good[0] ^ 1]) + good[1:]), False),
+        "under the hash that an ECDSA key would have": (by(good, bytes.fromhex(public.key_id)[:4]), False),
+        "over another text": (by(key.sign(b"another text")), False),
+    }
+    return {
+        "spki": encode_base64(public.spki),
+        "key_id": public.key_id,
+        "vkey": f"{ORIGIN}+{public.note_hash(ORIGIN).hex()}+{encode_base64(bytes([ED25519_TYPE]) + raw)}",
+        "notes": [{"what": what, "note": made, "holds": holds} for what, (made, holds) in notes.items()],
     }
 
 
@@ -191,6 +223,7 @@ def proof() -> dict[str, Any]:
         "trust": TRUST.as_json(),
         "keys": [REGISTRY.as_json()],
         "tlog_proof": str(text),
+        "forged_tlog_proofs": forged_tlog_proofs(text),
         "bundle": proof_envelope(bundle.as_json()),
         "forged": forged_bundles(bundle),
     }

@@ -115,7 +115,7 @@ class Export(Kind):
             )  # fmt: skip
 
     def derive(self, checking: Checking) -> Exports:
-        return Exports(checking.snapshot, checking.findings)
+        return Exports(checking.snapshot, checking.findings, only=checking.only)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,16 +134,19 @@ class RecordedSegment:
 
 
 class Exports:
-    """Derives `exports`; `recorded` keeps what the archive must hold, one item a segment."""
+    """Derives `exports`; `recorded` keeps what the archive must hold, one item a segment; `only` limits it to some."""
 
-    def __init__(self, snapshot: Snapshot, findings: Findings) -> None:
+    def __init__(self, snapshot: Snapshot, findings: Findings, *, only: Sequence[int] | None = None) -> None:
+        limit = "" if only is None else " and seq = any(%(only)s::bigint[])"
+        given = {} if only is None else {"only": list(only)}
         self.recorded: list[RecordedSegment] = []
         self._findings = findings
         self._void = _called_void(snapshot)
         self._rows = Lockstep(
             snapshot.rows(
-                "select seq, segment, closed_on::text, first_seq, next_seq, manifest_sha256, uri"
-                " from ledger.exports where book = %(book)s order by seq"
+                "select seq, segment, closed_on::text, first_seq, next_seq, manifest_sha256, uri"  # noqa: S608 - constants
+                f" from ledger.exports where book = %(book)s{limit} order by seq",
+                **given,
             ),
             table="ledger.exports",
             code=Code.EXPORTS_MISMATCH,

@@ -14,7 +14,17 @@ from ledger_core.kinds import Derivation, Kind
 class Checking:
     """Makes each kind's derivation once, so that one may lean on another: postings on accounts."""
 
-    def __init__(self, snapshot: Snapshot, findings: Findings, kinds: Iterable[Kind], origin: str) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        findings: Findings,
+        kinds: Iterable[Kind],
+        origin: str,
+        *,
+        only: Sequence[int] | None = None,
+    ) -> None:
+        self.only = None if only is None else list(only)
+        """The seqs whose rows are compared; None for all, of which alone balances can be told."""
         self.book = snapshot.book
         self.origin = origin
         self.snapshot = snapshot
@@ -34,8 +44,17 @@ class Checking:
 
     def compare(self, query: str, *, table: str, columns: Sequence[str], key_length: int = 1) -> Lockstep:
         """Compare the rows of `query` (ordered by their key, `%(book)s` filled in, seq first) with what is expected."""
+        given: dict[str, Any] = {}
+        if self.only is not None:
+            names = ", ".join(f'"{name}"' for name in columns)
+            order = ", ".join(str(number + 1) for number in range(key_length))
+            query = (
+                f"select * from ({query}) as whole ({names}) "  # noqa: S608 - a kind's own query and names
+                f'where whole."{columns[0]}" = any(%(only)s::bigint[]) order by {order}'
+            )
+            given["only"] = self.only
         return Lockstep(
-            self.snapshot.rows(query),
+            self.snapshot.rows(query, **given),
             table=table,
             code=Code.PROJECTION_MISMATCH,
             columns=columns,

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, text
 
 from ledger_core.errors import CounterfoilError, IntegrityError, InvalidInput, SignatureLate
 from ledger_core.evidence.keyring import is_doubtful, read_checkpoint, resolve_pinned
 from ledger_core.log.dsse import parse_envelope
-from ledger_core.log.findings import MISSING, TRUNCATED, Failure
+from ledger_core.log.findings import EDITED, MISSING, TRUNCATED, Failure
 from ledger_core.log.keys import KeyRing
 from ledger_core.log.merkle import NodeReader, consistency_path, inclusion_path
 from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.log.proof import Consistency, ProofBundle, ProvedRecord
-from ledger_core.reading.heads import latest_checkpoint, read_head
+from ledger_core.log.record import MAX_RECORD_BYTES
+from ledger_core.reading.heads import StoredCheckpoint, latest_checkpoint, read_head
 from ledger_core.reading.tiles import node_reader
 
 if TYPE_CHECKING:
     from ledger_core.runtime import Runtime
+
+MAX_RECORDS_BYTES = 11 * 1024 * 1024
+"""Of the records of one bundle, so that in base64 twice over, paths included, the signing proxy takes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,8 @@ def build_bundle(
 ) -> BuiltBundle:
     """Return the proofs of `seqs` under the newest stored checkpoint, and the one from `known_checkpoint` on.
 
-    Raises `SignatureLate` while nothing is signed, `InvalidInput` for a known checkpoint that is none of this log's.
+    Raises `SignatureLate` while nothing is signed, `InvalidInput` for a known checkpoint that is none of this log's,
+    and for more bytes than a bundle holds, before any is read.
     """
     origin = runtime.settings.origin_of(book)
     registry = runtime.signer.keys()
@@ -51,7 +56,7 @@ def build_bundle(
     stored = latest_checkpoint(connection, book)
     if stored is None:
         raise SignatureLate(f"book {book} has no signed checkpoint yet.", remedy="Ask again.")
-    failures: list[Failure] = []
+    failures = _contradictions(stored)
     reader = node_reader(connection, book, stored.size)
     records = _records(connection, book, [seq for seq in seqs if seq < stored.size], stored.size, reader, failures)
     consistency: tuple[Consistency, ...] = ()
@@ -65,13 +70,13 @@ def build_bundle(
         consistency=consistency,
         assurance=_assurance(ring, stored.note),
     )
-    return BuiltBundle(
-        bundle=bundle,
-        ring=ring,
-        size=stored.size,
-        pending=tuple(seq for seq in seqs if seq >= stored.size),
-        failures=tuple(failures),
-    )
+    pending = [seq for seq in seqs if seq >= stored.size]
+    if pending:
+        size = read_head(connection, book).size
+        detail = f"a row says that a record stands there, and the log has {size}"
+        failures += [_failure(EDITED, seq, "ledger.entries", detail) for seq in pending if seq >= size]
+        pending = [seq for seq in pending if seq < size]
+    return BuiltBundle(bundle=bundle, ring=ring, size=stored.size, pending=tuple(pending), failures=tuple(failures))
 
 
 def _records(
@@ -82,8 +87,11 @@ def _records(
     reader: NodeReader,
     failures: list[Failure],
 ) -> list[ProvedRecord]:
+    given = {"book": book, "seqs": list(seqs)}
+    if len(seqs) * MAX_RECORD_BYTES > MAX_RECORDS_BYTES:
+        _require_small(connection, given)
     query = text("select seq, canonical from ledger.records where book = :book and seq = any(:seqs)")
-    rows = connection.execute(query, {"book": book, "seqs": list(seqs)})
+    rows = connection.execute(query, given)
     stored = {row.seq: bytes(row.canonical) for row in rows}
     found = []
     for seq in seqs:
@@ -97,6 +105,32 @@ def _records(
             continue
         found.append(ProvedRecord(seq=seq, canonical=stored[seq], inclusion=tuple(path)))
     return found
+
+
+def _contradictions(stored: StoredCheckpoint) -> list[Failure]:
+    """Hold the row against its own note, which alone counts; a note that is none is the verifier's to name."""
+    try:
+        said = parse_checkpoint(parse_note(stored.note).text)
+    except CounterfoilError:
+        return []
+    if (said.size, said.root) == (stored.size, stored.root):
+        return []
+    detail = (
+        f"the row says size {stored.size} and root {stored.root.hex()}, "
+        f"its note size {said.size} and root {said.root.hex()}"
+    )
+    return [_failure(EDITED, None, "ledger.checkpoints", detail)]
+
+
+def _require_small(connection: Connection, given: dict[str, Any]) -> None:
+    query = text("select sum(octet_length(canonical)) from ledger.records where book = :book and seq = any(:seqs)")
+    total = connection.execute(query, given).scalar() or 0
+    if total > MAX_RECORDS_BYTES:
+        raise InvalidInput(
+            f"the records have {total:,} bytes, and {MAX_RECORDS_BYTES:,} are the most of one bundle.",
+            pointer="/selector",
+            remedy="Ask for fewer records.",
+        )
 
 
 def _consistency(

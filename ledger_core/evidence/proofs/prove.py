@@ -7,43 +7,34 @@ offline verification of the same bundle cannot differ. Not a check of the whole 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from ledger_core.actor import Actor
-from ledger_core.book.security_events import FAILED
-from ledger_core.errors import DependencyError, IntegrityError, InvalidInput, NotFound, SignatureLate
+from ledger_core.errors import IntegrityError, InvalidInput, SignatureLate
+from ledger_core.evidence.proofs.alarm import raise_alarm
 from ledger_core.evidence.proofs.bundle import BuiltBundle, build_bundle, hold_against_proxy
 from ledger_core.evidence.proofs.rows import compare_rows
 from ledger_core.evidence.proofs.segment import verify_segment
-from ledger_core.log.canonical import canonical_bytes
+from ledger_core.evidence.proofs.selection import MAX_SELECTED, Period, Selected, misled, select, select_entries
 from ledger_core.log.dsse import PROOF_TYPE
-from ledger_core.log.findings import UNSIGNED_PENDING, UNVERIFIABLE, Failure, VerificationReport
+from ledger_core.log.findings import MISSING, UNSIGNED_PENDING, UNVERIFIABLE, Failure, VerificationReport
 from ledger_core.log.keys import TrustFile
 from ledger_core.log.note import encode_base64
 from ledger_core.log.proof import TlogProof
 from ledger_core.log.record import format_time
 from ledger_core.log.registries import Registries
 from ledger_core.log.verify_proof import verify_bundle
-from ledger_core.ports import Ask, RecordDraft
-from ledger_core.reading.heads import read_head
 
 if TYPE_CHECKING:
     from ledger_core.runtime import Runtime
 
-MAX_SELECTED = 1_000
-"""Records of one bundle; whoever wants more wants a segment and the offline verifier."""
+__all__ = ["MAX_SELECTED", "Period", "Proof", "Verification", "entry_proof", "verify_selection"]
+
 MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
 """What the signing proxy takes, in base64 twice over."""
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-EVENT_FAILURES = 10
-"""Failures that a `security_event` record lists; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +55,11 @@ class Proof:
         """The bundle as the file that `counterfoil verify` takes."""
         return json.dumps(self.bundle, indent=2) + "\n"
 
+    @property
+    def keys_text(self) -> str:
+        """The key registry as the `keys.jsonl` that lies beside a tlog-proof."""
+        return "".join(json.dumps(envelope, separators=(",", ":")) + "\n" for envelope in self.bundle["keys"])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
@@ -82,11 +78,12 @@ def entry_proof(runtime: Runtime, book: str, entry_id: str) -> Proof:
     `IntegrityError` when what is stored cannot be proved.
     """
     with runtime.engine.connect() as connection:
-        seq = _seq_of(connection, book, entry_id)
+        selected = select_entries(connection, book, [entry_id])
+        (seq,) = selected.seqs
         built = build_bundle(runtime, connection, book, [seq])
     if built.pending:
         raise SignatureLate(f"entry {entry_id} waits for its signature.", remedy="Ask again.")
-    report = _judged(runtime, built)
+    report = _judged(runtime, built, selected)
     if report.failures:
         raise IntegrityError(
             f"entry {entry_id} cannot be proved: {report.failures[0]}.",
@@ -120,31 +117,35 @@ def verify_selection(
 ) -> Verification:
     """Prove what `selector` names, from the caller's own checkpoint on if one is given, and sign the evidence.
 
-    `selector` is one of `{"entry_ids": [...]}`, `{"seq_range": (first, next)}`, `{"segment": number}`; `deep` compares
-    every stored row of the records with its bytes. A failed verification is an answer, and appends a `security_event`
-    record. Raises `NotFound` for what was never recorded, `InvalidInput` for a checkpoint that is not of this log.
+    `selector` is one of `{"entry_ids": [...]}`, `{"seq_range": (first, next)}`, `{"period": Period}`, `{"segment":
+    number}`; `deep` compares every stored row of the records with its bytes. A failed verification is an answer, and
+    appends a `security_event` record. Raises `NotFound` for what was never recorded, `InvalidInput` for a checkpoint
+    that is not of this log.
     """
     rows: list[dict[str, Any]] = []
-    extra: dict[str, Any] = {}
+    # Kept whatever comes of it: beside ours it is the evidence of a fork, or of an end that was cut off.
+    extra: dict[str, Any] = {} if known_checkpoint is None else {"known_checkpoint": known_checkpoint}
     with runtime.engine.connect() as connection:
-        seqs = _selected(connection, book, selector)
-        built = build_bundle(runtime, connection, book, seqs, known_checkpoint=known_checkpoint)
-        report = _judged(runtime, built)
+        selected, gone = _select(connection, book, selector)
+        built = build_bundle(runtime, connection, book, selected.seqs, known_checkpoint=known_checkpoint)
+        report = _judged(runtime, built, selected)
+        for failure in gone:
+            report.add(failure)
+        if selected.nothing is not None and not report.failures:
+            raise selected.nothing
         _require_proved(report, selector)
         for failure in hold_against_proxy(runtime, connection, book):
             report.add(failure)
         if "segment" in selector:
             extra["segment"] = verify_segment(runtime, connection, book, selector["segment"], built.ring, report)
-        if deep:
-            driver = connection.connection.driver_connection
-            assert isinstance(driver, psycopg.Connection)
-            rows, differing = compare_rows(driver, book, built.bundle.records)
-            for failure in differing:
-                report.add(failure)
+    if deep:
+        rows, differing = compare_rows(runtime, book, built.bundle.records)
+        for failure in differing:
+            report.add(failure)
     verdict = "failed" if report.exit_status == 1 else report.verdict
-    shown = {name: list(value) if isinstance(value, tuple) else value for name, value in selector.items()}
+    shown = {name: _shown(value) for name, value in selector.items()}
     if verdict == "failed":
-        extra["security_event"] = _raise_alarm(runtime, book, shown, report, actor)
+        extra["security_event"] = raise_alarm(runtime, book, shown, report, actor)
     document = built.bundle.as_json()
     if not include_bytes:
         for record in document["records"]:
@@ -173,56 +174,36 @@ def verify_selection(
     )
 
 
-def _selected(connection: Connection, book: str, selector: dict[str, Any]) -> Sequence[int]:
-    """Return the seqs to prove, none for a segment."""
-    if "entry_ids" in selector:
-        seqs = set()
-        for index, entry_id in enumerate(selector["entry_ids"]):
-            seqs.add(_seq_of(connection, book, entry_id, pointer=f"/selector/entry_ids/{index}"))
-        return _limited(sorted(seqs))
-    if "seq_range" in selector:
-        first, following = selector["seq_range"]
-        size = read_head(connection, book).size
-        if not 0 <= first < following <= size:
-            raise NotFound(f"book {book} has {size} records.", pointer="/selector/seq_range/next")
-        return _limited(range(first, following))
-    if "segment" in selector:
-        return ()
-    raise InvalidInput("name entry_ids, a seq_range or a segment.", pointer="/selector")
-
-
-def _seq_of(connection: Connection, book: str, entry_id: str, *, pointer: str | None = None) -> int:
-    """Return where the entry of that id, else of that `external_id`, stands; its record is not read here."""
-    given = {"book": book, "id": entry_id}
-    if _UUID.fullmatch(entry_id):
-        query = text("select seq from ledger.entries where book = :book and id = cast(:id as uuid)")
-        found = connection.execute(query, given).scalar_one_or_none()
-        if found is not None:
-            return int(found)
-    query = text("select seq from ledger.entries where book = :book and external_id = :id")
-    found = connection.execute(query, given).scalar_one_or_none()
-    if found is None:
-        raise NotFound(f"there is no entry {entry_id} in book {book}.", pointer=pointer)
-    return int(found)
-
-
-def _limited(seqs: Sequence[int]) -> Sequence[int]:
-    if len(seqs) > MAX_SELECTED:
-        raise InvalidInput(
-            f"{len(seqs):,} records; {MAX_SELECTED:,} are the most of one bundle.",
-            pointer="/selector",
-            remedy="Ask for a segment, or verify the export offline.",
+def _select(connection: Connection, book: str, selector: dict[str, Any]) -> tuple[Selected, list[Failure]]:
+    """Return what is to be proved; damage on the way to it is evidence."""
+    try:
+        return select(connection, book, selector), []
+    except IntegrityError as error:
+        gone = Failure(
+            verdict=error.context.get("verdict", MISSING),
+            seq=error.context.get("seq"),
+            where="ledger.records",
+            detail=error.message,
         )
-    return seqs
+        return Selected(seqs=()), [gone]
 
 
-def _judged(runtime: Runtime, built: BuiltBundle) -> VerificationReport:
-    """Return the offline verifier's word on the bundle, with what could not even be built."""
+def _shown(value: Any) -> Any:
+    """Return a selector's value as it stands in JSON."""
+    if isinstance(value, Period):
+        return value.as_json()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _judged(runtime: Runtime, built: BuiltBundle, selected: Selected) -> VerificationReport:
+    """Return the offline verifier's word on the bundle, with what could not even be built or was not asked for."""
     report = VerificationReport(path="proof")
     for failure in built.failures:
         report.add(failure)
     registries = Registries(TrustFile.load(runtime.trust_path))
     verify_bundle(built.bundle, None, registries, report, shapes=runtime.kinds.shapes)
+    for failure in misled(selected, built.bundle.records):
+        report.add(failure)
     for seq in built.pending:
         detail = f"the newest checkpoint covers {built.size} records"
         report.add(Failure(verdict=UNSIGNED_PENDING, seq=seq, where="proof", detail=detail))
@@ -234,33 +215,3 @@ def _require_proved(report: VerificationReport, selector: dict[str, Any]) -> Non
     if "segment" not in selector and not report.proofs and not report.failures:
         detail = "no record was asked for, and none is proved"
         report.add(Failure(verdict=UNVERIFIABLE, seq=None, where="proof", detail=detail))
-
-
-def _raise_alarm(
-    runtime: Runtime, book: str, selector: dict[str, Any], report: VerificationReport, actor: Actor | None
-) -> dict[str, Any]:
-    """Append a `security_event`; the same failure of the same question is one event, however often it is asked.
-
-    A log that is broken may not take the record; the answer then says so.
-    """
-    body = {
-        "event": "verification_failed",
-        "failures": [asdict(failure) for failure in report.failures[:EVENT_FAILURES]],
-        "failures_total": len(report.failures) + report.suppressed,
-        "selector_sha256": sha256(canonical_bytes(selector)).hexdigest(),
-    }
-    key = f"verification/{sha256(canonical_bytes(body)).hexdigest()}"
-    try:
-        ask = Ask(actor=actor or Actor(subject=runtime.settings.actor), key=key)
-        answer = runtime.ledger(book).append([RecordDraft(kind="security_event", body=body)], ask, atomic=True)
-    except (DependencyError, IntegrityError) as error:
-        runtime.security.keep(book, FAILED, runtime.settings.origin_of(book), "not_recorded", _first_of(report))
-        return {"recorded": False, "reason": str(error)}
-    if answer.replayed:
-        # The first time is a record with all that was found; how often it was found again is counted by the minute.
-        runtime.security.keep(book, FAILED, runtime.settings.origin_of(book), "again", _first_of(report))
-    return {"recorded": True, "seq": answer.only.seq}
-
-
-def _first_of(report: VerificationReport) -> str:
-    return str(report.failures[0]) if report.failures else report.verdict

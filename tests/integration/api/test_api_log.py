@@ -4,6 +4,7 @@ import json
 import re
 from base64 import b64decode
 
+import httpx2
 import pytest
 from sqlalchemy import text
 
@@ -90,6 +91,45 @@ def test_the_log_is_served_as_tiles(api, http, post):
     assert b"".join(leaves) == full.content
     # Past the signature there is no tile.
     assert http.get("/finance/log/main/tile/0/900").status_code == 404
+
+
+def test_a_log_that_is_not_public_shows_nothing_without_a_token(api):
+    for path in ("checkpoint", "tile/0/000", "tile/0/000.p/1", "tile/entries/000"):
+        answer = httpx2.get(f"{api.url}/finance/log/main/{path}", trust_env=False)
+        assert (answer.status_code, answer.headers["cache-control"]) == (401, "no-store"), path
+    with api.http("export:read") as reader:
+        assert reader.get("/finance/log/main/tile/0/000.p/1").headers["cache-control"].startswith("private")
+        assert reader.get("/finance/log/main/checkpoint").headers["cache-control"] == "no-store"
+
+
+def test_a_period_is_verified_over_http(http, post):
+    made = post(3)
+    day = {"effective_from": "2026-11-22T00:00:00+01:00", "effective_before": "2026-11-23T00:00:00+01:00"}
+    recorded = {"recorded_from": made[0]["recorded_at"], "recorded_before": "2099-01-01T00:00:00Z"}
+    for period, wanted in ((day, {item["seq"] for item in made}), (recorded, {item["seq"] for item in made})):
+        answer = http.post("/finance/verify", json={"selector": {"period": period}, "deep": True})
+        found = answer.json()
+        assert (found["verdict"], found["failures"]) == ("verified", [])
+        payload = json.loads(b64decode(found["envelope"]["payload"]))
+        assert wanted <= {record["seq"] for record in payload["records"]}
+
+
+def test_a_period_is_said_in_two_times_of_one_sort(http):
+    ok, zone = "2026-11-22T00:00:00Z", "2026-11-23T00:00:00"
+    for period, pointer in (
+        ("2026", "/selector/period"),
+        ({}, "/selector/period"),
+        ({"effective_from": ok}, "/selector/period"),
+        ({"effective_from": ok, "recorded_before": ok}, "/selector/period"),
+        ({"effective_from": ok, "effective_before": ok}, "/selector/period"),
+        ({"effective_from": ok, "effective_before": zone}, "/selector/period/effective_before"),
+        ({"recorded_from": 5, "recorded_before": ok}, "/selector/period/recorded_from"),
+        ({"recorded_from": None, "recorded_before": ok}, "/selector/period/recorded_from"),
+        ({"effective_from": ok, "until": ok}, "/selector/period/until"),
+    ):
+        answer = http.post("/finance/verify", json={"selector": {"period": period}})
+        assert answer.status_code == 422, period
+        assert answer.json()["errors"][0]["pointer"] == pointer, period
 
 
 def test_keys_are_shown_and_not_to_be_trusted(http):

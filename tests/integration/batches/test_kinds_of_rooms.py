@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -16,6 +16,7 @@ from ledger_core.errors import (
 )
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import export_segment
+from ledger_core.evidence.proofs.prove import Period, verify_selection
 from ledger_core.journal.accounts import AccountChange
 from ledger_core.kinds import Kind
 from ledger_core.log.shapes import shape
@@ -88,6 +89,21 @@ def test_a_check_re_derives_the_rooms_table_and_names_what_differs(room: Runtime
     found = [(str(finding.code), finding.seq) for finding in check_book(room, BOOK).findings]
     first = stored(room)[0][0]
     assert found == [("projection_mismatch", first), ("projection_mismatch", first + 1), ("projection_mismatch", 9999)]
+
+
+def test_a_deep_verification_re_derives_the_rows_of_the_records_asked_for_alone(room: Runtime) -> None:
+    room.ledger(BOOK).append([parcel(f"p-{number}") for number in range(5)], Ask(actor=ME))
+    first = Period(time="recorded_at", start=room.clock() - timedelta(days=1), before=room.clock() + timedelta(days=1))
+    seqs = [row["seq"] for row in verify_selection(room, BOOK, selector={"period": first}, deep=True).payload["rows"]]
+    changed, other = seqs[-1], seqs[-2]
+    with room.engine.begin() as connection:
+        connection.execute(text("update room.parcels set weight = 9 where seq = :seq"), {"seq": changed})
+        connection.execute(text("insert into room.parcels values ('main', 9999, 'nobody', 1)"))
+    found = verify_selection(room, BOOK, selector={"seq_range": (changed, changed + 1)}, deep=True)
+    assert [(item["verdict"], item["seq"], item["where"]) for item in found.failures] == [
+        ("edited", changed, "room.parcels")
+    ]
+    assert verify_selection(room, BOOK, selector={"seq_range": (other, other + 1)}, deep=True).verdict == "verified"
 
 
 def test_its_records_are_exported_and_verify_where_its_shape_is_known(room: Runtime) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ledger_core.actor import Actor
 from ledger_core.book.kinds.account.derive import Accounts
+from ledger_core.book.kinds.account.derive_some import SomeAccounts
 from ledger_core.book.kinds.account.judge import AccountItem, AccountVersion, judge_account
 from ledger_core.book.kinds.account.project import project_account
 from ledger_core.book.kinds.account.recall import RecalledVersion, recall_account
@@ -97,7 +98,9 @@ class Account(Kind):
         recall_account(judging.state, record)
         return Accepted(None, b"", RecalledVersion(record.body))
 
-    def derive(self, checking: Checking) -> Accounts:
+    def derive(self, checking: Checking) -> Accounts | SomeAccounts:
+        if checking.only is not None:
+            return SomeAccounts(checking.snapshot, checking.findings, checking.only)
         return Accounts(checking.snapshot, checking.findings)
 
 

@@ -14,10 +14,10 @@ from ledger_core.evidence.check.snapshot import Snapshot
 from ledger_core.journal.balances import overdraft_floor, signed_balance
 from ledger_core.log.record import Record
 
-_VERSION_COLUMNS = (
+VERSION_COLUMNS = (
     "seq", "account_id", "code", "type", "normal_balance", "currency", "status", "overdraft", "metadata",
 )  # fmt: skip
-_ACCOUNT_COLUMNS = (*_VERSION_COLUMNS[1:], "opened_seq", "changed_seq")
+ACCOUNT_COLUMNS = (*VERSION_COLUMNS[1:], "opened_seq", "changed_seq")
 _BALANCE_COLUMNS = ("account_id", "debits", "credits", "last_seq")
 
 
@@ -54,7 +54,7 @@ class Accounts:
             ),
             table="ledger.account_versions",
             code=Code.ACCOUNTS_MISMATCH,
-            columns=_VERSION_COLUMNS,
+            columns=VERSION_COLUMNS,
             key_length=2,
             findings=findings,
         )
@@ -75,7 +75,7 @@ class Accounts:
             if known is None
             else replace(known, members=members, changed_seq=seq)
         )
-        self._versions.expect((seq, account_id, *_columns(members)))
+        self._versions.expect((seq, account_id, *columns_of(members)))
         self._judge_funds()
         floor = overdraft_floor(members["overdraft"])
         if floor is None:
@@ -131,7 +131,7 @@ class Accounts:
             ),
             table="ledger.accounts",
             code=Code.ACCOUNTS_MISMATCH,
-            columns=_ACCOUNT_COLUMNS,
+            columns=ACCOUNT_COLUMNS,
             key_length=1,
             findings=self._findings,
             seq_column=None,
@@ -149,7 +149,7 @@ class Accounts:
             seq_column=3,
         )
         for account_id, account in sorted(self._by_id.items()):
-            accounts.expect((account_id, *_columns(account.members), account.opened_seq, account.changed_seq))
+            accounts.expect((account_id, *columns_of(account.members), account.opened_seq, account.changed_seq))
             debits, credits = self._debits.get(account_id, 0), self._credits.get(account_id, 0)
             balances.expect((account_id, str(debits), str(credits), self._last_seq[account_id]))
         return {
@@ -159,7 +159,8 @@ class Accounts:
         }
 
 
-def _columns(members: dict[str, Any]) -> tuple[Any, ...]:
+def columns_of(members: dict[str, Any]) -> tuple[Any, ...]:
+    """Return an account's members as its rows have them."""
     return (
         members["code"], members["type"], members["normal_balance"], members["currency"],
         members["status"], members["overdraft"], members["metadata"],

@@ -108,7 +108,7 @@ class JournalEntry(Kind):
         return {id(each.error): each.known.seq + 1 if each.known else size for each in facts.duplicates}
 
     def derive(self, checking: Checking) -> Entries:
-        return Entries(checking.snapshot, checking.derivation("account"), checking.findings)
+        return Entries(checking.snapshot, checking.derivation("account"), checking.findings, only=checking.only)
 
 
 def _fingerprints(conn: Connection[Any], book: str, seqs: Sequence[int]) -> dict[int, str]:
