@@ -2,7 +2,8 @@
 
 The API is where postings arrive between two nights; the close archives what it posts itself. Replicas may all do it,
 since writing an anchor twice is a no-op. What fails is said and tried again at the next turn: an archive that is away
-stops no posting. Invariant: nothing is asked of the archive while no log grew.
+stops no posting, and a log that cannot be anchored keeps no other from it. Invariant: nothing is asked of the archive
+while no log grew.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger_core.errors import CannotRun, CounterfoilError
-from ledger_core.evidence.anchor import anchor_checkpoints
+from ledger_core.evidence.anchor import anchor_each
 
 if TYPE_CHECKING:
     from api.metrics import Metrics
@@ -46,21 +47,33 @@ class Anchoring:
     def turn(self) -> None:
         """Anchor once. Nothing is raised: what went wrong is logged and counted."""
         try:
-            written = anchor_checkpoints(self._runtime, self._anchored)
-        except (CannotRun, SQLAlchemyError) as error:
+            done = anchor_each(self._runtime, self._anchored)
+        except Exception as error:  # noqa: BLE001 - said, counted, tried again
+            # Of the database, say: no book had its turn.
+            self._failed("every log", error)
+            return
+        for origin, error in done.failed.items():
+            self._failed(origin, error)
+        if done.written or not done.failed:
+            self._metrics.anchorings.labels("written" if done.written else "unchanged").inc()
+        for origin, size in self._anchored.items():
+            self._metrics.anchored_size.labels(origin).set(size)
+            self._metrics.anchoring_failed.labels(origin).set(origin in done.failed)
+        for origin in done.failed:
+            self._metrics.anchoring_failed.labels(origin).set(1)
+
+    def _failed(self, what: str, error: Exception) -> None:
+        """Say which log was not anchored, and whether waiting may help."""
+        if isinstance(error, (CannotRun, SQLAlchemyError)):
             self._metrics.anchorings.labels("late").inc()
-            _log.warning("no checkpoint was anchored, the next turn tries again: %s", error)
-        except CounterfoilError as error:
+            _log.warning("no checkpoint of %s was anchored, the next turn tries again: %s", what, error)
+        elif isinstance(error, CounterfoilError):
             self._metrics.anchorings.labels("refused").inc()
-            _log.error("no checkpoint was anchored: %s", error)
-        except Exception:  # noqa: BLE001 - said, counted, tried again
+            _log.error("no checkpoint of %s was anchored: %s", what, error)
+        else:
             # An answer that nobody foresaw must not end the thread, and with it anchoring, without a word.
             self._metrics.anchorings.labels("late").inc()
-            _log.exception("no checkpoint was anchored, the next turn tries again")
-        else:
-            self._metrics.anchorings.labels("written" if written else "unchanged").inc()
-            for origin, size in self._anchored.items():
-                self._metrics.anchored_size.labels(origin).set(size)
+            _log.error("no checkpoint of %s was anchored, the next turn tries again", what, exc_info=error)
 
     def _run(self) -> None:
         while not self._end.wait(self._seconds):

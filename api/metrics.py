@@ -56,6 +56,12 @@ class Metrics:
         self.anchored_size = Gauge(
             "counterfoil_anchored_size", "Size of the newest anchored checkpoint.", ("origin",), registry=self.registry
         )
+        self.anchoring_failed = Gauge(
+            "counterfoil_anchoring_failed",
+            "1 where the newest turn could not anchor a log that grew.",
+            ("origin",),
+            registry=self.registry,
+        )
         self.waiting_entries = Gauge(
             "counterfoil_waiting_entries", "Entries between parsing and acknowledgement.", registry=self.registry
         )

@@ -1,4 +1,4 @@
-"""`export`, `verify`, `check`: proof."""
+"""`export`, `verify`, `check`: proof. `parquet`: a copy of what is archived, which proves nothing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cli.errors import COULD_NOT_RUN, NO
 from cli.output import BookOption, JsonFlag, note, print_json, progress, say
 from cli.runtime import opened
 from cli.trust import pinned_trust
+from ledger_core.errors import NotFound
 from ledger_core.settings import load_settings
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command()(export)
     app.command()(verify)
     app.command()(check)
+    app.command()(parquet)
 
 
 def export(
@@ -125,3 +127,28 @@ def _note_of(file: Path) -> bytes:
         note(f"counterfoil: the checkpoint {file}: {why_unread(file, MAX_NOTE_BYTES)}.")
         raise typer.Exit(COULD_NOT_RUN)
     return data
+
+
+def parquet(
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Where to; default the folder `analysts` in the home.")
+    ] = None,
+    segment: Annotated[int | None, typer.Option("--segment", metavar="N", help="This one alone.")] = None,
+    json: JsonFlag = False,
+    book: BookOption = None,
+) -> None:
+    """Copy archived segments to Parquet files for analysts, each once; the copy is no proof."""
+    from ledger_core.evidence.parquet import copy_segments
+
+    with opened(book, quiet=json) as runtime, progress("copying", quiet=json) as update:
+        chosen, target = runtime.settings.book, to or runtime.home / "analysts"
+        copied = list(copy_segments(runtime, book=chosen, target=target, segment=segment, progress=update))
+    if segment is not None and not copied:
+        raise NotFound(f"book {chosen} has no segment {segment}.")
+    if json:
+        print_json(copied)
+        return
+    written = sum(item.created for item in copied)
+    say(
+        f"{written} of {len(copied)} segments written to {target}; the others stood already. They are copies, no proof."
+    )

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 from ledger_core.base.objects.port import ObjectStore
 from ledger_core.book.sequencer.checkpoints import frontier_at, leaves_between
 from ledger_core.errors import CounterfoilError, IntegrityError, InvalidInput, NotFound
+from ledger_core.log.bucket_errors import Unreadable
 from ledger_core.log.keys import KeyRing
 from ledger_core.log.note import MAX_NOTE_BYTES, Checkpoint, parse_checkpoint, parse_note
 from ledger_core.log.reading import read_bounded, why_unread
+from ledger_core.log.walk import fair
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -39,18 +41,30 @@ class Evidence:
 
 def archived(store: ObjectStore, ring: KeyRing, origin: str, *, before: datetime | None = None) -> list[Evidence]:
     """Return the checkpoints of `origin` in the archive whose keys counted, those written before `before` alone."""
+    notes = []
+    for name, versions, _ in store.survey(f"{origin}/"):
+        if set(name.removeprefix(f"{origin}/").split("/")) & set(CHECKPOINT_NAMES):
+            # Whoever can write may have laid his own under the name before ours, or over it.
+            notes += [(name, item) for item in versions if before is None or item.written_at < before]
     found = []
-    for name in store.list(f"{origin}/"):
-        if not set(name.removeprefix(f"{origin}/").split("/")) & set(CHECKPOINT_NAMES):
+    for name, version in fair(notes, size=lambda note: _size_in(note[0]), written_at=lambda note: note[1].written_at):
+        if version.size_bytes > MAX_NOTE_BYTES:
             continue
-        if before is not None and store.written_at(name) >= before:
+        try:
+            with store.open(name, version.version_id) as source:
+                data = source.read(MAX_NOTE_BYTES + 1)
+        except Unreadable:
             continue
-        with store.open(name) as source:
-            data = source.read(MAX_NOTE_BYTES + 1)
         evidence = _evidence(data, ring, f"{store.uri}/{name}")
         if evidence is not None and evidence.checkpoint.origin == origin:
             found.append(evidence)
     return found
+
+
+def _size_in(name: str) -> int:
+    """Return the size that the name of a note states: an anchor's own, or where the segment ends."""
+    digits = name.removesuffix("/checkpoint").rpartition("/")[2].rpartition("-")[2]
+    return int(digits) if digits.isdecimal() and len(digits) < 20 else 0
 
 
 def kept(files: Sequence[Path], ring: KeyRing) -> list[Evidence]:

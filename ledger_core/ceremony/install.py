@@ -20,7 +20,7 @@ from ledger_core.base.files import write_once
 from ledger_core.ceremony.desk import Desk
 from ledger_core.ceremony.good import archived, tip_proved
 from ledger_core.errors import CounterfoilError, IntegrityError, Refused
-from ledger_core.evidence.export.archive import list_segments
+from ledger_core.evidence.export.plan import plans_of
 from ledger_core.log.dsse import COMPROMISE_TYPE, Envelope, EnvelopeSignature, pae
 from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
 from ledger_core.log.note import (
@@ -33,6 +33,7 @@ from ledger_core.log.note import (
 )
 from ledger_core.log.record import format_time
 from ledger_core.log.registry import ACTIVE, COMPROMISED, REVOKED, KeyRecord
+from ledger_core.log.segment import FILES, MANIFEST_FILE
 from ledger_core.reading.heads import checkpoint_at
 from ledger_core.signing.backends import software
 from ledger_core.signing.change import Change, LogChange
@@ -99,13 +100,17 @@ def trust_bytes(pinned: TrustFile, ring: KeyRing) -> bytes:
 
 
 def refuse_interrupted_exports(runtime: Runtime, origins: Mapping[str, int]) -> None:
-    """Raise `Refused` while the archive holds half a segment: it ends where the new key does not count any more."""
+    """Raise `Refused` while an export of ours has begun a segment and not ended it: the new key could not end it.
+
+    What only lies in the archive says nothing: whoever can write there must not be able to keep a key alive.
+    """
     for origin in origins:
-        for folder in list_segments(runtime.archive, origin):
-            if not folder.is_complete:
+        for plan in plans_of(runtime.home, origin):
+            begun = any(runtime.archive.exists(f"{plan.folder}/{name}") for name in FILES)
+            if begun and not runtime.archive.exists(f"{plan.folder}/{MANIFEST_FILE}"):
                 raise Refused(
-                    f"the export of {folder.closed_on} was interrupted, and the key that begins now cannot end it.",
-                    remedy=f"Run `counterfoil export {folder.closed_on}` first.",
+                    f"the export of {plan.closed_on} was interrupted, and the key that begins now cannot end it.",
+                    remedy=f"Run `counterfoil export {plan.closed_on}` first.",
                 )
 
 

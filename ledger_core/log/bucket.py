@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,9 @@ from functools import cached_property
 from typing import Any
 
 from ledger_core.errors import ConfigurationError, CounterfoilError, DependencyError, InvalidInput, NotFound
+from ledger_core.log import patience
+from ledger_core.log.bucket_errors import Unreadable, told, too_slow
+from ledger_core.log.patience import OutOfPatienceError, Patience
 
 SCHEME = "s3://"
 CONNECT_SECONDS = 10
@@ -25,20 +29,11 @@ READ_SECONDS = 60
 ATTEMPTS = 4
 """Of each request, with growing pauses; a body that breaks off is asked for again from there."""
 BUFFER_BYTES = 256 * 1024
+MAX_VERSIONS_KEPT = 1_000
+"""Of one key, of the newest and of the oldest each: whoever may write can lay any number over one another."""
+MAX_PAGES = 20_000
+"""Of one listing: twenty million names."""
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
-
-_NO_BUCKET = frozenset({"NoSuchBucket"})
-_ABSENT = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
-_DENIED = frozenset({"AccessDenied", "403", "Forbidden", "AllAccessDisabled", "AccountProblem"})
-_UNKNOWN_KEY = frozenset(
-    {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "UnrecognizedClientException", "XAdminUserNotFound"}
-)
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
-_ELSEWHERE = frozenset(
-    {"PermanentRedirect", "301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
-)
-_SKEWED = frozenset({"RequestTimeTooSkewed"})
-_BUSY = frozenset({"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "500", "503"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +65,8 @@ class Bucket:
         self.name = name
         self._endpoint = endpoint
         self._region = region
+        self._has_read = False
+        self._unreadable: Unreadable | None = None
 
     @cached_property
     def client(self) -> Any:
@@ -83,8 +80,8 @@ class Bucket:
                 remedy="pip install 'counterfoil[archive]', or boto3 beside the verifier in one file; or copy the "
                 "objects into a folder and verify that.",
             ) from error
-        with _told(self.name, "open"):
-            return boto3.session.Session().client(
+        with told(self.name, "open"):
+            made = boto3.session.Session().client(
                 "s3",
                 endpoint_url=self._endpoint,
                 region_name=self._region,
@@ -98,17 +95,24 @@ class Bucket:
                     response_checksum_validation="when_required",
                 ),
             )
+        patience.bound_connections(made)
+        return made
 
     def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Do one request on this bucket. Raises `NotFound`, `ConfigurationError` or `DependencyError`."""
         call = getattr(self.client, operation)
-        with _told(self.name, operation, arguments.get("Key")):
+        waiting = Patience(patience.CALL_SECONDS, patience.MAX_ANSWER_BYTES)
+        with told(self.name, operation, arguments.get("Key")), patience.one_call(waiting):
             answer: dict[str, Any] = call(Bucket=self.name, **arguments)
+        patience.earn_answer()
         return answer
 
     def versions(self, prefix: str, *, after: str = "") -> Iterator[tuple[str, list[ObjectVersion]]]:
-        """Yield each key that starts with `prefix` and comes behind `after`, with its versions, the newest first."""
-        waiting: dict[str, dict[str, ObjectVersion]] = {}
+        """Yield each key that starts with `prefix` and comes behind `after`, with its versions, the newest first.
+
+        Of a key with more versions than anybody reads, the newest and the oldest are kept.
+        """
+        waiting: dict[str, _Versions] = {}
         for page in self._pages(prefix, after):
             for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
                 found = ObjectVersion(
@@ -120,16 +124,37 @@ class Bucket:
                 )
                 # Some services begin a page with what ended the one before.
                 if found.key > after:
-                    waiting.setdefault(found.key, {}).setdefault(found.version_id, found)
+                    waiting.setdefault(found.key, _Versions()).add(found)
             # The versions of the last key may go on with the next page.
             last = page["NextKeyMarker"] if page.get("IsTruncated") else ""
             for key in sorted(waiting):
                 if key != last:
-                    yield key, list(waiting.pop(key).values())
+                    yield key, waiting.pop(key).newest_first()
+
+    def version(self, key: str, version_id: str) -> ObjectVersion | None:
+        """Return one version of `key`, asked for by its id; None where it is not there."""
+        try:
+            found = self.ask("head_object", Key=key, VersionId=version_id)
+        except NotFound:
+            return None
+        except CounterfoilError as error:
+            # What is no id of this service's, and what is a delete marker.
+            if error.context.get("s3_code") in ("400", "405", "InvalidArgument", "MethodNotAllowed"):
+                return None
+            raise
+        return ObjectVersion(
+            key=key,
+            version_id=version_id,
+            size_bytes=found["ContentLength"],
+            is_marker=False,
+            written_at=found["LastModified"],
+        )
 
     def versions_of(self, key: str) -> list[ObjectVersion]:
         """Return the versions of `key`, the newest first; none where there is no such object and never was."""
-        return next((versions for found, versions in self.versions(key) if found == key), [])
+        # Whoever can write can lay any number of keys there that begin so; the key itself is the first of them.
+        first = next(self.versions(key), None)
+        return first[1] if first is not None and first[0] == key else []
 
     def folders(self, prefix: str) -> Iterator[str]:
         """Yield the prefixes, ended by a slash, that are one part longer than `prefix` is."""
@@ -138,7 +163,7 @@ class Bucket:
 
     def _pages(self, prefix: str, after: str, **more: str) -> Iterator[dict[str, Any]]:
         marks = {"KeyMarker": after} if after else {}
-        while True:
+        for _ in range(MAX_PAGES):
             page = self.ask("list_object_versions", Prefix=prefix, **more, **marks)
             if not _is_listing(page):
                 raise DependencyError(
@@ -155,10 +180,58 @@ class Bucket:
                     f"the bucket {self.name} lists in a circle at {next_marks['KeyMarker']!r:.200}.", retryable=False
                 )
             marks = next_marks
+        raise DependencyError(
+            f"the bucket {self.name} lists more than {MAX_PAGES:,} pages below {prefix!r:.200}.",
+            retryable=False,
+            remedy="See docs/runbooks/archive.md: somebody else fills the archive.",
+        )
+
+    def read_anybodys(self, version: ObjectVersion, limit_bytes: int) -> bytes | None:
+        """Return the bytes of a version that may be anybody's; None for more than `limit_bytes` and where none are had.
+
+        One that cannot be read by us is somebody else's; where nothing can be read, `require_readable` says why.
+        """
+        if version.size_bytes > limit_bytes:
+            return None
+        try:
+            with self.open(version) as file:
+                data = file.read(limit_bytes + 1)
+        except NotFound:
+            return None
+        except Unreadable as error:
+            self._unreadable = error
+            return None
+        self._has_read = True
+        return data
+
+    def require_readable(self) -> None:
+        """Raise what kept everything of anybody's from being read: a right that is lacking, and no thief."""
+        if self._unreadable is not None and not self._has_read:
+            raise self._unreadable
 
     def open(self, version: ObjectVersion) -> io.BufferedReader:
         """Open one version for reading, from any place in it."""
         return io.BufferedReader(_VersionReader(self, version), BUFFER_BYTES)
+
+
+class _Versions:
+    """The versions of one key as they are listed: all of a few, both ends of many."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._newest: list[ObjectVersion] = []
+        self._oldest: deque[ObjectVersion] = deque(maxlen=MAX_VERSIONS_KEPT)
+
+    def add(self, found: ObjectVersion) -> None:
+        if found.version_id in self._seen:
+            return
+        if len(self._seen) > 2 * MAX_VERSIONS_KEPT:
+            self._seen.clear()  # what is listed twice ends one page and begins the next
+        self._seen.add(found.version_id)
+        (self._newest if len(self._newest) < MAX_VERSIONS_KEPT else self._oldest).append(found)
+
+    def newest_first(self) -> list[ObjectVersion]:
+        return [*self._newest, *self._oldest]
 
 
 def _is_listing(page: dict[str, Any]) -> bool:
@@ -169,13 +242,13 @@ def _is_listing(page: dict[str, Any]) -> bool:
     return all({"Key", "VersionId", "LastModified"} <= item.keys() for item in items)
 
 
-def first_written(versions: list[ObjectVersion]) -> ObjectVersion | None:
+def first_written(versions: Sequence[ObjectVersion]) -> ObjectVersion | None:
     """Return the version that was there first: what was written once is that one, whatever lies over it now."""
     real = [item for item in versions if not item.is_marker]
     return real[-1] if real else None
 
 
-def oddities(versions: list[ObjectVersion]) -> Iterator[str]:
+def oddities(versions: Sequence[ObjectVersion]) -> Iterator[str]:
     """Yield what about `versions` of one key cannot come from a writer who writes each name once."""
     markers = [item for item in versions if item.is_marker]
     if markers:
@@ -193,6 +266,7 @@ class _VersionReader(io.RawIOBase):
         self._version = version
         self._place = 0
         self._body: Any = None
+        self._patience = Patience(patience.CALL_SECONDS)
 
     def readable(self) -> bool:
         return True
@@ -214,7 +288,7 @@ class _VersionReader(io.RawIOBase):
         if self._place >= self._version.size_bytes:
             return 0
         for attempt in range(ATTEMPTS):
-            with self._broken_off(is_last=attempt + 1 == ATTEMPTS):
+            with self._broken_off(is_last=attempt + 1 == ATTEMPTS), patience.one_call(self._patience):
                 data: bytes = self._opened().read(min(len(buffer), self._version.size_bytes - self._place))
                 if data:
                     buffer[: len(data)] = data
@@ -244,6 +318,9 @@ class _VersionReader(io.RawIOBase):
 
         try:
             yield
+        except OutOfPatienceError as error:
+            self._drop()
+            raise too_slow(self._bucket.name, error) from error
         except (BotoCoreError, OSError, EOFError) as error:
             self._drop()
             if is_last:
@@ -256,93 +333,3 @@ class _VersionReader(io.RawIOBase):
         if self._body is not None:
             self._body.close()
             self._body = None
-
-
-@contextmanager
-def _told(bucket: str, operation: str, key: str | None = None) -> Iterator[None]:
-    """Raise what botocore raises as one of the error tree's."""
-    from botocore.exceptions import BotoCoreError, ClientError
-    from botocore.parsers import ResponseParserError
-
-    try:
-        yield
-    except ClientError as error:
-        raise _of_answer(error, bucket, operation, key) from error
-    except BotoCoreError as error:
-        raise _of_client(error, bucket) from error
-    except (ResponseParserError, ValueError) as error:
-        # An endpoint that is none, a number or a time in an answer that is none.
-        raise DependencyError(
-            f"the bucket {bucket} cannot be read: {error}.",
-            retryable=False,
-            remedy="See COUNTERFOIL_ARCHIVE__ENDPOINT.",
-        ) from error
-
-
-def _of_answer(error: Any, bucket: str, operation: str, key: str | None) -> CounterfoilError:
-    answer = error.response
-    code = str(answer.get("Error", {}).get("Code", ""))
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    context: dict[str, Any] = {"s3_code": code, "operation": operation}
-    where = f"{SCHEME}{bucket}/{key}" if key else f"{SCHEME}{bucket}"
-    if code in _NO_BUCKET:
-        return ConfigurationError(f"there is no bucket {bucket}.", remedy="See COUNTERFOIL_ARCHIVE__URL.", **context)
-    if code in _ABSENT:
-        return NotFound(f"{where} is not there.", **context)
-    if code in _DENIED:
-        return ConfigurationError(
-            f"the bucket {bucket} denies {operation} to whose credentials these are.",
-            remedy="docs/runbooks/archive.md has the rights that each side needs, and no others.",
-            **context,
-        )
-    if code in _UNKNOWN_KEY:
-        return ConfigurationError(
-            f"the credentials are not known to {where}: {code}.",
-            remedy="They come by boto3's own chain: environment, profile, role of the machine.",
-            **context,
-        )
-    if code in _EXPIRED:
-        return ConfigurationError(
-            "the credentials have expired.", remedy="Renew the session that they come from.", **context
-        )
-    if code in _ELSEWHERE:
-        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        region = answer.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region") or "another region"
-        return ConfigurationError(
-            f"the bucket {bucket} is in {region}.", remedy="Set COUNTERFOIL_ARCHIVE__REGION to that.", **context
-        )
-    if code in _SKEWED:
-        return ConfigurationError(
-            "this machine's clock is too far from the store's.", remedy="Set the clock, by NTP.", **context
-        )
-    message = f"{where} answers {operation} with {code or status}: {answer.get('Error', {}).get('Message', '')}"
-    return DependencyError(
-        message.strip(" :") + ".",
-        retryable=code in _BUSY or status >= 500,
-        remedy="Try again; then look at the store's own log.",
-        **context,
-    )
-
-
-def _of_client(error: Any, bucket: str) -> CounterfoilError:
-    """Return the error for what never became an answer: no credentials, no region, no connection."""
-    from botocore import exceptions as botocore
-
-    no_credentials = (
-        botocore.NoCredentialsError,
-        botocore.PartialCredentialsError,
-        botocore.CredentialRetrievalError,
-        botocore.ProfileNotFound,
-        botocore.SSOError,
-        botocore.TokenRetrievalError,
-    )
-    if isinstance(error, no_credentials):
-        return ConfigurationError(
-            f"there are no credentials for the bucket {bucket}: {error}.".replace("..", "."),
-            remedy="They come by boto3's own chain: environment, profile, role of the machine.",
-        )
-    if isinstance(error, (botocore.NoRegionError, botocore.InvalidRegionError, botocore.ParamValidationError)):
-        return ConfigurationError(f"{error}.".replace("..", "."), remedy="Set COUNTERFOIL_ARCHIVE__REGION.")
-    return DependencyError(
-        f"the bucket {bucket} does not answer: {error}.".replace("..", "."), remedy="Try again when it does."
-    )

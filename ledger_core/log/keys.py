@@ -143,7 +143,15 @@ class KeyRing:
 
     def judge_envelope(self, envelope: Envelope, origin: str, size: int, root: bytes | None = None) -> Judgement:
         """Say which keys signed the envelope and are valid for `origin` at `size`; `root` is the tree's, if known."""
-        return self._judge(verify_envelope(envelope, self._public(DSSE_PURPOSE)), origin, size, root)
+        return self.judge_signers(self.signers_of(envelope), origin, size, root)
+
+    def signers_of(self, envelope: Envelope) -> Sequence[str]:
+        """Return the ids of the keys that signed the envelope, whatever they may sign."""
+        return verify_envelope(envelope, self._public(DSSE_PURPOSE))
+
+    def judge_signers(self, signers: Sequence[str], origin: str, size: int, root: bytes | None = None) -> Judgement:
+        """Judge what `signers`, ids that `signers_of` gave, signed; a later ring may judge it anew."""
+        return self._judge(signers, origin, size, root)
 
     def good_trees(self, origin: str) -> dict[int, bytes]:
         """Return by size the roots of `origin` that the registry itself states, after compromises of keys."""

@@ -1,8 +1,9 @@
 """What lies below an address in a bucket, for the verifier to read as it reads a folder: by version, nothing skipped.
 
-An object counts in the version that a manifest names, else in the one written first. What no writer of ours can have
-caused is kept as foreign: a delete marker, a version over another, an object whose place no manifest can name. Memory
-grows with the number of segments, and by one number an anchor.
+An object counts in the version that a signed manifest names, else in the one written first. What no writer of ours can
+have caused is kept as foreign: a delete marker, a version over another, an object whose place no manifest can name.
+Which folders are segments of ours is not judged here: `segments_of.py` reads their manifests. Memory grows with the
+number of segments, and by one number an anchor.
 """
 
 from __future__ import annotations
@@ -11,18 +12,29 @@ import errno
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from ledger_core.errors import NotFound
-from ledger_core.log.bucket import SCHEME, Bucket, ObjectVersion, first_written, oddities, parse_address
-from ledger_core.log.segment import FILES, FOLDER_PATTERN, MANIFEST_FILE, OPTIONAL_FILES, Manifest
+from ledger_core.log.bucket import (
+    MAX_VERSIONS_KEPT,
+    SCHEME,
+    Bucket,
+    ObjectVersion,
+    first_written,
+    oddities,
+    parse_address,
+)
+from ledger_core.log.segment import FILES, FOLDER_PATTERN, MANIFEST_FILE, OPTIONAL_FILES
 
 CHECKPOINTS_FOLDER = "checkpoints"
 ANCHOR_PATTERN = re.compile(r"[0-9]{16}\Z")
 MAX_OBJECTS = 400_000
-"""Of segments: those of 270 years of nights. What comes behind is foreign, unlooked at."""
+"""Of segments, kept with their versions: those of 270 years of nights. Others are asked for when they count."""
+MAX_FOLDERS = 2_000_000
+"""Called as those of segments are; what comes behind is foreign, unlooked at."""
 MAX_FOREIGN = 1_000
 """So many are told one by one; the rest is counted."""
 
@@ -38,67 +50,74 @@ class ObjectTree:
     foreign_count: int = 0
     anchors: dict[str, list[int]] = field(default_factory=dict)
     """The sizes that names of anchors state, by the folder that holds them. Names only: no signature was read."""
+    folders: dict[str, datetime | None] = field(default_factory=dict)
+    """The folders called as segments are, each with when something called as a manifest is was first written in it."""
     _index: dict[str, list[ObjectVersion]] | None = None
+    _is_whole: bool = False
     _named: dict[str, str] = field(default_factory=dict)
-    _manifests: dict[str, tuple[str, int]] = field(default_factory=dict)
-    _previous: dict[tuple[str, int], str] = field(default_factory=dict)
 
-    def load(self) -> Mapping[str, list[ObjectVersion]]:
-        """Look at everything, once, and return it by key but for the anchors."""
+    def load(self) -> Mapping[str, datetime | None]:
+        """Look at everything, once, and return `folders`."""
         if self._index is not None:
-            return self._index
+            return self.folders
         found: dict[str, list[ObjectVersion]] = {}
         for key, versions in self.bucket.versions(f"{self.top}/" if self.top else ""):
             for what in oddities(versions):
-                self._add_foreign(key, what)
+                self.add_foreign(key, what)
             folder, _, name = key.rpartition("/")
             if FOLDER_PATTERN.match(folder.rpartition("/")[2]) and name in (*FILES, *OPTIONAL_FILES):
                 if len(found) < MAX_OBJECTS:
                     found[key] = versions
-                else:
-                    self._add_foreign(key, f"there are more than {MAX_OBJECTS:,} files of segments: not looked at")
+                self._add_folder(folder, name, versions)
             elif folder.rpartition("/")[2] == CHECKPOINTS_FOLDER and ANCHOR_PATTERN.match(name):
                 self.anchors.setdefault(folder, []).append(int(name))
             else:
-                self._add_foreign(key, "no manifest names it")
-        self._index = found
-        return found
+                self.add_foreign(key, "no manifest names it")
+        self._index, self._is_whole = found, len(found) < MAX_OBJECTS
+        return self.folders
 
-    def note_manifest(self, folder: str, manifest: Manifest) -> None:
-        """Keep which versions `manifest`, the one in `folder`, names: its files', and the manifest's before it.
+    def name(self, key: str, version_id: str) -> None:
+        """Keep that what is signed names this version of `key`: no other is read from now on."""
+        self._named[key] = version_id
 
-        One that lies in another segment's place speaks of what lies elsewhere.
-        """
-        if folder.rpartition("/")[2] != manifest.folder.rpartition("/")[2]:
-            return
-        for item in manifest.objects:
-            if item.version_id is not None:
-                self._named[f"{folder}/{item.name}"] = item.version_id
-        self._manifests[f"{folder}/{MANIFEST_FILE}"] = (manifest.origin, manifest.segment)
-        previous = manifest.previous
-        if previous is not None and previous.version_id is not None:
-            self._previous[manifest.origin, previous.segment] = previous.version_id
+    def versions(self, key: str) -> list[ObjectVersion]:
+        """Return the versions of `key`, without markers, the oldest first."""
+        listed = (self._index or {}).get(key)
+        if listed is None:
+            is_known_absent = self._is_whole and key.rpartition("/")[0] in self.folders
+            listed = [] if is_known_absent else self.bucket.versions_of(key)
+        return [item for item in reversed(listed) if not item.is_marker]
 
     def version(self, key: str) -> ObjectVersion:
         """Return the version of `key` that counts. Raises `FileNotFoundError` where it is not there."""
-        is_kept = self._index is not None and key.rpartition("/")[0] not in self.anchors
-        versions = (self._index or {}).get(key, []) if is_kept else self.bucket.versions_of(key)
+        found = self.versions(key)
         named = self._named.get(key)
-        if named is None and key in self._manifests:
-            named = self._previous.get(self._manifests[key])
         if named is None:
-            found = first_written(versions)
+            counts = found[0] if found else None
         else:
-            found = next((item for item in versions if item.version_id == named and not item.is_marker), None)
-        if found is None:
-            what = "version " + named + ", which a manifest names" if named and versions else "it"
+            counts = next((item for item in found if item.version_id == named), None)
+            if counts is None and len(found) > MAX_VERSIONS_KEPT:
+                counts = self.bucket.version(key, named)  # it is among so many that not all are kept
+        if counts is None:
+            what = f"version {named}, which a manifest names," if named and found else "it"
             raise FileNotFoundError(errno.ENOENT, f"{what} is not there", f"{SCHEME}{self.bucket.name}/{key}")
-        return found
+        return counts
 
-    def _add_foreign(self, key: str, what: str) -> None:
+    def add_foreign(self, key: str, what: str) -> None:
+        """Keep that somebody else put `key` there, or something over it."""
         self.foreign_count += 1
         if len(self.foreign) < MAX_FOREIGN:
             self.foreign.append((f"{SCHEME}{self.bucket.name}/{key}", what))
+
+    def _add_folder(self, folder: str, name: str, versions: list[ObjectVersion]) -> None:
+        if folder not in self.folders:
+            if len(self.folders) >= MAX_FOLDERS:
+                self.add_foreign(folder, f"there are more than {MAX_FOLDERS:,} folders of segments: not looked at")
+                return
+            self.folders[folder] = None
+        first = first_written(versions)
+        if name == MANIFEST_FILE and first is not None:
+            self.folders[folder] = first.written_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +162,18 @@ class ObjectPlace:
         for prefix in self.tree.bucket.folders(f"{self.key}/" if self.key else ""):
             yield ObjectPlace(self.tree, prefix.rstrip("/"))
 
-    def keys_below(self, *, after: str = "") -> Iterator[str]:
-        """Yield the keys below this place, as many as come behind the name `after`."""
-        for key, _ in self.tree.bucket.versions(f"{self.key}/", after=f"{self.key}/{after}" if after else ""):
-            yield key
+    def versions(self) -> list[ObjectVersion]:
+        """Return the versions of what is here, without markers, the oldest first."""
+        return self.tree.versions(self.key)
+
+    def versions_below(self, *, after: str = "") -> Iterator[ObjectVersion]:
+        """Yield every version of what lies below this place behind the name `after`, markers apart."""
+        for _, found in self.tree.bucket.versions(f"{self.key}/", after=f"{self.key}/{after}" if after else ""):
+            yield from (item for item in found if not item.is_marker)
+
+    def read_version(self, version: ObjectVersion, limit_bytes: int) -> bytes | None:
+        """Return the bytes of one version, which may be anybody's; None where none are had, as `read_anybodys` says."""
+        return self.tree.bucket.read_anybodys(version, limit_bytes)
 
 
 Place = Path | ObjectPlace

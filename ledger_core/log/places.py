@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -48,24 +48,23 @@ class FoundSegments:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
+    """A folder, the log that its manifest names, and its place in that."""
+
     folder: Place
     origin: str | None
     position: tuple[int, int, int, str]
 
 
-def find_segments(path: Place) -> FoundSegments:
+def find_on_disk(path: Path) -> FoundSegments:
     """Return the segments at or below `path` by log.
 
-    A folder named like a segment counts even when it is empty: that its files are gone is a finding. Raises
-    `CannotRun` for a bucket that cannot be read.
+    A folder named like a segment counts even when it is empty: that its files are gone is a finding.
     """
-    if isinstance(path, ObjectPlace):
-        return _in_bucket(path)
     found = FoundSegments()
     if _is_segment(absolute(path).name, [name for name in FILES if (path / name).exists()]):
         found.is_single = True
-        found.logs = _by_log([_look(path)])
+        found.logs = by_log([look_at(path)])
         return found
     folders: list[Place] = []
 
@@ -86,7 +85,7 @@ def find_segments(path: Place) -> FoundSegments:
             link = Path(parent, name)
             if link.is_symlink() and not Path(os.path.realpath(link)).is_relative_to(top):
                 found.problems.append((str(link), "a link that leads out of the folder given is not followed"))
-    found.logs = _by_log([_look(folder) for folder in folders])
+    found.logs = by_log([look_at(folder) for folder in folders])
     return found
 
 
@@ -123,23 +122,12 @@ def absolute(path: Place) -> PurePath:
     return Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` would follow the links
 
 
-def _in_bucket(top: ObjectPlace) -> FoundSegments:
-    """Return the segments below `top`, whose folders are what the names of the objects spell."""
-    tree = top.tree
-    index: Mapping[str, object] = tree.load()
-    folders = sorted({key.rpartition("/")[0] for key in index})
-    found = FoundSegments(is_single=folders == [top.key], foreign=list(tree.foreign))
-    if tree.foreign_count > len(tree.foreign):
-        found.foreign.append((str(top), f"{tree.foreign_count - len(tree.foreign):,} more of these are not listed"))
-    found.logs = _by_log([_look(ObjectPlace(tree, folder)) for folder in folders])
-    return found
-
-
 def _is_segment(name: str, files: Sequence[str]) -> bool:
     return FOLDER_PATTERN.match(name) is not None or not set(FILES).isdisjoint(files)
 
 
-def _look(folder: Place) -> _Seen:
+def look_at(folder: Place) -> Seen:
+    """Return what a folder says of itself."""
     data = read_bounded(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES)
     name = absolute(folder).name
     if data is not None:
@@ -148,21 +136,19 @@ def _look(folder: Place) -> _Seen:
         except CounterfoilError:
             pass  # said where the segment is checked
         else:
-            if isinstance(folder, ObjectPlace):
-                folder.tree.note_manifest(folder.key, manifest)
             position = (manifest.first_seq, manifest.segment, manifest.next_seq, str(folder))
-            return _Seen(folder, manifest.origin, position)
+            return Seen(folder, manifest.origin, position)
     match = FOLDER_PATTERN.match(name)
     numbers = (int(match["first"]), int(match["segment"]), int(match["next"])) if match else (2**63, 0, 0)
-    return _Seen(folder, None, (*numbers, str(folder)))
+    return Seen(folder, None, (*numbers, str(folder)))
 
 
-def _by_log(seen: Sequence[_Seen]) -> list[FoundLog]:
-    """Return the logs; a folder that does not say its own lies with its neighbours, else in the only log there is."""
+def by_log(seen: Sequence[Seen]) -> list[FoundLog]:
+    """Return the logs. A folder that does not say its own lies with its neighbours, else in the only log there is."""
     homes = {_home(item.folder): item.origin for item in seen if item.origin is not None}
     origins = {origin for origin in homes.values() if origin is not None}
     only = next(iter(origins)) if len(origins) == 1 else None
-    logs: dict[str | None, list[_Seen]] = {}
+    logs: dict[str | None, list[Seen]] = {}
     for item in seen:
         logs.setdefault(item.origin or homes.get(_home(item.folder), only), []).append(item)
     return [

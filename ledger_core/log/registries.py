@@ -49,8 +49,10 @@ class Registries:
     def read(self, folder: Place) -> KeyRing | None:
         """Return the registry in `folder`, None if there is none. Raises as `resolve_keys` does."""
         data = read_bounded(folder / KEYS_FILE, MAX_KEYS_BYTES)
-        if data is None:
-            return None
+        return None if data is None else self.take(data)
+
+    def take(self, data: bytes) -> KeyRing:
+        """Return the registry that a file of `data` is. Raises as `resolve_keys` does."""
         digest = sha256(data).digest()
         if digest not in self._read:
             # One line after another: what stands behind a line that does not hold is never unpacked.

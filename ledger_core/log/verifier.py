@@ -21,11 +21,13 @@ from ledger_core.log.keys import TrustFile
 from ledger_core.log.known import KnownCheckpoint, absent_log, hold_against_log, hold_against_proof, parse_known
 from ledger_core.log.note import Checkpoint
 from ledger_core.log.object_tree import ObjectPlace, Place
-from ledger_core.log.places import FoundLog, FoundSegments, find_segments
+from ledger_core.log.patience import one_task
+from ledger_core.log.places import FoundLog, FoundSegments
 from ledger_core.log.proof import MAX_BUNDLE_BYTES, TLOG_HEADER, ProofBundle, parse_bundle_bytes, parse_tlog_proof
 from ledger_core.log.reading import read_bounded, why_unread
 from ledger_core.log.registries import Registries, registry_failure
 from ledger_core.log.segment import KEYS_FILE
+from ledger_core.log.segments_of import find_segments
 from ledger_core.log.shapes import SHAPES, Shape
 from ledger_core.log.stream import account_failures
 from ledger_core.log.verify_proof import verify_bundle, verify_tlog_proof
@@ -94,7 +96,8 @@ def verify_path(
         question.registries.add_folders([trust_path.parent])
     if isinstance(path, ObjectPlace):
         try:
-            _verify_folder(question, report)
+            with one_task():
+                _verify_folder(question, report)
         except CannotRun as error:
             # A bucket that stops answering says nothing against what is in it.
             _cannot_tell(report, str(error))
@@ -106,14 +109,14 @@ def verify_path(
 
 
 def _verify_folder(question: _Question, report: VerificationReport) -> None:
-    found = find_segments(question.path)
+    found = find_segments(question.path, question.registries)
     for place, why in found.problems:
         report.add(Failure(verdict=UNVERIFIABLE, seq=None, where=place, detail=why))
     for place, why in found.foreign:
         report.add(Failure(verdict=FOREIGN, seq=None, where=place, detail=why))
     if not found.logs:
         _cannot_tell(report, "there is no segment here")
-    for log in found.logs:
+    for log in found.logs if not isinstance(question.path, ObjectPlace) else ():  # a bucket's are taken in by now
         question.registries.add_folders(log.folders)
     for log in found.logs:
         report.take(_verify_log(question, found, log, report.records), log.origin)

@@ -8,22 +8,32 @@ checkpoints, and of those anchored apart every few minutes the ones that came af
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger_core.errors import ConfigurationError, CounterfoilError
+from ledger_core.log.anchored import Anchor, anchors_after
 from ledger_core.log.keys import KeyRing
 from ledger_core.log.note import MAX_NOTE_BYTES, Checkpoint, parse_checkpoint, parse_note
-from ledger_core.log.object_tree import ANCHOR_PATTERN, CHECKPOINTS_FOLDER, ObjectPlace, Place, absolute_place, place_of
+from ledger_core.log.object_tree import CHECKPOINTS_FOLDER, ObjectPlace, Place, absolute_place, place_of
+from ledger_core.log.patience import one_task
 from ledger_core.log.reading import open_regular
 from ledger_core.log.segment import CHECKPOINT_FILE, FOLDER_PATTERN
+from ledger_core.log.walk import fair
 from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing.state import REMEDY
 
-MAX_NOTES_TRIED = 20
-"""How many of a log's newest segments may be damaged, or another's, before it counts as not anchored by them."""
-MAX_ANCHORS_TRIED = 500
-"""The same of checkpoints anchored since the last segment: 288 come in a day, and a writer's thief can add to them."""
+MAX_NOTES_TRIED = 20_000
+"""How many notes of segments, and how many anchored ones, are read of one log until one counts. Past that the ones
+written first are read as well: what lay there before a thief came is always seen."""
+MAX_LOGS_TRIED = 1_000
+"""Of those that are not remembered."""
+START_SECONDS = 300.0
+"""How long the archive may keep a start waiting."""
+
+_log = logging.getLogger("counterfoil.signing")
 
 
 def open_archive(address: str | None, settings: SignerSettings) -> Place | None:
@@ -33,50 +43,55 @@ def open_archive(address: str | None, settings: SignerSettings) -> Place | None:
     return absolute_place(place_of(address, endpoint=settings.archive_endpoint, region=settings.archive_region))
 
 
-def newest_anchors(archive: Place, ring: KeyRing, allows: Callable[[str], bool]) -> dict[str, Checkpoint]:
+def newest_anchors(
+    archive: Place, ring: KeyRing, allows: Callable[[str], bool], *, known: Iterable[str] = ()
+) -> dict[str, Checkpoint]:
     """Return, for each log of `archive` that `allows` names ours, its largest checkpoint that the keys vouch for.
 
+    `known` are logs of which something is remembered: those are looked for under their names, whatever else lies there.
     Raises `CannotRun` for a bucket that does not answer: what it holds may be what the state is behind of.
     """
     found = {}
-    for origin, log in sorted(_logs(archive)):
-        if allows(origin) and (newest := newest_of_log(log, origin, ring)) is not None:
-            found[origin] = newest
+    with one_task(START_SECONDS):
+        first = {origin: _place_of(archive, origin) for origin in sorted(known)}
+        others = {origin: log for origin, log in _logs(archive) if origin not in first}
+        for origin, log in (first | dict(sorted(others.items()))).items():
+            if allows(origin) and (newest := newest_of_log(log, origin, ring)) is not None:
+                found[origin] = newest
+    if isinstance(archive, ObjectPlace):
+        archive.tree.bucket.require_readable()
     return found
 
 
 def newest_of_log(log: Place, origin: str, ring: KeyRing) -> Checkpoint | None:
     """Return the largest checkpoint in `log`, the place of one log in an archive, that the keys vouch for."""
-    segments = sorted(_segments(log), key=lambda item: item[0], reverse=True)[:MAX_NOTES_TRIED]
-    newest = None
-    for size, folder in segments:
-        note = read_note(folder / CHECKPOINT_FILE, ring)
-        if note is not None and (note.origin, note.size) == (origin, size):
-            newest = note
-            break
-    sizes = sorted(anchors_after(log, newest.size if newest else 0), reverse=True)
-    for size in sizes[:MAX_ANCHORS_TRIED]:
-        anchor = read_note(anchor_place(log, size), ring)
-        if anchor is not None and (anchor.origin, anchor.size) == (origin, size):
-            return anchor
-    return newest
+    newest = _largest(_segments(log), origin, ring)
+    after = newest.size if newest else 0
+    return _largest(list(anchors_after(log / CHECKPOINTS_FOLDER, after)), origin, ring) or newest
 
 
-def anchors_after(log: Place, size: int) -> Iterator[int]:
-    """Yield the sizes above `size` that the names of anchored checkpoints state."""
-    folder = log / CHECKPOINTS_FOLDER
-    if isinstance(folder, ObjectPlace):
-        names: Iterable[str] = (key.rpartition("/")[2] for key in folder.keys_below(after=f"{size:016d}"))
-    else:
-        names = (path.name for path in folder.glob("*"))
-    for name in names:
-        if ANCHOR_PATTERN.match(name) and int(name) > size:
-            yield int(name)
+def _largest(notes: Sequence[Anchor], origin: str, ring: KeyRing) -> Checkpoint | None:
+    """Return the largest checkpoint of `origin` among `notes` that the keys vouch for."""
+    chosen = fair(notes, size=lambda item: item.size, written_at=lambda item: item.written_at, limit=MAX_NOTES_TRIED)
+    if len(notes) > len(chosen):
+        _log.error(
+            "the archive of %s holds %d notes, of which %d are read: somebody else fills it",
+            origin,
+            len(notes),
+            len(chosen),
+        )
+    by_size = chosen if len(notes) == len(chosen) else chosen[: MAX_NOTES_TRIED // 2]
+    for item in by_size:
+        if (found := _vouched(item, origin, ring)) is not None:
+            return found
+    earliest = [found for item in chosen[len(by_size) :] if (found := _vouched(item, origin, ring)) is not None]
+    return max(earliest, key=lambda found: found.size, default=None)
 
 
-def anchor_place(log: Place, size: int) -> Place:
-    """Return where the checkpoint of `size` is anchored."""
-    return log / CHECKPOINTS_FOLDER / f"{size:016d}"
+def _vouched(item: Anchor, origin: str, ring: KeyRing) -> Checkpoint | None:
+    data = item.read()
+    found = None if data is None else judge_note(data, ring)
+    return found if found is not None and (found.origin, found.size) == (origin, item.size) else None
 
 
 def refuse_older(sizes_of: Callable[[str], Checkpoint | None], anchors: dict[str, Checkpoint], file: Path) -> None:
@@ -105,6 +120,11 @@ def read_note(path: Place, ring: KeyRing) -> Checkpoint | None:
             data = file.read(MAX_NOTE_BYTES + 1)
     except OSError:
         return None
+    return judge_note(data, ring)
+
+
+def judge_note(data: bytes, ring: KeyRing) -> Checkpoint | None:
+    """Return the checkpoint that `data` is, None for one that no key of `ring` vouches for."""
     try:
         note = parse_note(data)
         checkpoint = parse_checkpoint(note.text)
@@ -113,28 +133,53 @@ def read_note(path: Place, ring: KeyRing) -> Checkpoint | None:
     return None if ring.judge_checkpoint(note, checkpoint).verdict else checkpoint
 
 
+def _place_of(archive: Place, origin: str) -> Place:
+    for part in origin.split("/"):
+        archive = archive / part
+    return archive
+
+
 def _logs(archive: Place) -> Iterator[tuple[str, Place]]:
-    if isinstance(archive, ObjectPlace):
-        start = f"{archive.key}/" if archive.key else ""
-        for domain in archive.folders():
-            for environment in domain.folders():
-                for log in environment.folders():
-                    yield log.key.removeprefix(start), log
+    """Yield what lies where logs do, as much of it as is looked at."""
+    if not isinstance(archive, ObjectPlace):
+        for path in archive.glob("*/*/*"):
+            if path.is_dir():
+                yield path.relative_to(archive).as_posix(), path
         return
-    for path in archive.glob("*/*/*"):
-        if path.is_dir():
-            yield path.relative_to(archive).as_posix(), path
+    start = f"{archive.key}/" if archive.key else ""
+    looked_at = 0
+    for domain in archive.folders():
+        looked_at += 1
+        for environment in domain.folders():
+            looked_at += 1
+            for log in environment.folders():
+                looked_at += 1
+                yield log.key.removeprefix(start), log
+                if looked_at > MAX_LOGS_TRIED:
+                    break
+            if looked_at > MAX_LOGS_TRIED:
+                break
+        if looked_at > MAX_LOGS_TRIED:
+            _log.error("the archive holds more than %d places of logs: somebody else fills it", MAX_LOGS_TRIED)
+            return
 
 
-def _segments(log: Place) -> Iterator[tuple[int, Place]]:
-    """Yield the folders that are called as segments are, each with the size that its name ends at."""
+def _segments(log: Place) -> list[Anchor]:
+    """Return the checkpoints in folders that are called as segments are, each of the size that its folder ends at."""
     top = log / "segments"
+    found = []
     if isinstance(top, ObjectPlace):
-        names = {key.rpartition("/")[0] for key in top.keys_below()}
-        found: Iterable[Place] = (ObjectPlace(top.tree, name) for name in names)
-    else:
-        found = top.glob("*/*/*/*")
-    for folder in found:
-        match = FOLDER_PATTERN.match(folder.name)
+        for version in top.versions_below():
+            folder, _, name = version.key.rpartition("/")
+            match = FOLDER_PATTERN.match(folder.rpartition("/")[2])
+            if match is not None and name == CHECKPOINT_FILE:
+                place = ObjectPlace(top.tree, version.key)
+                written_at = version.written_at
+                found.append(Anchor(place=place, size=int(match["next"]), written_at=written_at, version=version))
+        return found
+    for path in top.glob("*/*/*/*"):
+        match = FOLDER_PATTERN.match(path.name)
         if match is not None:
-            yield int(match["next"]), folder
+            written_at = datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+            found.append(Anchor(place=path / CHECKPOINT_FILE, size=int(match["next"]), written_at=written_at))
+    return found

@@ -104,7 +104,7 @@ def _serve(
     ring = resolve_keys(TrustFile.load(trust_path), registry)
     # The registry is public; beside the trust file it serves proofs that carry none.
     write_once(trust_path.with_name(KEYS_FILE), (folder / KEYS_FILE).read_bytes(), mode=0o644)
-    anchors = {} if archive is None else newest_anchors(archive, ring, policy.allows)
+    anchors = {} if archive is None else newest_anchors(archive, ring, policy.allows, known=state.origins())
     refuse_older(state.last, anchors, folder / STATE_FILE)
     hashes = {origin: key.public_key.note_hash(origin) for origin in state.origins()}
     return SigningService(
@@ -113,7 +113,7 @@ def _serve(
         ring=ring,
         registry=registry,
         policy=policy,
-        confirmed=bool(anchors),
+        confirmed=anchors,
         overlap=overlap(folder, hashes),
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -68,7 +68,7 @@ class SigningService:
         ring: KeyRing,
         registry: list[Envelope],
         policy: Policy,
-        confirmed: bool = False,
+        confirmed: Collection[str] = (),
         overlap: Mapping[str, tuple[NoteSignature, ...]] | None = None,
     ) -> None:
         self._backend = backend
@@ -77,7 +77,9 @@ class SigningService:
         self._ring = ring
         self._registry = registry
         self._policy = policy
-        self._confirmed = confirmed
+        # A log that is opened later has nothing that could have been put back.
+        self._unconfirmed = sorted(set(state.origins()) - set(confirmed))
+        self._is_confirmed = bool(confirmed) and not self._unconfirmed
         self._lock = threading.Lock()
         self._signed = 0
 
@@ -159,7 +161,8 @@ class SigningService:
                 "registry_version": self._ring.version,
                 "origins": self._state.origins(),
                 "signed_sizes": self._state.sizes(),
-                "confirmed": "archive" if self._confirmed else "unconfirmed",
+                "confirmed": "archive" if self._is_confirmed else "unconfirmed",
+                "unconfirmed_origins": self._unconfirmed,
                 "signatures": self._signed,
             }
 

@@ -156,8 +156,10 @@ def test_a_record_removed_from_the_records_file_and_packed_again(attacked_home) 
 def test_a_second_folder_claims_a_segment(attacked_home) -> None:
     folder = segment(attacked_home, 2)
     shutil.copytree(folder, folder.parent / (folder.name + "0"))
-    assert Code.ARCHIVE_EDITED in attacked_home.check().codes
-    assert refused_export(attacked_home).context["finding"] == "archive_edited"
+    assert attacked_home.check().codes == {Code.ARCHIVE_FOREIGN}
+    assert verify(attacked_home).verdict == "forked"
+    night = export_segment(attacked_home.runtime, closed_on=date(2026, 4, 1), book=BOOK)
+    assert (night.segment, [folder.name + "0" in told for told in night.foreign]) == (3, [True])
 
 
 @pytest.mark.parametrize("number", [3, 4])
@@ -166,10 +168,10 @@ def test_a_segment_invented_behind_the_last(attacked_home, number: int) -> None:
     folder = segment(attacked_home, 2)
     invented = folder.parent / f"{number:010d}-{size}-{size + 5}"
     shutil.copytree(folder, invented)
-    report = attacked_home.check()
-    assert Code.ARCHIVE_EDITED in report.codes
-    assert refused_export(attacked_home).context["finding"] == "behind_archive"
+    assert attacked_home.check().codes == {Code.ARCHIVE_FOREIGN}
     assert verify(attacked_home).exit_status == 1
+    night = export_segment(attacked_home.runtime, closed_on=date(2026, 4, 1), book=BOOK)
+    assert (night.segment, [invented.name in told for told in night.foreign]) == (3, [True])
 
 
 class Forger:

@@ -9,13 +9,13 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from ledger_core.base.objects.port import StoredObject, name_parts
+from ledger_core.base.objects.port import StoredObject, StoredVersion, Surveyed, name_parts
 from ledger_core.errors import IntegrityError, NotFound
 
 COPY_BYTES = 1024 * 1024
@@ -37,6 +37,11 @@ class FileStore:
         self._mode = mode
         self._folder_mode = 0o700 | mode | (mode & 0o044) >> 2
         self._swept = False
+
+    @property
+    def keeps_versions(self) -> bool:
+        """Return False: a file is one."""
+        return False
 
     @property
     def uri(self) -> str:
@@ -72,8 +77,21 @@ class FileStore:
                 )
         return StoredObject(name=name, uri=f"{self.uri}/{name}", sha256=sha256, size_bytes=size_bytes, created=created)
 
-    def open(self, name: str) -> BinaryIO:
+    def put_own(self, name: str, data: bytes | Path) -> StoredObject:
+        """Store `data` as `put_once` does: a file has one version."""
+        return self.put_once(name, data)
+
+    def kept(self, name: str) -> Iterator[StoredVersion]:
+        """Yield the file."""
+        yield from self.versions(name)
+
+    def versions(self, name: str) -> Sequence[StoredVersion]:
+        """Return the file, as its one version."""
+        return [_version(self.path(name))] if self.exists(name) else []
+
+    def open(self, name: str, version_id: str | None = None) -> BinaryIO:
         """Open an object for reading. Raises `NotFound`."""
+        del version_id
         try:
             return self.path(name).open("rb")
         except FileNotFoundError as error:
@@ -102,6 +120,12 @@ class FileStore:
         if not self.exists(name):
             raise NotFound(f"object {name} is not in {self.uri}.")
         return datetime.fromtimestamp(self.path(name).stat().st_mtime, UTC)
+
+    def survey(self, prefix: str = "") -> Iterator[Surveyed]:
+        """Yield the files whose names start with `prefix`."""
+        for name in self.list(prefix):
+            with suppress(OSError):  # gone since
+                yield name, [_version(self.root / name)], []
 
     def foreign(self, prefix: str = "") -> Iterator[tuple[str, str]]:
         """Yield nothing: what was done to a file leaves no trace but its content."""
@@ -160,6 +184,12 @@ class FileStore:
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > STALE_SECONDS:
                     path.unlink()
+
+
+def _version(path: Path) -> StoredVersion:
+    found = path.stat()
+    written_at = datetime.fromtimestamp(found.st_mtime, UTC)
+    return StoredVersion(version_id=None, size_bytes=found.st_size, written_at=written_at)
 
 
 def _link(aside: Path, target: Path) -> bool:

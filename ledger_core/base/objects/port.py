@@ -9,7 +9,7 @@ that a command killed half way is simply run again; putting other content under 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -47,6 +47,19 @@ class StoredObject:
     version_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredVersion:
+    """One of what was written under a name; `version_id` None in a store that keeps no versions."""
+
+    version_id: str | None
+    size_bytes: int
+    written_at: datetime
+
+
+Surveyed = tuple[str, Sequence[StoredVersion], Sequence[str]]
+"""A name, its versions with the oldest first, and what was done to it that no writer of ours does."""
+
+
 class ObjectStore(Protocol):
     """What the archive and the landing need of a store."""
 
@@ -54,14 +67,30 @@ class ObjectStore(Protocol):
     def uri(self) -> str:
         """Return the store's own address; an object's address is this, a slash and its name."""
 
+    @property
+    def keeps_versions(self) -> bool:
+        """Say whether a name may hold several versions, each to be had by its id."""
+
     def put_once(self, name: str, data: bytes | Path) -> StoredObject:
         """Store `data` (bytes, or a file to copy) as `name`, durably, once.
 
         Raises `IntegrityError` when `name` already holds other content.
         """
 
-    def open(self, name: str) -> BinaryIO:
-        """Open an object for reading. Raises `NotFound`."""
+    def put_own(self, name: str, data: bytes | Path) -> StoredObject:
+        """Store `data` as `name`, whatever somebody else laid under that name before: as a version of its own.
+
+        Raises `IntegrityError` as `put_once` does in a store that keeps no versions.
+        """
+
+    def kept(self, name: str) -> Iterator[StoredVersion]:
+        """Yield the versions of `name`, the oldest first, that stay for as long as one written now would."""
+
+    def versions(self, name: str) -> Sequence[StoredVersion]:
+        """Return the versions of `name`, the oldest first; none where it is not stored."""
+
+    def open(self, name: str, version_id: str | None = None) -> BinaryIO:
+        """Open an object for reading: the version called so, else the one written first. Raises `NotFound`."""
 
     def exists(self, name: str) -> bool:
         """Say whether `name` is stored."""
@@ -77,6 +106,9 @@ class ObjectStore(Protocol):
 
     def written_at(self, name: str) -> datetime:
         """Return when `name` was written, as the store says. Raises `NotFound`."""
+
+    def survey(self, prefix: str = "") -> Iterator[Surveyed]:
+        """Yield what lies under the names that start with `prefix`, in order, whoever put it there."""
 
     def foreign(self, prefix: str = "") -> Iterator[tuple[str, str]]:
         """Yield names that start with `prefix`, each with what was done to it that `put_once` does not do."""

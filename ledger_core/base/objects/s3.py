@@ -1,7 +1,8 @@
 """Objects in a bucket that keeps every version and locks each until a day that is said when it is written.
 
 Against a thief of the writing key the lock keeps the bytes, and nothing else: he can lay a newer version or a delete
-marker over them. So an object is always the version written first, and what lies over it is told, never read. Reading
+marker over them, and lay his own under a name before we write it. So an object is the version that is asked for, else
+the one written first; what else lies there is told, never read, and keeps nothing of ours from being written. Reading
 is `log.bucket`'s. Invariant: nothing is written to a bucket that would let it be deleted.
 """
 
@@ -11,13 +12,13 @@ import hashlib
 import io
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ledger_core.base.objects.port import StoredObject, name_parts
+from ledger_core.base.objects.port import StoredObject, StoredVersion, Surveyed, name_parts
 from ledger_core.errors import (
     ConfigurationError,
     CounterfoilError,
@@ -33,6 +34,10 @@ COPY_BYTES = 1024 * 1024
 MAX_PUT_BYTES = 5 * 1024**3
 """What S3 takes in one request; at 140 bytes a packed record, 38 million records a night."""
 CONFLICT_ATTEMPTS = 5
+MAX_VERSIONS_TRIED = 20
+"""Of a name that is taken before we write: after so many that are not what we would write, ours is laid over them."""
+LOCK_SLACK = timedelta(days=31)
+"""What an interrupted night left is locked from that night on. Older, or for less, it is written again."""
 MAX_REMEMBERED = 100_000
 """Names of the last listing: fifty years of nights."""
 COMPLIANCE, GOVERNANCE = "COMPLIANCE", "GOVERNANCE"
@@ -65,7 +70,12 @@ class S3Store:
         self._mode = mode
         self._requires_compliance = requires_compliance
         self._is_sound = False
-        self._listed: dict[str, ObjectVersion] = {}
+        self._listed: dict[str, Sequence[ObjectVersion]] = {}
+
+    @property
+    def keeps_versions(self) -> bool:
+        """Return True."""
+        return True
 
     @property
     def uri(self) -> str:
@@ -97,13 +107,8 @@ class S3Store:
         """
         key = self._key(name)
         self.require_locked()
-        digest, size_bytes = _digest(data)
-        if size_bytes > MAX_PUT_BYTES:
-            raise InvalidInput(
-                f"{name} has {size_bytes:,} bytes, and one request takes {MAX_PUT_BYTES:,}.",
-                remedy="Close smaller days: segments hold what was signed since the one before.",
-            )
-        version_id = self._put(key, data, digest)
+        digest, size_bytes = self._measured(name, data)
+        version_id = self._put(key, data, digest, IfNoneMatch="*")
         if version_id is None:
             return self._stored_already(name, key, digest.hex(), size_bytes)
         versions = self._bucket.versions_of(key)
@@ -111,9 +116,36 @@ class S3Store:
             raise self._tampered(name, "; ".join(oddities(versions)) or "another version is listed than was written")
         return self._stored(name, digest.hex(), size_bytes, version_id, created=True)
 
-    def open(self, name: str) -> BinaryIO:
-        """Open the version that was written first. Raises `NotFound`."""
-        return self._bucket.open(self._first(name))
+    def put_own(self, name: str, data: bytes | Path) -> StoredObject:
+        """Store `data` as `name`, locked, as a version of its own where somebody else was there first."""
+        key = self._key(name)
+        self.require_locked()
+        digest, size_bytes = self._measured(name, data)
+        version_id = self._put(key, data, digest, IfNoneMatch="*") or self._put(key, data, digest)
+        assert version_id is not None, "only a condition makes a write void"
+        return self._stored(name, digest.hex(), size_bytes, version_id, created=True)
+
+    def kept(self, name: str) -> Iterator[StoredVersion]:
+        """Yield the versions that are locked about as long as one written now would be; of very many some."""
+        found = [item for item in reversed(self._bucket.versions_of(self._key(name))) if not item.is_marker]
+        now = self._clock()
+        for item in found[:MAX_VERSIONS_TRIED]:
+            if self._is_locked(item, max(now, now + self._retention - LOCK_SLACK)):
+                yield _version(item)
+
+    def versions(self, name: str) -> Sequence[StoredVersion]:
+        """Return every version, the oldest first, whatever hides them."""
+        return [_version(item) for item in reversed(self._versions(name)) if not item.is_marker]
+
+    def open(self, name: str, version_id: str | None = None) -> BinaryIO:
+        """Open the version called so, else the one that was written first. Raises `NotFound`."""
+        if version_id is None:
+            return self._bucket.open(self._first(name))
+        listed = next((item for item in self._versions(name) if item.version_id == version_id), None)
+        found = listed or self._bucket.version(self._key(name), version_id)
+        if found is None or found.is_marker:
+            raise NotFound(f"object {name} has no version {version_id} in {self.uri}.")
+        return self._bucket.open(found)
 
     def exists(self, name: str) -> bool:
         """Say whether `name` was ever stored, whatever hides it now."""
@@ -128,8 +160,7 @@ class S3Store:
         for name, versions in self._names(prefix, after):
             first = first_written(versions)
             if first is not None:
-                if len(self._listed) < MAX_REMEMBERED:
-                    self._listed[name] = first
+                self._remember(name, versions)
                 yield name
 
     def version_of(self, name: str) -> str | None:
@@ -139,6 +170,14 @@ class S3Store:
     def written_at(self, name: str) -> datetime:
         """Return when the version that was written first was, by the service's clock. Raises `NotFound`."""
         return self._first(name).written_at
+
+    def survey(self, prefix: str = "") -> Iterator[Surveyed]:
+        """Yield every name, hidden ones too, with all its versions; what was seen last is remembered, as by `list`."""
+        self._listed = {}
+        for name, versions in self._names(prefix):
+            self._remember(name, versions)
+            real = [_version(item) for item in reversed(versions) if not item.is_marker]
+            yield name, real, list(oddities(versions))
 
     def foreign(self, prefix: str = "") -> Iterator[tuple[str, str]]:
         """Yield what lies over an object, a delete marker or another version, name by name."""
@@ -154,8 +193,17 @@ class S3Store:
     def sweep(self, folder: str) -> None:
         """Do nothing: an object appears whole or not at all, and folders are names."""
 
-    def _put(self, key: str, data: bytes | Path, digest: bytes) -> str | None:
-        """Write the object and return its version, None where the name is taken."""
+    def _measured(self, name: str, data: bytes | Path) -> tuple[bytes, int]:
+        digest, size_bytes = _digest(data)
+        if size_bytes > MAX_PUT_BYTES:
+            raise InvalidInput(
+                f"{name} has {size_bytes:,} bytes, and one request takes {MAX_PUT_BYTES:,}.",
+                remedy="Close smaller days: segments hold what was signed since the one before.",
+            )
+        return digest, size_bytes
+
+    def _put(self, key: str, data: bytes | Path, digest: bytes, **condition: str) -> str | None:
+        """Write the object and return its version, None where `condition` lets none be written."""
         for attempt in range(CONFLICT_ATTEMPTS):
             try:
                 with _body(data) as body:
@@ -163,11 +211,11 @@ class S3Store:
                         "put_object",
                         Key=key,
                         Body=body,
-                        IfNoneMatch="*",
                         ChecksumAlgorithm="SHA256",
                         ChecksumSHA256=b64encode(digest).decode(),
                         ObjectLockMode=self._mode,
                         ObjectLockRetainUntilDate=self._clock() + self._retention,
+                        **condition,
                     )
             except CounterfoilError as error:
                 code = error.context.get("s3_code")
@@ -199,12 +247,12 @@ class S3Store:
                 file=f"{SCHEME}{self._bucket.name}/{key}",
                 finding="archive_edited",
             )
-        if not self._is_locked(first):
+        if not self._is_locked(first, self._clock()):
             raise self._tampered(name, "it is there already, and no lock keeps it")
         return self._stored(name, sha256, size_bytes, first.version_id, created=False)
 
-    def _is_locked(self, version: ObjectVersion) -> bool:
-        """Say whether `version` cannot be deleted now; an own write could not have left it otherwise."""
+    def _is_locked(self, version: ObjectVersion, until_day: datetime) -> bool:
+        """Say whether `version` cannot be deleted until then; an own write could not have left it otherwise."""
         try:
             answer = self._bucket.ask("get_object_retention", Key=version.key, VersionId=version.version_id)
         except CounterfoilError as error:
@@ -213,7 +261,7 @@ class S3Store:
             raise
         lock = answer.get("Retention", {})
         until = lock.get("RetainUntilDate")
-        return lock.get("Mode") in (COMPLIANCE, self._mode) and until is not None and until > self._clock()
+        return lock.get("Mode") in (COMPLIANCE, self._mode) and until is not None and until > until_day
 
     def _stored(self, name: str, sha256: str, size_bytes: int, version_id: str, *, created: bool) -> StoredObject:
         return StoredObject(
@@ -226,10 +274,17 @@ class S3Store:
         )
 
     def _first(self, name: str) -> ObjectVersion:
-        found = self._listed.get(name) or first_written(self._bucket.versions_of(self._key(name)))
+        found = first_written(self._versions(name))
         if found is None:
             raise NotFound(f"object {name} is not in {self.uri}.")
         return found
+
+    def _versions(self, name: str) -> Sequence[ObjectVersion]:
+        return self._listed.get(name) or self._bucket.versions_of(self._key(name))
+
+    def _remember(self, name: str, versions: Sequence[ObjectVersion]) -> None:
+        if len(self._listed) < MAX_REMEMBERED:
+            self._listed[name] = versions
 
     def _names(self, prefix: str, after: str = "") -> Named:
         start = f"{self._prefix}/" if self._prefix else ""
@@ -262,6 +317,10 @@ class S3Store:
             file=f"{self.uri}/{name}",
             finding="archive_foreign",
         )
+
+
+def _version(item: ObjectVersion) -> StoredVersion:
+    return StoredVersion(version_id=item.version_id, size_bytes=item.size_bytes, written_at=item.written_at)
 
 
 def _body(data: bytes | Path) -> AbstractContextManager[BinaryIO]:

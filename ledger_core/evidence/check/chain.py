@@ -40,6 +40,8 @@ class StatedRoot:
     frontier: bytes | None = None
     independent: bool = False
     """True when it was not the database that is being checked who said it."""
+    doubtful: bool = False
+    """True when a compromised key alone signed it: where the records differ, that is no finding against them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,8 @@ class Chain:
         self._whole = True
         self._agreed_size = 0
         self._disagreed: set[bool] = set()
+        self.contradicted: dict[str, str] = {}
+        """How the records differ from what is doubtful, by its source."""
 
     @property
     def has_gap(self) -> bool:
@@ -180,6 +184,11 @@ class Chain:
         if root == stated.root:
             self._findings.add(
                 Code.CHECKPOINT_MISMATCH, stated.source, self.size - 1, "the stored peaks are not those of the root"
+            )
+            return
+        if stated.doubtful:
+            self.contradicted[stated.source] = (
+                f"at size {self.size} it states root {stated.root.hex()}, the records hash to {root.hex()}"
             )
             return
         # Every later root differs for the same reason: the first one tells where.

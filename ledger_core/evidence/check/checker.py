@@ -28,8 +28,10 @@ from ledger_core.evidence.check.idempotency import Idempotency
 from ledger_core.evidence.check.model import CheckReport, Code, Finding, Findings
 from ledger_core.evidence.check.snapshot import open_snapshot
 from ledger_core.evidence.check.tiles import Tiles
+from ledger_core.evidence.export.plan import plans_of
 from ledger_core.evidence.keyring import pinned_ring
 from ledger_core.kinds import Derivation
+from ledger_core.log.patience import one_task
 
 if TYPE_CHECKING:
     from ledger_core.runtime import Runtime
@@ -51,7 +53,9 @@ def check_book(runtime: Runtime, book: str, *, progress: Progress | None = None)
     ring = pinned_ring(runtime, origin)
     # What was signed and archived before the snapshot must be in it; what is signed later need not.
     signed_before = runtime.signer.latest(origin)
-    archive = Archive(runtime.archive, origin, ring, findings)
+    planned = [plan.folder for plan in plans_of(runtime.home, origin)]
+    with one_task():
+        archive = Archive(runtime.archive, origin, ring, findings, planned)
     last, from_proxy = stated_by_proxy(signed_before, ring, origin, findings)
     with open_snapshot(runtime.engine, book) as snapshot:
         head = read_head(snapshot)
@@ -102,7 +106,8 @@ def _walk(checking: Checking, chain: Chain, archive: Archive, progress: Progress
             progress(records)
     if progress:
         progress(records)
-    archive.check_recorded(checking.derivation("export").recorded)
+    with one_task():
+        archive.check_recorded(checking.derivation("export").recorded, chain.contradicted)
     counts = {"records": records}
     for derivation in derivations.values():
         counts |= derivation.finish() if derivation is not None else {}

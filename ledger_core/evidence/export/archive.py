@@ -1,28 +1,57 @@
-"""The archive as the exporter and the checker see it: which segments lie there, and what their manifests say.
+"""The archive as the exporter and the checker see it: what lies there, and which of it counts.
 
-A segment exists once its manifest does, because the manifest is written last; a folder without one is a night that was
-interrupted, and the same export finishes it.
+Whoever stole the key that writes can lay anything there under any name. So a recorded segment is looked for under the
+name, and by the hash, that its signed record states; one that is not recorded yet counts if its manifest is signed and
+follows on the last recorded one. Everything else is foreign: it is named, and steers nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Protocol
 
-from ledger_core.base.objects.port import ObjectStore
-from ledger_core.errors import CounterfoilError, IntegrityError, InvalidInput
+from ledger_core.base.objects.port import ObjectStore, StoredVersion
+from ledger_core.errors import CounterfoilError, IntegrityError, InvalidInput, NotFound
+from ledger_core.log.bucket_errors import Unreadable
 from ledger_core.log.dsse import SEGMENT_TYPE, parse_envelope
 from ledger_core.log.keys import KeyRing
-from ledger_core.log.segment import FOLDER_PATTERN, MANIFEST_FILE, Manifest, manifest_sha256, parse_manifest
+from ledger_core.log.segment import (
+    FILES,
+    FOLDER_PATTERN,
+    MANIFEST_FILE,
+    OPTIONAL_FILES,
+    Manifest,
+    manifest_sha256,
+    parse_manifest,
+    segment_folder,
+)
+from ledger_core.log.walk import Candidate
 
 MAX_MANIFEST_BYTES = 1024 * 1024
 MAX_FOREIGN_LISTED = 20
+MAX_VERSIONS_TRIED = 50
+"""Of a manifest in a folder that may be anybody's; one that a record names by its hash is looked for in all."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class NamedSegment(Protocol):
+    """A segment as the log's record of it names it."""
+
+    @property
+    def segment(self) -> int: ...
+    @property
+    def first_seq(self) -> int: ...
+    @property
+    def next_seq(self) -> int: ...
+    @property
+    def manifest_sha256(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedFolder:
-    """A segment's folder by its name; `names` are the files in it."""
+    """A folder that is called as a segment's is; `names` are the files in it. It may be anybody's."""
 
     folder: str
     segment: int
@@ -30,11 +59,24 @@ class ArchivedFolder:
     first_seq: int
     next_seq: int
     names: frozenset[str]
+    manifest_written_at: datetime = EPOCH
+    """When something called as a manifest is was first written in it, as the store says."""
 
     @property
     def is_complete(self) -> bool:
-        """Say whether the segment was finished."""
+        """Say whether something called as a manifest is lies in it."""
         return MANIFEST_FILE in self.names
+
+    def candidate(self) -> Candidate:
+        """Return it as one of those that may be ours."""
+        return Candidate(
+            home="",
+            folder=self.folder,
+            segment=self.segment,
+            first_seq=self.first_seq,
+            next_seq=self.next_seq,
+            written_at=self.manifest_written_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +84,7 @@ class ArchivedManifest:
     """A manifest whose signature holds, and the hash by which the log knows it.
 
     `version_id` is its version in a store that has them. One that is `doubtful` was signed by a compromised key: it
-    counts if a signed record of the log names its hash.
+    counts if a signed record of the log names its hash, or what it says is what the log itself holds.
     """
 
     manifest: Manifest
@@ -51,89 +93,181 @@ class ArchivedManifest:
     doubtful: str = ""
     """Why it is in doubt."""
 
-    def beyond_doubt(self) -> ArchivedManifest:
-        """Return this, for whoever has no record of it. Raises `IntegrityError` for one in doubt."""
-        if self.doubtful:
-            raise _wrong(
-                f"{self.manifest.folder}/{MANIFEST_FILE}", f"is not signed: {self.doubtful}", "signature_invalid"
-            )
-        return self
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What one look at the segments of a log saw: the folders called as theirs, and what is nobody's of ours."""
+
+    folders: dict[str, ArchivedFolder] = field(default_factory=dict)
+    strangers: list[str] = field(default_factory=list)
+    """Names that no segment has."""
+    odd: list[tuple[str, str]] = field(default_factory=list)
+    """Names over which something was laid, and what."""
+
+    def foreign(self, ours: Iterable[str], manifest: Manifest) -> tuple[str, ...]:
+        """Return what somebody else did, and how much more there is.
+
+        `ours` are the folders that count, and `manifest` is that of one of them.
+        """
+        counted = set(ours)
+        listed = {MANIFEST_FILE, *(item.name for item in manifest.objects)}
+        there = self.folders[manifest.folder].names if manifest.folder in self.folders else frozenset()
+        found = [f"{manifest.folder}/{name}: its manifest does not list it" for name in sorted(there - listed)]
+        found += [f"{name}: {what}" for name, what in self.odd]
+        found += [f"{name}: no manifest names it" for name in self.strangers]
+        found += [
+            f"{folder}: no record of this log names it" for folder in sorted(self.folders) if folder not in counted
+        ]
+        more = (f"and {len(found) - MAX_FOREIGN_LISTED:,} more",) if len(found) > MAX_FOREIGN_LISTED else ()
+        return (*found[:MAX_FOREIGN_LISTED], *more)
+
+
+def survey_segments(store: ObjectStore, origin: str) -> Survey:
+    """Look through the segments of `origin`, once."""
+    names: dict[str, set[str]] = {}
+    written: dict[str, datetime] = {}
+    found = Survey()
+    for name, versions, oddities in store.survey(f"{origin}/segments/"):
+        found.odd.extend((name, what) for what in oddities)
+        folder, _, file = name.rpartition("/")
+        if parse_folder(folder, frozenset()) is None or file not in (*FILES, *OPTIONAL_FILES):
+            found.strangers.append(name)
+            continue
+        if versions:
+            names.setdefault(folder, set()).add(file)
+            if file == MANIFEST_FILE:
+                written[folder] = versions[0].written_at
+    for folder, files in names.items():
+        parsed = parse_folder(folder, frozenset(files), written.get(folder, EPOCH))
+        assert parsed is not None, "its name was parsed before"
+        found.folders[folder] = parsed
+    return found
 
 
 def list_segments(store: ObjectStore, origin: str) -> list[ArchivedFolder]:
-    """Return the folders of `origin`'s segments, in order of their numbers. Other names are `list_foreign`'s."""
-    names: dict[str, set[str]] = {}
-    for name in store.list(f"{origin}/segments/"):
-        folder, _, file = name.rpartition("/")
-        names.setdefault(folder, set()).add(file)
-    parsed = (_parse_folder(folder, frozenset(files)) for folder, files in names.items())
-    folders = [folder for folder in parsed if folder is not None]
-    return sorted(folders, key=lambda item: (item.segment, item.folder))
+    """Return the folders that are called as `origin`'s segments are, in order of their numbers, whosever they are."""
+    found = survey_segments(store, origin).folders.values()
+    return sorted(found, key=lambda item: (item.segment, item.folder))
 
 
-def list_foreign(store: ObjectStore, origin: str) -> tuple[str, ...]:
-    """Return what somebody else did to the segments of `origin`, object by object, and how much more there is."""
-    found = [f"{name}: {what}" for name, what in store.foreign(f"{origin}/segments/")]
-    found += [f"{name}: no manifest names it" for name in strangers(store, origin)]
-    more = (f"and {len(found) - MAX_FOREIGN_LISTED:,} more",) if len(found) > MAX_FOREIGN_LISTED else ()
-    return (*found[:MAX_FOREIGN_LISTED], *more)
+def recorded_folder(origin: str, recorded: NamedSegment, closed_on: date) -> str:
+    """Return where the segment lies that a record names."""
+    return segment_folder(origin, closed_on, recorded.segment, recorded.first_seq, recorded.next_seq)
 
 
-def strangers(store: ObjectStore, origin: str) -> list[str]:
-    """Return what lies among the segments of `origin` in a place that is no segment's."""
-    listed = store.list(f"{origin}/segments/")
-    return [name for name in listed if _parse_folder(name.rpartition("/")[0], frozenset()) is None]
+def recorded_manifest(
+    store: ObjectStore, origin: str, recorded: NamedSegment, closed_on: date, ring: KeyRing
+) -> ArchivedManifest | None:
+    """Return the archived manifest that `recorded` names by its hash; None where nothing is there.
+
+    Raises `IntegrityError` when what is there is another one, or no key that is known has signed it.
+    """
+    folder = recorded_folder(origin, recorded, closed_on)
+    wrong: IntegrityError | None = None
+    unread: Unreadable | None = None
+    for version in store.versions(f"{folder}/{MANIFEST_FILE}"):
+        try:
+            found = read_manifest(store, folder, ring, origin, version)
+        except IntegrityError as error:
+            wrong = wrong or error
+            continue
+        except Unreadable as error:
+            unread = unread or error
+            continue
+        if found.sha256 == recorded.manifest_sha256:
+            return found
+        wrong = wrong or IntegrityError(
+            f"the archived manifest of segment {recorded.segment} has sha256 {found.sha256}, the log recorded "
+            f"{recorded.manifest_sha256}.",
+            remedy="Run `counterfoil check` to see which of the two was changed.",
+            seq=recorded.first_seq,
+            finding="archive_edited",
+        )
+    if unread is not None:
+        raise unread
+    if wrong is not None:
+        raise wrong
+    return None
 
 
-def read_manifest(store: ObjectStore, archived: ArchivedFolder, ring: KeyRing, origin: str) -> ArchivedManifest:
-    """Return the manifest of a finished segment.
+def signed_manifest(
+    store: ObjectStore, folder: str, ring: KeyRing, origin: str, *, tries: int = MAX_VERSIONS_TRIED
+) -> ArchivedManifest | str:
+    """Return the manifest in `folder` that our keys signed for that place, whatever lies over or under it; or why not.
+
+    One that a compromised key signed is returned where there is no other. Of more than `tries` versions the oldest and
+    the newest are read.
+    """
+    best: ArchivedManifest | str = f"{folder} holds no manifest"
+    versions = store.versions(f"{folder}/{MANIFEST_FILE}")
+    if len(versions) > tries:
+        versions = [*versions[: tries // 2], *versions[-(tries // 2) :]]
+    for version in versions:
+        try:
+            found = read_manifest(store, folder, ring, origin, version)
+        except (IntegrityError, Unreadable) as error:
+            best = error.message if isinstance(best, str) else best
+            continue
+        if not found.doubtful:
+            return found
+        best = found if isinstance(best, str) else best
+    return best
+
+
+def read_manifest(
+    store: ObjectStore, folder: str, ring: KeyRing, origin: str, version: StoredVersion
+) -> ArchivedManifest:
+    """Return one version of the manifest of a finished segment.
 
     Raises `IntegrityError` when it cannot be read, is not signed by a key that is known, or names another place.
     """
-    name = f"{archived.folder}/{MANIFEST_FILE}"
+    name = f"{folder}/{MANIFEST_FILE}"
     try:
-        envelope = parse_envelope(read_object(store, name, MAX_MANIFEST_BYTES))
+        envelope = parse_envelope(read_object(store, name, MAX_MANIFEST_BYTES, version))
         if envelope.payload_type != SEGMENT_TYPE:
             raise InvalidInput(f"it is of type {envelope.payload_type}.")
         manifest = parse_manifest(envelope.payload)
-    except InvalidInput as error:
+    except (InvalidInput, NotFound) as error:
         raise _wrong(name, f"is no manifest: {error.message}", "archive_edited") from error
     judgement = ring.judge_envelope(envelope, origin, manifest.next_seq, manifest.root)
     if judgement.verdict and not judgement.doubtful:
         raise _wrong(name, f"is not signed: {judgement.detail}", "signature_invalid")
-    if manifest.origin != origin or manifest.folder != archived.folder:
+    if manifest.origin != origin or manifest.folder != folder:
         raise _wrong(name, f"belongs to {manifest.folder}", "archive_edited")
     return ArchivedManifest(
         manifest=manifest,
         sha256=manifest_sha256(envelope.payload),
-        version_id=store.version_of(name),
+        version_id=version.version_id,
         doubtful=judgement.detail if judgement.doubtful else "",
     )
 
 
-def read_object(store: ObjectStore, name: str, limit_bytes: int) -> bytes:
-    """Return a small object whole. Raises `NotFound`, and `InvalidInput` past `limit_bytes`."""
-    with store.open(name) as source:
-        data = source.read(limit_bytes + 1)
-    if len(data) > limit_bytes:
+def read_object(store: ObjectStore, name: str, limit_bytes: int, version: StoredVersion | None = None) -> bytes:
+    """Return a small object whole, in one version. Raises `NotFound`, and `InvalidInput` past `limit_bytes`."""
+    data = b""
+    if version is None or version.size_bytes <= limit_bytes:
+        with store.open(name, version.version_id if version is not None else None) as source:
+            data = source.read(limit_bytes + 1)
+    if len(data) > limit_bytes or (version is not None and version.size_bytes > limit_bytes):
         raise InvalidInput(f"object {name} has more than {limit_bytes} bytes.")
     return data
 
 
-def archived_lines(store: ObjectStore, name: str) -> Iterator[bytes]:
+def archived_lines(store: ObjectStore, name: str, version_id: str | None = None) -> Iterator[bytes]:
     """Yield the records of a segment's file, without newlines; damage inside ends the iteration."""
     import gzip
     import zlib
 
     try:
-        with store.open(name) as source, gzip.open(source) as plain:
+        with store.open(name, version_id) as source, gzip.open(source) as plain:
             for line in plain:
                 yield line.rstrip(b"\n")
     except (OSError, EOFError, zlib.error, CounterfoilError):
         return
 
 
-def _parse_folder(folder: str, names: frozenset[str]) -> ArchivedFolder | None:
+def parse_folder(folder: str, names: frozenset[str], written_at: datetime = EPOCH) -> ArchivedFolder | None:
+    """Return what a folder's name says it is; None where that is no segment."""
     parts = folder.split("/")
     match = FOLDER_PATTERN.match(parts[-1])
     try:
@@ -149,6 +283,7 @@ def _parse_folder(folder: str, names: frozenset[str]) -> ArchivedFolder | None:
         first_seq=int(match["first"]),
         next_seq=int(match["next"]),
         names=names,
+        manifest_written_at=written_at,
     )
 
 

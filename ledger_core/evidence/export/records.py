@@ -17,9 +17,10 @@ from typing import Any, BinaryIO
 import psycopg
 
 from ledger_core.base.objects.port import ObjectStore
-from ledger_core.errors import IntegrityError
+from ledger_core.errors import IntegrityError, NotFound
 from ledger_core.evidence.export.archive import archived_lines
 from ledger_core.log.findings import CANNOT_TELL
+from ledger_core.log.merkle import Frontier
 from ledger_core.log.segment import RECORDS_FILE, Manifest, RecordsWriter, StoredFile
 from ledger_core.log.stream import BATCH_RECORDS, RecordStream
 
@@ -62,8 +63,11 @@ def write_records(
         return writer.close()
 
 
-def describe_records(source: BinaryIO) -> StoredFile:
-    """Return what `write_records` said when it wrote the file that `source` reads. Raises `zlib.error` for no gzip."""
+def describe_records(source: BinaryIO, *, content_limit: int | None = None) -> StoredFile:
+    """Return what `write_records` said when it wrote the file that `source` reads.
+
+    Raises `zlib.error` for no gzip, and for one that unfolds to more than `content_limit` bytes.
+    """
     stored, content = hashlib.sha256(), hashlib.sha256()
     stored_bytes = content_bytes = lines = 0
     unpacker = zlib.decompressobj(_GZIP)
@@ -75,6 +79,8 @@ def describe_records(source: BinaryIO) -> StoredFile:
             chunk = unpacker.unconsumed_tail
             content.update(plain)
             content_bytes += len(plain)
+            if content_limit is not None and content_bytes > content_limit:
+                raise zlib.error(f"it unfolds to more than {content_limit:,} bytes")
             lines += plain.count(b"\n")
         if unpacker.unused_data:
             raise zlib.error("there is data after the end of the compressed stream")
@@ -134,11 +140,22 @@ def verify_against_database(
 
 
 def require_intact(store: ObjectStore, manifest: Manifest) -> None:
-    """Hold the archived files of a segment against its manifest. Raises `IntegrityError` naming the file."""
+    """Hold the archived files of a segment, in the versions that its manifest names, against it.
+
+    Raises `IntegrityError` naming the file.
+    """
     for item in manifest.objects:
         name = f"{manifest.folder}/{item.name}"
         digest, size_bytes = hashlib.sha256(), 0
-        with store.open(name) as source:
+        try:
+            source = store.open(name, item.version_id)
+        except NotFound as error:
+            raise IntegrityError(
+                f"{name} is not there{f' as version {item.version_id}: a lock was undone' if item.version_id else ''}.",
+                remedy="See docs/runbooks/archive.md: the store itself was tampered with.",
+                finding="archive_edited" if item.version_id else "archive_missing",
+            ) from error
+        with source:
             while chunk := source.read(READ_BYTES):
                 digest.update(chunk)
                 size_bytes += len(chunk)
@@ -148,18 +165,59 @@ def require_intact(store: ObjectStore, manifest: Manifest) -> None:
                 remedy="Restore it from a copy of the archive; `counterfoil verify` names the records concerned.",
                 finding="archive_edited",
             )
-        if item.version_id is not None and (version := store.version_of(name)) != item.version_id:
-            raise IntegrityError(
-                f"{name} is there as version {version}, its manifest lists {item.version_id}: a lock was undone.",
-                remedy="See docs/runbooks/archive.md: the store itself was tampered with.",
-                finding="archive_edited",
-            )
+
+
+def describes_the_log(
+    connection: psycopg.Connection[Any], store: ObjectStore, manifest: Manifest, *, before: Frontier, prev: bytes
+) -> bool:
+    """Say whether what `manifest` says of records is what the database holds of them, and the archived file too.
+
+    `before` and `prev` are the tree and the leaf where it must begin. For one that a compromised key signed: its thief
+    can sign what he likes, and this is what he cannot make true.
+    """
+    if manifest.before != before or manifest.first_prev != prev:
+        return False
+    stream = RecordStream(frontier=before, prev=prev, book=manifest.book)
+    content, lines, content_bytes = hashlib.sha256(), 0, 0
+    for batch in record_batches(connection, manifest.book, manifest.first_seq, manifest.next_seq):
+        stream.feed(batch)
+        block = b"".join(line + b"\n" for line in batch)
+        content.update(block)
+        lines, content_bytes = lines + len(batch), content_bytes + len(block)
+    listed = manifest.stored(RECORDS_FILE)
+    if listed is None or (listed.lines, listed.content_sha256) != (lines, content.hexdigest()):
+        return False
+    try:
+        require_intact(store, manifest)
+        with store.open(f"{manifest.folder}/{RECORDS_FILE}", listed.version_id) as source:
+            archived = describe_records(source, content_limit=content_bytes)
+    except (IntegrityError, NotFound, zlib.error):
+        return False
+    said = (
+        manifest.next_seq,
+        manifest.root,
+        manifest.last_leaf,
+        manifest.entries,
+        dict(manifest.totals),
+        manifest.cutoff,
+    )
+    held = (
+        stream.size,
+        stream.frontier.root(),
+        stream.last_leaf,
+        stream.entries,
+        stream.totals(),
+        stream.recorded_at,
+    )
+    return said == held and archived.content_sha256 == content.hexdigest()
 
 
 def _first_difference(connection: psycopg.Connection[Any], store: ObjectStore, manifest: Manifest) -> int:
     batches = record_batches(connection, manifest.book, manifest.first_seq, manifest.next_seq)
     stored = (line for batch in batches for line in batch)
-    archived = archived_lines(store, f"{manifest.folder}/{RECORDS_FILE}")
+    listed = manifest.stored(RECORDS_FILE)
+    version_id = listed.version_id if listed is not None else None
+    archived = archived_lines(store, f"{manifest.folder}/{RECORDS_FILE}", version_id)
     for offset, (here, there) in enumerate(zip_longest(stored, archived)):
         if here != there:
             return manifest.first_seq + offset

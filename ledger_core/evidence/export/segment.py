@@ -1,9 +1,10 @@
 """The nightly export: every signed record since the last segment, archived, signed, and recorded in the log.
 
-Order of things: verify the last archived segment against the database (a rewritten database is never freshly signed
+Order of things: verify the last recorded segment against the database (a rewritten database is never freshly signed
 over), write records, checkpoint and keys, sign and write the manifest, append the `export` record. Each step may be the
-last before a crash; the same command again finds what is there and does the rest. Invariants: segments join without gap
-or overlap; a date is exported once; objects are never replaced.
+last before a crash; the same command again finds what is there and does the rest. What somebody else lays into the
+archive is named in the result and decides nothing. Invariants: segments join without gap or overlap; a date is exported
+once; what is signed is never replaced.
 """
 
 from __future__ import annotations
@@ -20,22 +21,25 @@ from sqlalchemy import Connection, Engine, text
 from ledger_core.actor import Actor
 from ledger_core.base.locks import hold_lock
 from ledger_core.book.sequencer.checkpoints import behind_signature
-from ledger_core.errors import DependencyError, IntegrityError, InvalidInput, Refused, SignatureLate
+from ledger_core.errors import CannotRun, DependencyError, IntegrityError, InvalidInput, Refused, SignatureLate
 from ledger_core.evidence.export.archive import (
-    ArchivedFolder,
     ArchivedManifest,
-    list_foreign,
-    list_segments,
-    read_manifest,
+    Survey,
+    recorded_folder,
+    recorded_manifest,
+    survey_segments,
 )
+from ledger_core.evidence.export.left import left_segment
+from ledger_core.evidence.export.plan import Plan, forget_plan, read_plan
 from ledger_core.evidence.export.records import require_intact, verify_against_database
-from ledger_core.evidence.export.write import Desk, NextSegment, Tip, tip_after, write_segment
-from ledger_core.evidence.keyring import pinned_ring
+from ledger_core.evidence.export.write import Desk, Tip, tip_after, write_segment
+from ledger_core.evidence.keyring import pinned_ring, read_checkpoint
 from ledger_core.log.merkle import Frontier
 from ledger_core.log.note import parse_checkpoint, parse_note
+from ledger_core.log.patience import one_task
 from ledger_core.log.record import NO_PREV
 from ledger_core.ports import Ask, RecordDraft
-from ledger_core.reading.heads import read_head
+from ledger_core.reading.heads import checkpoint_at, read_head
 
 if TYPE_CHECKING:
     from ledger_core.ports import LedgerPort
@@ -86,20 +90,22 @@ def export_segment(runtime: Runtime, *, closed_on: date, book: str, progress: Pr
     """
     ledger = runtime.ledger(book)
     origin = runtime.settings.origin_of(book)
-    with only_exporter(runtime.engine, book), runtime.engine.connect() as connection:
+    with one_task(), only_exporter(runtime.engine, book), runtime.engine.connect() as connection:
         ring = pinned_ring(runtime, origin)
         _await_signature(runtime, connection, book, origin)
         desk = Desk(runtime=runtime, connection=connection, book=book, origin=origin, ring=ring, progress=progress)
         recorded = _recorded(connection, book)
-        archive = _archived(desk)
         known = next((item for item in recorded if item.closed_on == closed_on), None)
         if known is not None:
-            return _result(desk, _require_archived(desk, archive, known), created=False)
+            return _result(desk, _require_archived(desk, known), created=False)
         _refuse_a_day_to_come(closed_on, runtime.clock().astimezone(UTC).date())
-        tip = _verified_tip(desk, archive, recorded)
+        tip = _verified_tip(desk, recorded)
+        runtime.archive.sweep(f"{origin}/segments")
+        survey = survey_segments(runtime.archive, origin)
         while True:
-            archived = _finish(desk, archive, tip, closed_on)
+            archived = _finish(desk, survey, tip, closed_on)
             _record(desk, ledger, archived)
+            forget_plan(runtime.home, book)
             if archived.manifest.closed_on == closed_on:
                 return _result(desk, archived, created=True)
             # An interrupted night's segment stands now; the date that was asked for comes next.
@@ -112,22 +118,21 @@ def require_recordable(runtime: Runtime, *, book: str, body: Mapping[str, Any]) 
     """Raise `Refused` unless the archive holds the signed segment that the `export` record `body` names.
 
     For records that come from outside: one of a segment that nobody wrote would end exporting, because every later
-    export starts from the last recorded one. Raises `IntegrityError` for an archive that is not the log's own.
+    export starts from the last recorded one.
     """
     origin = runtime.settings.origin_of(book)
-    found = [item for item in list_segments(runtime.archive, origin) if item.segment == body.get("segment")]
-    if len(found) == 1 and found[0].is_complete:
-        archived = read_manifest(runtime.archive, found[0], pinned_ring(runtime, origin), origin).beyond_doubt()
-        manifest = archived.manifest
-        named = {
-            "closed_on": manifest.closed_on.isoformat(),
-            "first_seq": manifest.first_seq,
-            "manifest_sha256": archived.sha256,
-            "next_seq": manifest.next_seq,
-            "version_id": archived.version_id,
-        }
-        if all(body.get(name) == value for name, value in named.items()):
-            return
+    try:
+        named = RecordedExport(
+            **{name: body[name] for name in ("segment", "first_seq", "next_seq", "manifest_sha256")},
+            closed_on=date.fromisoformat(body["closed_on"]),
+            seq=-1,
+        )
+        ring = pinned_ring(runtime, origin)
+        archived = recorded_manifest(runtime.archive, origin, named, named.closed_on, ring)
+    except (KeyError, TypeError, ValueError, IntegrityError):
+        archived = None
+    if archived is not None and not archived.doubtful and archived.version_id == body.get("version_id"):
+        return
     raise Refused(
         "the archive holds no signed segment that is the one this record names.",
         pointer="/body/manifest_sha256",
@@ -188,25 +193,10 @@ def _recorded(connection: Connection, book: str) -> list[RecordedExport]:
     return [RecordedExport(**row._mapping) for row in rows]
 
 
-def _archived(desk: Desk) -> dict[int, ArchivedFolder]:
-    """Return the archive's segments by number. Raises `IntegrityError` when two claim one number."""
-    desk.runtime.archive.sweep(f"{desk.origin}/segments")
-    found: dict[int, ArchivedFolder] = {}
-    for item in list_segments(desk.runtime.archive, desk.origin):
-        if item.segment in found:
-            raise IntegrityError(
-                f"the archive holds two segments {item.segment}: {found[item.segment].folder} and {item.folder}.",
-                remedy="One of them was not written by this log. Compare with a copy of the archive.",
-                finding="archive_edited",
-            )
-        found[item.segment] = item
-    return found
-
-
-def _require_archived(desk: Desk, archive: dict[int, ArchivedFolder], recorded: RecordedExport) -> ArchivedManifest:
+def _require_archived(desk: Desk, recorded: RecordedExport) -> ArchivedManifest:
     """Return the archived manifest that `recorded` names. Raises `IntegrityError` when it is gone or another one."""
-    folder = archive.get(recorded.segment)
-    if folder is None or not folder.is_complete:
+    found = recorded_manifest(desk.runtime.archive, desk.origin, recorded, recorded.closed_on, desk.ring)
+    if found is None:
         raise IntegrityError(
             f"segment {recorded.segment} of {recorded.closed_on} is recorded and not in the archive; its record stands "
             f"at seq {recorded.seq}.",
@@ -215,25 +205,16 @@ def _require_archived(desk: Desk, archive: dict[int, ArchivedFolder], recorded: 
             record_seq=recorded.seq,
             finding="archive_missing",
         )
-    found = read_manifest(desk.runtime.archive, folder, desk.ring, desk.origin)
-    if found.sha256 != recorded.manifest_sha256:
-        raise IntegrityError(
-            f"the archived manifest of segment {recorded.segment} has sha256 {found.sha256}, the log recorded "
-            f"{recorded.manifest_sha256}.",
-            remedy="Run `counterfoil check` to see which of the two was changed.",
-            seq=recorded.first_seq,
-            finding="archive_edited",
-        )
     return found
 
 
-def _verified_tip(desk: Desk, archive: dict[int, ArchivedFolder], recorded: list[RecordedExport]) -> Tip:
+def _verified_tip(desk: Desk, recorded: list[RecordedExport]) -> Tip:
     """Return where the archive ends, after holding its last segment against its files, its chain and the database."""
     if not recorded:
         return Tip(frontier=Frontier(), last_leaf=NO_PREV, cutoff="", previous=None)
-    last = _require_archived(desk, archive, recorded[-1])
+    last = _require_archived(desk, recorded[-1])
     if len(recorded) > 1:
-        before = _require_archived(desk, archive, recorded[-2])
+        before = _require_archived(desk, recorded[-2])
         previous = last.manifest.previous
         if (
             previous is None
@@ -251,30 +232,35 @@ def _verified_tip(desk: Desk, archive: dict[int, ArchivedFolder], recorded: list
     return tip_after(last, stream.frontier)
 
 
-def _finish(desk: Desk, archive: dict[int, ArchivedFolder], tip: Tip, closed_on: date) -> ArchivedManifest:
+def _finish(desk: Desk, survey: Survey, tip: Tip, closed_on: date) -> ArchivedManifest:
     """Return the segment after `tip`: the one that an interrupted night left, finished, or a new one of `closed_on`."""
-    number = tip.segment + 1
     size, signed_size = _sizes(desk)
-    left = archive.get(number)
-    beyond = [item for item in archive.values() if item.segment > number or item.next_seq > size]
-    if left is not None and left.first_seq != tip.frontier.size:
-        beyond.append(left)
-    if beyond:
-        raise IntegrityError(
-            f"the archive holds {beyond[0].folder}, of which this log of {size} records knows nothing: the database is "
-            "older than the archive, or not its own.",
-            remedy="Restore a newer backup before anything is written; see docs/runbooks/failed-check.md.",
-            seq=tip.frontier.size,
-            finding="behind_archive",
+    plan = read_plan(desk.runtime.home, desk.book)
+    if plan is not None and (plan.origin, plan.segment, plan.first_seq) != (
+        desk.origin,
+        tip.segment + 1,
+        tip.frontier.size,
+    ):
+        plan = None  # of a segment that is recorded since, or of another database
+    left = left_segment(desk, survey, tip, size=size, first=plan.folder if plan is not None else None)
+    if left is not None:
+        return left
+    if plan is None or plan.folder not in survey.folders or not _can_end(desk, plan, signed_size):
+        plan = Plan(
+            origin=desk.origin,
+            segment=tip.segment + 1,
+            closed_on=closed_on,
+            first_seq=tip.frontier.size,
+            next_seq=signed_size,
         )
-    if left is None:
-        return write_segment(desk, NextSegment(segment=number, closed_on=closed_on, next_seq=signed_size), tip)
-    if not left.is_complete:
-        return write_segment(desk, NextSegment(segment=number, closed_on=left.closed_on, next_seq=left.next_seq), tip)
-    found = read_manifest(desk.runtime.archive, left, desk.ring, desk.origin).beyond_doubt()
-    require_intact(desk.runtime.archive, found.manifest)
-    verify_against_database(desk.driver, desk.runtime.archive, found.manifest, progress=desk.progress)
-    return found
+        plan.write(desk.runtime.home, desk.book)
+    return write_segment(desk, plan, tip)
+
+
+def _can_end(desk: Desk, plan: Plan, signed_size: int) -> bool:
+    """Say whether a checkpoint that counts commits to where `plan` ends; a compromised key's does no longer."""
+    stored = checkpoint_at(desk.connection, desk.book, plan.next_seq) if plan.next_seq <= signed_size else None
+    return stored is not None and not read_checkpoint(desk.ring, stored.note, desk.origin)[1]
 
 
 def _sizes(desk: Desk) -> tuple[int, int]:
@@ -304,6 +290,13 @@ def _record(desk: Desk, ledger: LedgerPort, archived: ArchivedManifest) -> None:
 
 def _result(desk: Desk, archived: ArchivedManifest, *, created: bool) -> ExportResult:
     manifest = archived.manifest
+    desk.connection.rollback()
+    ours = [recorded_folder(desk.origin, item, item.closed_on) for item in _recorded(desk.connection, desk.book)]
+    try:
+        foreign = survey_segments(desk.runtime.archive, desk.origin).foreign([*ours, manifest.folder], manifest)
+    except CannotRun as error:
+        # The segment stands and is recorded: what can no longer be looked through is said, and undoes nothing.
+        foreign = (f"the archive could not be looked through: {error}",)
     return ExportResult(
         uri=f"{desk.runtime.archive.uri}/{manifest.folder}",
         segment=manifest.segment,
@@ -313,5 +306,5 @@ def _result(desk: Desk, archived: ArchivedManifest, *, created: bool) -> ExportR
         records=manifest.next_seq - manifest.first_seq,
         manifest_sha256=archived.sha256,
         created=created,
-        foreign=list_foreign(desk.runtime.archive, desk.origin),
+        foreign=foreign,
     )

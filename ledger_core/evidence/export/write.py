@@ -1,7 +1,9 @@
 """One segment's files: records, checkpoint, keys, and last the signed manifest that makes them a segment.
 
-A file that an interrupted night left is taken as it is when it says the same as ours would; the manifest then lists
-what is stored. Not the choice of the range, and not the `export` record: both are `segment.py`'s.
+A file that an interrupted night left is taken as it is when it says the same as ours would, and stays as long; the
+manifest then lists what is stored. What somebody else laid under one of our names is left where it is: ours becomes a
+version of its own, and the manifest names it. Not the choice of the range, and not the `export` record: both are
+`segment.py`'s.
 """
 
 from __future__ import annotations
@@ -10,22 +12,22 @@ import logging
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import psycopg
 from sqlalchemy import Connection
 
 from ledger_core.errors import CounterfoilError, IntegrityError, InvalidInput
 from ledger_core.evidence.export.archive import ArchivedManifest, read_object
+from ledger_core.evidence.export.plan import Plan
 from ledger_core.evidence.export.records import describe_records, record_batches, require_sound, write_records
 from ledger_core.evidence.export.timestamp import ask_for_token
-from ledger_core.evidence.keyring import read_checkpoint, resolve_pinned
+from ledger_core.evidence.keyring import read_checkpoint
+from ledger_core.log.bucket_errors import Unreadable
 from ledger_core.log.dsse import SEGMENT_TYPE, parse_envelope
-from ledger_core.log.keys import Judgement, KeyRing, TrustFile
+from ledger_core.log.keys import Judgement, KeyRing, TrustFile, resolve_keys
 from ledger_core.log.merkle import Frontier, consistency_path, verify_consistency
 from ledger_core.log.note import checkpoint_text, parse_checkpoint, parse_note
 from ledger_core.log.record import format_time
@@ -39,7 +41,6 @@ from ledger_core.log.segment import (
     Previous,
     StoredFile,
     manifest_sha256,
-    segment_folder,
     stored_file,
 )
 from ledger_core.log.stream import RecordStream
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from ledger_core.runtime import Runtime
 
 MAX_SMALL_FILE_BYTES = 16 * 1024 * 1024
+PACKING_BYTES = 64 * 1024
+"""By how much the same records, packed by another release of zlib, may be longer than twice ours."""
 
 Progress = Callable[[int], None]
 
@@ -91,15 +94,6 @@ class Tip:
         return self.previous.segment if self.previous else 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NextSegment:
-    """A segment to be written: its number, the date that labels it, and the end of its range."""
-
-    segment: int
-    closed_on: date
-    next_seq: int
-
-
 def tip_after(found: ArchivedManifest, frontier: Frontier) -> Tip:
     """Return the tip that a verified segment leaves."""
     manifest = found.manifest
@@ -111,22 +105,26 @@ def tip_after(found: ArchivedManifest, frontier: Frontier) -> Tip:
     )
 
 
-def write_segment(desk: Desk, due: NextSegment, tip: Tip) -> ArchivedManifest:
+def write_segment(desk: Desk, due: Plan, tip: Tip) -> ArchivedManifest:
     """Write `due`'s files behind `tip` and return the manifest as stored.
 
     Raises `IntegrityError` when the records do not hash to the root that the signed checkpoint states.
     """
     first_seq = tip.frontier.size
-    folder = segment_folder(desk.origin, due.closed_on, due.segment, first_seq, due.next_seq)
+    folder = due.folder
     note, root = _checkpoint(desk, due.next_seq)
     stream = RecordStream(frontier=tip.frontier, prev=tip.last_leaf, book=desk.book, shapes=desk.runtime.kinds.shapes)
     records = _records(desk, folder, due, stream, root)
-    note, checkpoint_file = _adopted(desk, folder, CHECKPOINT_FILE, note)
-    keys, keys_file = _adopted(desk, folder, KEYS_FILE, _registry(desk))
-    timestamp = _timestamp(desk, folder, note)
-    ring = _left_ring(desk, f"{folder}/{KEYS_FILE}", keys)
+    keys, keys_file = _keep(desk, folder, KEYS_FILE, _registry(desk), lambda data: _is_ours(desk, data))
+    ring = registry_in(desk, keys)
+    assert ring is not None, "what is kept was judged"
     expected = checkpoint_text(desk.origin, due.next_seq, root)
-    judgement = _left_judgement(f"{folder}/{CHECKPOINT_FILE}", note, expected, ring)
+    note, checkpoint_file = _keep(
+        desk, folder, CHECKPOINT_FILE, note, lambda data: judge_checkpoint_of(data, expected, ring) is not None
+    )
+    timestamp = _timestamp(desk, folder, note)
+    judgement = judge_checkpoint_of(note, expected, ring)
+    assert judgement is not None, "what is kept was judged"
     manifest = Manifest(
         origin=desk.origin,
         book=desk.book,
@@ -157,8 +155,8 @@ def write_segment(desk: Desk, due: NextSegment, tip: Tip) -> ArchivedManifest:
             "the signing proxy answered with another manifest or a signature that does not count.",
             remedy="It is not the proxy of this home, or it is broken: stop it.",
         )
-    stored = desk.runtime.archive.put_once(f"{folder}/{MANIFEST_FILE}", envelope.to_bytes() + b"\n")
-    return ArchivedManifest(manifest=manifest, sha256=manifest_sha256(payload), version_id=stored.version_id)
+    version_id = _put(desk, f"{folder}/{MANIFEST_FILE}", envelope.to_bytes() + b"\n")
+    return ArchivedManifest(manifest=manifest, sha256=manifest_sha256(payload), version_id=version_id)
 
 
 def software_version() -> str:
@@ -187,7 +185,7 @@ def _checkpoint(desk: Desk, size: int) -> tuple[bytes, bytes]:
     return stored.note.encode(), checkpoint.root
 
 
-def _records(desk: Desk, folder: str, due: NextSegment, stream: RecordStream, root: bytes) -> StoredFile:
+def _records(desk: Desk, folder: str, due: Plan, stream: RecordStream, root: bytes) -> StoredFile:
     """Write the records file, or take the one that an interrupted night left if it holds the same records."""
     name = f"{folder}/{RECORDS_FILE}"
     aside = desk.runtime.home / "run" / f"export-{desk.book}.part"
@@ -195,77 +193,104 @@ def _records(desk: Desk, folder: str, due: NextSegment, stream: RecordStream, ro
         batches = record_batches(desk.driver, desk.book, stream.first_seq, due.next_seq)
         made = write_records(batches, stream, aside, progress=desk.progress)
         require_sound(stream, next_seq=due.next_seq, root=root, where=f"the checkpoint of size {due.next_seq} signs")
-        if not desk.runtime.archive.exists(name):
-            return replace(made, version_id=desk.runtime.archive.put_once(name, aside).version_id)
+        # Another version of zlib may have packed the same records differently.
+        for version in desk.runtime.archive.kept(name):
+            if version.size_bytes > 2 * made.bytes + PACKING_BYTES:
+                continue
+            try:
+                with desk.runtime.archive.open(name, version.version_id) as source:
+                    stored = describe_records(source, content_limit=made.content_bytes)
+            except (zlib.error, Unreadable):
+                continue
+            if stored.content_sha256 == made.content_sha256:
+                return replace(stored, version_id=version.version_id)
+        return replace(made, version_id=_put(desk, name, aside))
     finally:
         _remove(aside)
-    # Another version of zlib may have packed the same records differently.
+
+
+def registry_in(desk: Desk, keys: bytes, *, may_be_older: bool = False) -> KeyRing | None:
+    """Return the keys of a registry that lay there or was written just now; None where the pinned roots do not agree.
+
+    `may_be_older` than the version that is pinned is one of a segment of before.
+    """
     try:
-        with desk.runtime.archive.open(name) as source:
-            stored = describe_records(source)
-    except zlib.error as error:
-        raise _other_content(name) from error
-    if stored.content_sha256 != made.content_sha256:
-        raise _other_content(name)
-    return replace(stored, version_id=desk.runtime.archive.version_of(name))
+        registry = [parse_envelope(line) for line in keys.splitlines()]
+        return resolve_keys(TrustFile.load(desk.runtime.trust_path), registry, may_be_older=may_be_older)
+    except (InvalidInput, IntegrityError):
+        return None
 
 
-def _left_ring(desk: Desk, name: str, keys: bytes) -> KeyRing:
-    """Return the keys of the registry that the segment will hold, which lay there or was written just now."""
-    try:
-        registry = [orjson.loads(line) for line in keys.splitlines()]
-        return resolve_pinned(desk.runtime.trust_path, desk.origin, registry)
-    except (orjson.JSONDecodeError, InvalidInput) as error:
-        raise _other_content(name) from error
+def _is_ours(desk: Desk, keys: bytes) -> bool:
+    """Say whether `keys` is the registry as it stands.
+
+    Of a folder that keeps one version of a name it may be an older one, which the interrupted night wrote: a bucket's
+    may have been laid there so that a key counts which has ended since.
+    """
+    ring = registry_in(desk, keys)
+    if ring is None:
+        return False
+    is_older = ring.version < desk.ring.version and set(ring.documents) <= set(desk.ring.documents)
+    return ring.sha256 == desk.ring.sha256 or (is_older and not desk.runtime.archive.keeps_versions)
 
 
-def _left_judgement(name: str, note: bytes, expected: str, ring: KeyRing) -> Judgement:
-    """Return who signed the checkpoint that the segment will hold.
+def judge_checkpoint_of(note: bytes, expected: str, ring: KeyRing) -> Judgement | None:
+    """Return who signed the checkpoint that the segment will hold, None where what lay there is somebody else's.
 
-    Raises `IntegrityError` where what lay there is somebody else's: no manifest may name it, since a lock keeps it.
+    No manifest may name such a one, since a lock keeps it.
     """
     try:
         signed = parse_note(note)
         judgement = ring.judge_checkpoint(signed, parse_checkpoint(signed.text))
-    except InvalidInput as error:
-        raise _other_content(name) from error
-    if signed.text != expected or (judgement.verdict and not judgement.doubtful):
-        raise _other_content(name)
-    return judgement
+    except InvalidInput:
+        return None
+    return None if signed.text != expected or (judgement.verdict and not judgement.doubtful) else judgement
 
 
-def _adopted(desk: Desk, folder: str, file: str, data: bytes) -> tuple[bytes, StoredFile]:
+def _keep(
+    desk: Desk, folder: str, file: str, data: bytes, is_ours: Callable[[bytes], bool]
+) -> tuple[bytes, StoredFile]:
     """Store a small file and return it; where an interrupted night stored it already, return what it stored.
 
-    A checkpoint may carry other signature bytes, and the registry may have been shorter; what they say is verified with
-    the manifest's keys.
+    A checkpoint may carry other signature bytes. What lies there and `is_ours` does not vouch for stays unnamed.
     """
     archive, name = desk.runtime.archive, f"{folder}/{file}"
-    if not archive.exists(name):
-        version_id = archive.put_once(name, data).version_id
-        return data, replace(stored_file(file, data), version_id=version_id)
+    for version in archive.kept(name):
+        try:
+            found = read_object(archive, name, MAX_SMALL_FILE_BYTES, version)
+        except (InvalidInput, Unreadable):
+            continue
+        if is_ours(found):
+            return found, replace(stored_file(file, found), version_id=version.version_id)
+    return data, replace(stored_file(file, data), version_id=_put(desk, name, data))
+
+
+def _put(desk: Desk, name: str, data: bytes | Path) -> str | None:
+    """Store a file as our own. Raises `IntegrityError` where a store without versions holds something else there."""
     try:
-        found = read_object(archive, name, MAX_SMALL_FILE_BYTES)
-    except InvalidInput as error:
+        return desk.runtime.archive.put_own(name, data).version_id
+    except IntegrityError as error:
         raise _other_content(name) from error
-    return found, replace(stored_file(file, found), version_id=archive.version_of(name))
 
 
 def _timestamp(desk: Desk, folder: str, note: bytes) -> list[StoredFile]:
     """Store a time-stamp token over the checkpoint where an authority is set and answers; return it, or nothing."""
     archive, name = desk.runtime.archive, f"{folder}/{TIMESTAMP_FILE}"
-    if archive.exists(name):
+    versions = list(archive.kept(name))
+    for version in versions:
         try:
-            token = read_object(archive, name, MAX_TOKEN_BYTES)
-        except InvalidInput as error:
+            token = read_object(archive, name, MAX_TOKEN_BYTES, version)
+        except (InvalidInput, Unreadable) as error:
             _log.error("the segment goes without its time-stamp: %s", error)
-            return []
-        found = replace(stored_file(TIMESTAMP_FILE, token), version_id=archive.version_of(name))
-        return [found] if _holds(desk, token, note) else []
+            continue
+        if _holds(desk, token, note):
+            return [replace(stored_file(TIMESTAMP_FILE, token), version_id=version.version_id)]
+    if versions and not archive.keeps_versions:
+        return []
     fresh = ask_for_token(desk.runtime.settings.archive.tsa_url, note)
     if fresh is None or not _holds(desk, fresh, note):
         return []
-    return [_adopted(desk, folder, TIMESTAMP_FILE, fresh)[1]]
+    return [replace(stored_file(TIMESTAMP_FILE, fresh), version_id=_put(desk, name, fresh))]
 
 
 def _holds(desk: Desk, token: bytes, note: bytes) -> bool:

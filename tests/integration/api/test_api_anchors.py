@@ -15,7 +15,7 @@ from api.app import create_app
 from api.metrics import Metrics
 from ledger_core.actor import Actor
 from ledger_core.base.objects.file import FileStore
-from ledger_core.errors import ConfigurationError, DependencyError
+from ledger_core.errors import ConfigurationError, DependencyError, IntegrityError
 from ledger_core.evidence.anchor import anchor_checkpoints, anchor_name, anchored_sizes
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import export_segment
@@ -141,6 +141,30 @@ def test_an_anchor_that_somebody_else_put_there_first_is_refused_and_the_next_on
     grow(runtime, "assets:b:usd")
     anchoring.turn()
     assert (counted(metrics, "written"), sizes(runtime)) == (1, [2, 3])
+
+
+def test_a_book_that_cannot_be_anchored_keeps_no_other_from_it_and_is_named(
+    runtime: Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first of three by name: those after it have their turn, and the metric says which one failed."""
+    for book in (BOOK, OTHER, "zebra"):
+        grow(runtime, "assets:a:usd", book)
+    bad = runtime.settings.origin_of(BOOK)
+    runtime.archive.put_once(anchor_name(bad, 2), b"mine")
+    metrics = Metrics()
+    Anchoring(runtime, metrics, seconds=60).turn()
+    assert [sizes(runtime, book) for book in (OTHER, "zebra")] == [[2], [2]]
+    assert (counted(metrics, "refused"), counted(metrics, "written")) == (1, 1)
+    failed = {
+        book: metrics.registry.get_sample_value(
+            "counterfoil_anchoring_failed", {"origin": runtime.settings.origin_of(book)}
+        )
+        for book in (BOOK, OTHER, "zebra")
+    }
+    assert failed == {BOOK: 1, OTHER: 0, "zebra": 0}
+    assert f"no checkpoint of {bad} was anchored" in caplog.text
+    with pytest.raises(IntegrityError, match="put there by somebody else"):
+        anchor_checkpoints(runtime, {})
 
 
 def test_a_checkpoint_that_no_key_vouches_for_is_not_anchored(runtime: Runtime) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ledger_core.ceremony import offline
 from ledger_core.ceremony.drafts import RootChange, Wish
 from ledger_core.ceremony.run import current_trust, install_files, listing, make_draft
 from ledger_core.errors import ConfigurationError, DependencyError, IntegrityError, Refused
+from ledger_core.evidence.export.plan import Plan
 from ledger_core.evidence.export.segment import only_exporter
 from ledger_core.evidence.keyring import pinned_ring
 from ledger_core.log.note import parse_checkpoint, parse_note, verify_note
@@ -91,12 +93,28 @@ def test_an_export_that_was_interrupted_is_finished_before_a_key_ends(company: A
     half = company.runtime.home / "archive" / company.origin / "segments" / "2026" / "01" / "05" / "0000000002-2-4"
     half.mkdir(parents=True)
     (half / "checkpoint").write_text("half")
+    begun = Plan(origin=company.origin, segment=2, closed_on=date(2026, 1, 5), first_seq=2, next_seq=4)
+    begun.write(company.runtime.home, "main")
     with pytest.raises(Refused, match="interrupted"):
         company.rotate()
     with only_exporter(company.runtime.engine, "main"), pytest.raises(DependencyError, match="is exporting"):
         company.rotate()
     assert company.version() == 1
     company.post()
+
+
+def test_half_a_segment_that_no_export_of_ours_began_keeps_no_key_alive(company: Any) -> None:
+    """Whoever can write to the archive must not be able to."""
+    company.night()
+    company.post()
+    half = company.runtime.home / "archive" / company.origin / "segments" / "2026" / "01" / "05" / "0000000002-2-4"
+    half.mkdir(parents=True)
+    (half / "checkpoint").write_text("half")
+    company.rotate()
+    assert company.version() == 2
+    (half / "checkpoint").unlink()
+    half.rmdir()
+    company.require_sound()
 
 
 # Roots that are kept elsewhere.

@@ -9,11 +9,12 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from ledger_core.errors import InvalidInput
+from ledger_core.log import object_tree
 from ledger_core.log.bucket import Bucket, ObjectVersion, first_written, oddities
 from ledger_core.log.object_tree import ObjectPlace, ObjectTree, place_of
-from ledger_core.log.places import absolute, find_segments
+from ledger_core.log.places import absolute
 
-LONG_AGO = datetime(2026, 3, 30, tzinfo=UTC)
+LONG_AGO, LATER = datetime(2026, 3, 30, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
 FOLDER = "books/d/e/main/segments/2026/03/30/0000000001-0-3"
 
 
@@ -82,13 +83,36 @@ def test_what_is_hidden_or_gone_raises_as_a_file_does() -> None:
             made.version(missing)
 
 
-def test_the_folders_of_a_bucket_are_what_the_names_spell() -> None:
-    made = tree([version(f"{FOLDER}/{name}", "2", is_marker=True) for name in ("checkpoint",)])
-    found = find_segments(ObjectPlace(made, "books"))
-    assert ([str(folder) for log in found.logs for folder in log.folders], found.is_single) == (
-        [f"s3://some-bucket/{FOLDER}"],
-        False,
+def test_the_folders_of_a_bucket_are_what_the_names_spell_each_with_when_its_manifest_was_first_written() -> None:
+    hidden = [version(f"{FOLDER}/checkpoint", "2", is_marker=True)]
+    other = FOLDER.replace("0000000001-0-3", "0000000002-3-5")
+    laid_over = ObjectVersion(
+        key=f"{other}/manifest.dsse.json", version_id="2", size_bytes=1, is_marker=False, written_at=LATER
     )
+    made = tree(hidden, [laid_over, version(f"{other}/manifest.dsse.json", "1")])
+    assert made.load() == {FOLDER: None, other: LONG_AGO}
+
+
+def test_a_version_that_is_signed_for_is_read_and_one_that_is_gone_is_named() -> None:
+    key = f"{FOLDER}/checkpoint"
+    made = tree([version(key, "3"), version(key, "2"), version(key, "1")])
+    assert made.version(key).version_id == "1"
+    made.name(key, "2")
+    assert made.version(key).version_id == "2"
+    made.name(key, "9")
+    with pytest.raises(FileNotFoundError, match="version 9, which a manifest names, is not there"):
+        made.version(key)
+
+
+def test_what_lies_beyond_the_files_that_are_kept_is_asked_for_and_not_out_of_sight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(object_tree, "MAX_OBJECTS", 2)
+    junk = [[version(f"books/a/b/c/segments/0001/01/01/000000000{number}-0-3/checkpoint", "1")] for number in range(5)]
+    made = tree(*junk, [version(f"{FOLDER}/manifest.dsse.json", "1")])
+    assert FOLDER in made.load()
+    assert made.version(f"{FOLDER}/manifest.dsse.json").version_id == "1"
+    assert made.foreign == []
 
 
 def test_an_address_is_a_path_or_a_place_in_a_bucket(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from ledger_core.errors import ConfigurationError
 from ledger_core.log.keys import TrustFile, resolve_keys
 from ledger_core.log.merkle import Frontier
 from ledger_core.settings.signer import SignerSettings
-from ledger_core.signing.anchors import MAX_NOTES_TRIED, newest_anchors, open_archive
+from ledger_core.signing import anchors
+from ledger_core.signing.anchors import newest_anchors, open_archive
 from ledger_core.signing.takeover import read_registry
 from tests.unit.signing.homes import (
     FORK,
@@ -23,6 +25,7 @@ from tests.unit.signing.homes import (
     anchor_alone,
     edit,
     grow,
+    older_copy,
     put_back,
     start,
     state,
@@ -83,18 +86,53 @@ def test_health_says_when_no_second_memory_is_asked(tmp_path: Path) -> None:
     service.close()
 
 
-def test_damaged_notes_without_end_before_a_sound_one_are_not_all_read(tmp_path: Path) -> None:
-    """A bound on what a start reads: past it the log counts as not anchored, which is said by `confirmed`."""
-    for damaged, confirmed in ((MAX_NOTES_TRIED - 1, "archive"), (MAX_NOTES_TRIED, "unconfirmed")):
-        home = tmp_path / str(damaged)
-        anchor(home, used(home))
-        odd = home / "archive" / ORIGIN / "segments" / "2026" / "04" / "02"
-        for number in range(damaged):
-            (odd / f"{number:010d}-0-{90 + number}").mkdir(parents=True)
-            (odd / f"{number:010d}-0-{90 + number}" / "checkpoint").write_bytes(b"x")
-        service = start(home, archive=True)
-        assert service.health()["confirmed"] == confirmed
-        service.close()
+def planted(home: Path, count: int, *, anchored: int = 0, above: int = 90) -> None:
+    """Lay folders called as segments are into the archive, and anchors, all of sizes beyond what was signed."""
+    odd = home / "archive" / ORIGIN / "segments" / "2026" / "04" / "02"
+    for number in range(count):
+        (odd / f"{number:010d}-0-{above + number}").mkdir(parents=True)
+        (odd / f"{number:010d}-0-{above + number}" / "checkpoint").write_bytes(b"x")
+    checkpoints = home / "archive" / ORIGIN / "checkpoints"
+    checkpoints.mkdir(exist_ok=True)
+    for number in range(anchored):
+        (checkpoints / f"{above + number:016d}").write_bytes(b"x")
+
+
+def test_a_put_back_folder_is_seen_behind_any_number_of_notes_that_nobody_signed(tmp_path: Path) -> None:
+    note = used(tmp_path)
+    older_copy(tmp_path)
+    shutil.copy(tmp_path / "last-use.at-10", tmp_path / "signer" / "last-use")
+    (tmp_path / "archive" / ORIGIN / "checkpoints").mkdir(parents=True)
+    (tmp_path / "archive" / ORIGIN / "checkpoints" / f"{20:016d}").write_text(note)
+    planted(tmp_path, 300, anchored=700)
+    with pytest.raises(ConfigurationError, match="anchored at size 20, remembered at 10"):
+        start(tmp_path, archive=True)
+
+
+def test_past_the_bound_what_was_written_first_is_read_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No start reads without end; what lay there before a thief came is read however much he lays beside it."""
+    monkeypatch.setattr(anchors, "MAX_NOTES_TRIED", 10)
+    note = used(tmp_path)
+    ours = anchor(tmp_path, note)
+    planted(tmp_path, 40)
+    os.utime(ours, (1_000_000_000, 1_000_000_000))
+    service = start(tmp_path, archive=True)
+    assert service.health()["confirmed"] == "archive"
+    service.close()
+    assert "somebody else fills it" in caplog.text
+
+
+def test_each_log_is_confirmed_for_itself(tmp_path: Path) -> None:
+    service = start(tmp_path)
+    anchor(tmp_path, grow(service, 0, 10))
+    grow(service, 0, 5, OTHER)
+    service.close()
+    service = start(tmp_path, archive=True)
+    health = service.health()
+    assert (health["confirmed"], health["unconfirmed_origins"]) == ("unconfirmed", [OTHER])
+    service.close()
 
 
 def test_an_archive_that_is_behind_the_memory_says_nothing_against_it(tmp_path: Path) -> None:
