@@ -13,14 +13,15 @@ from pathlib import Path
 
 from ledger_core.errors import ArchiveRefused, CounterfoilError, InvalidInput
 from ledger_core.log.dsse import parse_envelope
-from ledger_core.log.findings import CANNOT_TELL, LogVerdict
+from ledger_core.log.findings import CANNOT_TELL, FOREIGN, LogVerdict
 from ledger_core.log.keys import KeyRing, TrustFile
 from ledger_core.log.note import MAX_NOTE_BYTES, decode_hash, parse_checkpoint, parse_note
-from ledger_core.log.object_tree import Place
-from ledger_core.log.places import MAX_MANIFEST_BYTES, FoundLog, find_segments
+from ledger_core.log.object_tree import ObjectPlace, Place
+from ledger_core.log.places import MAX_MANIFEST_BYTES, FoundLog
 from ledger_core.log.reading import LineReader, read_bounded
 from ledger_core.log.registries import Registries
 from ledger_core.log.segment import CHECKPOINT_FILE, MANIFEST_FILE, RECORDS_FILE, Manifest, parse_manifest
+from ledger_core.log.segments_of import find_segments
 from ledger_core.log.shapes import Shape
 from ledger_core.log.verifier import verify_path
 
@@ -99,7 +100,9 @@ def verified_logs(
     Raises `ArchiveRefused` with the verifier's verdict, and `InvalidInput` where nothing can be told.
     """
     report = verify_path(place, trust, progress=progress, since=since, shapes=shapes)
-    if report.failures or trust is None:
+    # What somebody laid beside the segments is not read, and must not keep a ledger from being brought back.
+    is_sound = not report.suppressed and all(failure.verdict == FOREIGN for failure in report.failures)
+    if not is_sound or trust is None:
         shown = "; ".join(str(failure) for failure in report.failures[:SHOWN_FAILURES])
         more = len(report.failures) + report.suppressed - SHOWN_FAILURES
         detail = f"{shown}{f'; and {more} more' if more > 0 else ''}"
@@ -117,8 +120,8 @@ def verified_logs(
     verdicts = {item.origin: item for item in report.logs}
     registries = Registries(TrustFile.load(trust))
     registries.add_folders([trust.parent])
-    found = find_segments(place)
-    for log in found.logs:
+    found = find_segments(place, registries)
+    for log in found.logs if not isinstance(place, ObjectPlace) else ():  # a bucket's are taken in by now
         registries.add_folders(log.folders)
     return [_verified(log, verdicts, registries, place) for log in found.logs]
 

@@ -10,7 +10,7 @@ import pytest
 
 from ledger_core.log import places
 from ledger_core.log.dsse import parse_envelope
-from ledger_core.log.places import find_segments, why_misplaced
+from ledger_core.log.places import find_on_disk, why_misplaced
 from ledger_core.log.segment import Manifest, parse_manifest
 from ledger_core.log.verifier import verify_path
 
@@ -71,7 +71,7 @@ def test_a_place_is_wrong_where_it_spells_something_else_than_was_signed(
 
 
 def found(path: Path) -> list[tuple[str | None, list[str]]]:
-    return [(log.origin, [folder.name for folder in log.folders]) for log in find_segments(path).logs]
+    return [(log.origin, [folder.name for folder in log.folders]) for log in find_on_disk(path).logs]
 
 
 def test_a_segment_by_its_name_or_by_its_files_is_one_and_judged_alone(archive: Any, tmp_path: Path) -> None:
@@ -79,10 +79,10 @@ def test_a_segment_by_its_name_or_by_its_files_is_one_and_judged_alone(archive: 
     empty = tmp_path / "empty" / NAME
     empty.mkdir(parents=True)
     for path in (archive.root / "visit", archive.folders[1], empty):
-        single = find_segments(path)
+        single = find_on_disk(path)
         assert (single.is_single, [log.folders for log in single.logs]) == (True, [[path]])
     for path in (archive.root, tmp_path / "empty"):
-        assert not find_segments(path).is_single
+        assert not find_on_disk(path).is_single
     assert found(tmp_path / "empty") == [(None, [NAME])], "that its files are gone is a finding"
 
 
@@ -92,7 +92,7 @@ def test_a_folder_is_called_what_it_is_called_from_wherever_it_is_asked_for(
     empty = tmp_path / NAME
     empty.mkdir()
     monkeypatch.chdir(empty)
-    assert find_segments(Path()).is_single
+    assert find_on_disk(Path()).is_single
     moved = archive.folders[0].parent.with_name("30")
     archive.folders[0].parent.rename(moved)
     monkeypatch.chdir(moved)
@@ -109,16 +109,16 @@ def test_what_lies_inside_a_segment_is_not_another_one(archive: Any) -> None:
 def test_links_within_are_within_though_the_whole_is_reached_by_a_link(archive: Any, tmp_path: Path) -> None:
     (archive.root / "latest").symlink_to(archive.folders[2])
     (tmp_path / "link").symlink_to(archive.root)
-    assert find_segments(tmp_path / "link").problems == []
+    assert find_on_disk(tmp_path / "link").problems == []
     (archive.root / "out").symlink_to(tmp_path)
-    assert [place for place, _ in find_segments(tmp_path / "link").problems] == [str(tmp_path / "link" / "out")]
+    assert [place for place, _ in find_on_disk(tmp_path / "link").problems] == [str(tmp_path / "link" / "out")]
 
 
 def test_the_walk_ends_at_its_bound_and_says_so_once(archive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     count = sum(1 for path in archive.root.rglob("*") if path.is_dir()) + 1
     for bound, problems in ((count, 0), (count - 1, 1), (2, 1)):
         monkeypatch.setattr(places, "MAX_FOLDERS", bound)
-        assert len(find_segments(archive.root).problems) == problems, bound
+        assert len(find_on_disk(archive.root).problems) == problems, bound
 
 
 def test_segments_stand_in_the_order_of_their_records_whatever_they_are_called(archive: Any, tmp_path: Path) -> None:
