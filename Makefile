@@ -49,9 +49,10 @@ VERSITYGW_VERSION := v1.8.0
 VERSITYGW := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/counterfoil/tools/versitygw-$(VERSITYGW_VERSION)/versitygw
 
 .PHONY: setup-full
-setup-full: setup $(VERSITYGW) ## Also Chromium, Node and SoftHSM (Debian, as root), and an S3 service (built with Go)
+setup-full: setup $(VERSITYGW) ## Also Chromium, Node, SoftHSM, a Postgres with TLS (Debian, as root), and an S3 service (built with Go)
 	@lacks=; has() { command -v $$1 >/dev/null || lacks="$$lacks $$2"; }; \
-	has chromium chromium; has node nodejs; has softhsm2-util softhsm2; \
+	has chromium chromium; has node nodejs; has softhsm2-util softhsm2; has cc 'gcc libc6-dev'; \
+	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || lacks="$$lacks postgresql"; \
 	[ -z "$$lacks" ] || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $$lacks >/dev/null; }
 
 $(VERSITYGW):

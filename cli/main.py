@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from cli.commands import archive, close, keys, ledger, processes, reconciliation, recovery, sources
 from cli.errors import as_json, exit_status
 from cli.output import note, print_json
+from ledger_core.base.files import unusable
 from ledger_core.errors import CounterfoilError, DependencyError
 from ledger_core.settings.environment import SettingsWarning
 
@@ -37,6 +38,11 @@ def main() -> None:
     except CounterfoilError as error:
         _report(error)
         sys.exit(exit_status(error))
+    except OSError as error:
+        # A file that is a folder, a home of another user, a full disk: of whatever command.
+        told = unusable(error)
+        _report(told)
+        sys.exit(exit_status(told))
     except (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError) as error:
         lost = DependencyError(
             f"the database went away: {str(getattr(error, 'orig', error)).strip().splitlines()[0]}",

@@ -35,8 +35,8 @@ def settings_for(book: str | None = None, *, create_home: bool = False, lenient:
 
 
 @contextmanager
-def opened(book: str | None = None, *, quiet: bool = False) -> Iterator[Runtime]:
-    """Open the runtime, starting what it lacks."""
+def opened(book: str | None = None, *, quiet: bool = False, signer: bool = True) -> Iterator[Runtime]:
+    """Open the runtime, starting what it lacks; without `signer` the proxy is left alone until it is needed."""
     from contextlib import ExitStack
 
     from cli.output import progress
@@ -46,7 +46,7 @@ def opened(book: str | None = None, *, quiet: bool = False) -> Iterator[Runtime]
     with ExitStack() as stack:
         # The bar of the start ends when the runtime stands: the command's own comes after it.
         with progress("starting", quiet=quiet) as update:
-            runtime = stack.enter_context(open_runtime(settings, progress=update))
+            runtime = stack.enter_context(open_runtime(settings, progress=update, signer=signer))
         yield runtime
 
 

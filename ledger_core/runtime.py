@@ -56,7 +56,8 @@ class Runtime:
     settings: Settings
     database_url: str
     engine: Engine
-    signer: SigningClient
+    open_signer: Callable[[], SigningClient]
+    """How the proxy is reached, and started where it is this home's; asked once, by whoever needs it first."""
     archive: ObjectStore
     raw_store: ObjectStore
     security: SecurityEvents
@@ -66,6 +67,8 @@ class Runtime:
     clock: Callable[[], datetime] = system_clock
     _ledgers: dict[str, LedgerPort] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _signer: SigningClient | None = None
+    _signer_lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def home(self) -> Path:
@@ -74,6 +77,14 @@ class Runtime:
     @property
     def trust_path(self) -> Path:
         return self.settings.home / "trust.json"
+
+    @property
+    def signer(self) -> SigningClient:
+        """The client of the signing proxy."""
+        with self._signer_lock:
+            if self._signer is None:
+                self._signer = self.open_signer()
+            return self._signer
 
     def ledger(self, book: str | None = None) -> LedgerPort:
         """Return the posting library for `book`, opening the book if it does not exist."""
@@ -106,23 +117,31 @@ class Runtime:
                 forgotten += removed
         return forgotten
 
+    def let_go_of_signer(self) -> None:
+        """Close this thread's connection to the proxy, if there is one; whoever asks it next opens another."""
+        with self._signer_lock:
+            if self._signer is not None:
+                self._signer.close()
+
     def close(self) -> None:
         """Let queued work finish and give the connections back."""
         with self._lock:
             for ledger in self._ledgers.values():
                 ledger.close()
             self._ledgers.clear()
-        self.signer.close()
+        self.let_go_of_signer()
         self.engine.dispose()
 
 
 @contextmanager
 def open_runtime(
-    settings: Settings, *, kinds: Iterable[Kind] = (), progress: Progress | None = None
+    settings: Settings, *, kinds: Iterable[Kind] = (), progress: Progress | None = None, signer: bool = True
 ) -> Iterator[Runtime]:
     """Open the runtime of `settings`' home; `kinds` are those that rooms above bring beside the ledger's own.
 
-    Raises `ConfigurationError` when no home is named or found, `DependencyError` when something does not start.
+    Without `signer` the proxy is not reached before somebody asks for it: its key may be switched off, and whoever
+    changes keys must go on then. Raises `ConfigurationError` when no home is named or found, `DependencyError` when
+    something does not start.
     """
     refuse_what_is_weak(settings)
     home = settings.home
@@ -130,6 +149,8 @@ def open_runtime(
     for folder in ("run", "landing", "reports"):
         private_folder(home / folder)
     with private_umask(), _opened(settings, kinds, progress) as runtime:
+        if signer:
+            _ = runtime.signer
         yield runtime
 
 
@@ -147,7 +168,7 @@ def _opened(settings: Settings, kinds: Iterable[Kind], progress: Progress | None
         settings=settings,
         database_url=url,
         engine=make_engine(url),
-        signer=open_signer(settings, progress=progress, on_refused=keep_refusal),
+        open_signer=lambda: open_signer(settings, progress=progress, on_refused=keep_refusal),
         archive=open_archive(settings, system_clock),
         raw_store=FileStore(home / "raw"),
         security=security,

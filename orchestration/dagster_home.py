@@ -47,7 +47,7 @@ def write_dagster_home(home: Path, database_url: str, *, own_login: bool = False
     made = own_login and not (folder / PASSWORD_FILE).exists()
     if own_login:
         url = url.set(username=LOGIN, password=_own_password(folder))
-    _write_if_new(folder / PASSFILE, passfile(url))
+    write_passfile(folder, url)
     content = yaml.safe_dump(instance_config(folder, url), sort_keys=False)
     _write_if_new(folder / "dagster.yaml", content)
     _ensure_schema(database_url, login=url if own_login else None, new_password=made)
@@ -64,6 +64,17 @@ def _own_password(folder: Path) -> str:
 def _write_if_new(path: Path, content: str) -> None:
     if not path.exists() or path.read_text() != content:
         write_once(path, content.encode(), mode=0o600)
+
+
+def write_passfile(folder: Path, url: URL) -> None:
+    """Leave in `folder` the password of `url` where it has one, and no file where it has none.
+
+    Who comes by certificate has none, and production refuses a home with such a file, also an empty one.
+    """
+    if content := passfile(url):
+        _write_if_new(folder / PASSFILE, content)
+    else:
+        (folder / PASSFILE).unlink(missing_ok=True)
 
 
 def passfile(url: URL) -> str:

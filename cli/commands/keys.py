@@ -1,4 +1,8 @@
-"""`keys`: who signs, and how that changes. The roots sign elsewhere: `make-root` and `sign-root` need no home."""
+"""`keys`: who signs, and how that changes. The roots sign elsewhere: `make-root` and `sign-root` need no home.
+
+Where the proxy runs on another host, `--draft` and `tell` are what is done here, and `ledger_core.ceremony.host` there.
+None of these opens the proxy before it needs a signature: the key that is to end may be switched off by then.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import typer
 
 from cli.output import JsonFlag, note, print_json, say, table
 from cli.runtime import opened, operator
+from ledger_core.errors import InvalidInput
 
 keys_app = typer.Typer(help="The signing keys and the roots that vouch for them.", no_args_is_help=True)
 
@@ -30,6 +35,10 @@ RemoveOption = Annotated[
 ThresholdOption = Annotated[
     int | None, typer.Option("--threshold", min=1, metavar="K", help="How many roots must agree from then on.")
 ]
+NextOption = Annotated[
+    Path | None,
+    typer.Option("--next", metavar="FILE", help="The key that is to sign, as the proxy's own host described it."),
+]
 KeyArgument = Annotated[str | None, typer.Argument(metavar="[KEY]", help="The key, by 8 digits of its id or more.")]
 
 
@@ -43,7 +52,7 @@ def list_keys(json: JsonFlag = False) -> None:
     """Show the key registry as it stands."""
     from ledger_core.ceremony.run import listing
 
-    with opened(quiet=json) as runtime:
+    with opened(quiet=json, signer=False) as runtime:
         found = listing(runtime)
     if json:
         print_json(found)
@@ -70,6 +79,7 @@ def list_keys(json: JsonFlag = False) -> None:
 @keys_app.command()
 def rotate(
     draft: DraftOption = None,
+    next_key: NextOption = None,
     window: WindowOption = 0,
     add_root: AddOption = None,
     remove_root: RemoveOption = None,
@@ -77,15 +87,20 @@ def rotate(
     json: JsonFlag = False,
 ) -> None:
     """Let a new key sign from here on; the old one counts up to here."""
-    _change("rotate", draft, json, window=window, roots=(add_root, remove_root, threshold))
+    roots = (add_root, remove_root, threshold)
+    _change("rotate", draft, json, next_key=next_key, window=window, roots=roots)
 
 
 @keys_app.command()
 def revoke(
-    key: KeyArgument = None, draft: DraftOption = None, window: WindowOption = 0, json: JsonFlag = False
+    key: KeyArgument = None,
+    draft: DraftOption = None,
+    next_key: NextOption = None,
+    window: WindowOption = 0,
+    json: JsonFlag = False,
 ) -> None:
     """End KEY for good (default: the one that signs, which gets a successor); what it signed stays valid."""
-    _change("revoke", draft, json, key=key, window=window)
+    _change("revoke", draft, json, next_key=next_key, key=key, window=window)
 
 
 @keys_app.command()
@@ -105,11 +120,13 @@ def compromise(
         typer.Option("--known-checkpoint", metavar="NOTE", help="A checkpoint from before the theft that was kept."),
     ] = None,
     draft: DraftOption = None,
+    next_key: NextOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Say that KEY was stolen: it counts only in trees that are shown to lie in the last one beyond doubt."""
     stolen_at = None if before is None else before.replace(tzinfo=UTC)
-    _change("compromise", draft, json, key=key, before=stolen_at, known=tuple(known_checkpoint or ()))
+    known = tuple(known_checkpoint or ())
+    _change("compromise", draft, json, next_key=next_key, key=key, before=stolen_at, known=known)
 
 
 @keys_app.command()
@@ -134,8 +151,23 @@ def install(
     """Install a version of the registry once enough roots have signed it."""
     from ledger_core.ceremony.run import install_files
 
-    with opened(quiet=json) as runtime:
+    with opened(quiet=json, signer=False) as runtime:
         done = install_files(runtime, files, actor=operator(runtime.settings))
+    _print(done, json)
+
+
+@keys_app.command()
+def tell(
+    change: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What `ceremony.host install` wrote on the proxy's host.")
+    ],
+    json: JsonFlag = False,
+) -> None:
+    """Record in each log a change of keys that was made on the proxy's own host, and say whom to tell."""
+    from ledger_core.ceremony.run import record_change
+
+    with opened(quiet=json, signer=False) as runtime:
+        done = record_change(runtime, change, actor=operator(runtime.settings))
     _print(done, json)
 
 
@@ -149,10 +181,13 @@ def trust(
     from ledger_core.ceremony.offline import refuse_private
     from ledger_core.ceremony.run import current_trust
 
-    refuse_private(out)
-    with opened(quiet=json) as runtime:
-        pinned, registry = current_trust(runtime)
     beside = out.with_name("keys.jsonl")
+    if out == beside:
+        raise InvalidInput("the registry is written beside it, under that name.", file=str(out), remedy="Name another.")
+    for path in (out, beside):
+        refuse_private(path)
+    with opened(quiet=json, signer=False) as runtime:
+        pinned, registry = current_trust(runtime)
     write_once(beside, registry, mode=0o644)
     write_once(out, pinned, mode=0o644)
     if json:
@@ -189,12 +224,16 @@ def sign_root(
 
 
 def _change(
-    action: str, draft: Path | None, json: bool, *, roots: tuple[Any, ...] = (None, None, None), **more: Any
+    action: str,
+    draft: Path | None,
+    json: bool,
+    *,
+    next_key: Path | None = None,
+    roots: tuple[Any, ...] = (None, None, None),
+    **more: Any,
 ) -> None:
-    from ledger_core.base.files import write_once
     from ledger_core.ceremony.drafts import RootChange, Wish
-    from ledger_core.ceremony.offline import refuse_private
-    from ledger_core.ceremony.run import change_now, make_draft
+    from ledger_core.ceremony.run import change_now
 
     add, remove, threshold = roots
     wish = Wish(
@@ -203,18 +242,36 @@ def _change(
         **more,
     )
     if draft is not None:
-        refuse_private(draft)
-    with opened(quiet=json) as runtime:
-        if draft is None:
-            done = change_now(runtime, wish, actor=operator(runtime.settings))
-        else:
-            write_once(draft, make_draft(runtime, wish, drop=note_dropped), mode=0o644)
-    if draft is None:
-        _print(done, json)
-    elif json:
-        print_json({"draft": str(draft)})
-    else:
-        say(f"{draft}: have a threshold of the roots sign it (`keys sign-root`), then `keys install` what they signed.")
+        _draft(wish, draft, next_key, json)
+        return
+    if next_key is not None:
+        raise InvalidInput("--next goes with --draft.", remedy="Name the draft that the roots are to sign.")
+    with opened(quiet=json, signer=False) as runtime:
+        done = change_now(runtime, wish, actor=operator(runtime.settings))
+    _print(done, json)
+
+
+def _draft(wish: Any, draft: Path, next_key: Path | None, json: bool) -> None:
+    from ledger_core.base.files import write_once
+    from ledger_core.ceremony.offline import refuse_private
+    from ledger_core.ceremony.run import make_draft_files
+
+    refuse_private(draft)
+    with opened(quiet=json, signer=False) as runtime:
+        payload, proofs = make_draft_files(runtime, wish, next_key=next_key, drop=note_dropped)
+        beside = draft.with_name(f"{draft.name}.proofs")
+        if proofs is not None:
+            write_once(beside, proofs, mode=0o644)
+        write_once(draft, payload, mode=0o644)
+        elsewhere = runtime.settings.signing.url is not None
+    if json:
+        print_json({"draft": str(draft), **({} if proofs is None else {"proofs": str(beside)})})
+        return
+    there = "`ceremony.host install` on the proxy's host"
+    then = f"{there if elsewhere else '`keys install`'} what they signed"
+    say(f"{draft}: have a threshold of the roots sign it (`keys sign-root`), then {then}.")
+    if proofs is not None:
+        say(f"{beside}: goes to the proxy's host with it (`install --proofs`).")
 
 
 def note_dropped(line: str) -> None:

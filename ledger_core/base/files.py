@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ledger_core.errors import ConfigurationError
+
 PRIVATE_UMASK = 0o077
 """Under which whatever is written in a home is its owner's alone."""
 PRIVATE_FOLDER = 0o700
@@ -38,16 +40,29 @@ def private_umask() -> Iterator[None]:
 def write_once(path: Path, data: bytes, *, mode: int) -> None:
     """Write `data` to `path` with `mode`, durably; an existing file is replaced in one step."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        # By the name that its caller knows.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     sync_folder(path.parent)
+
+
+def unusable(error: OSError) -> ConfigurationError:
+    """Return in a sentence what a file, a folder or a device answered, for the edge of a program."""
+    return ConfigurationError(
+        f"it cannot be used: {error.strerror or error}.",
+        file=None if error.filename is None else os.fsdecode(error.filename),
+        remedy="Is it there, is it of the right kind, and may this user use it?",
+    )
 
 
 def sync_folder(path: Path) -> None:

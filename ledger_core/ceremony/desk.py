@@ -1,18 +1,20 @@
-"""The signer's folder with the proxy stopped: whoever changes keys is alone with them, and nothing is signed meanwhile.
+"""The signer's folder of a home with its proxy stopped: whoever changes keys is alone, and nothing is signed meanwhile.
 
 Posting goes on without signatures for those seconds. The proxy starts again whatever happened, and follows the registry
-that it then finds.
+that it then finds. Where the proxy runs on another host there is no such folder here: `host.py` is at hand there.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from ledger_core.errors import ConfigurationError
+from ledger_core.ceremony.shown import FromHere
+from ledger_core.errors import ConfigurationError, DependencyError
 from ledger_core.log.dsse import Envelope
 from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
 from ledger_core.runtime import Runtime
@@ -43,10 +45,29 @@ class Desk:
         """The wildcard of the logs that are signed here."""
         return below(self.runtime)
 
+    @property
+    def trust_path(self) -> Path:
+        """The home's trust file."""
+        return self.runtime.trust_path
+
+    @property
+    def shown(self) -> FromHere:
+        """What the database and the archive show."""
+        return FromHere(self.runtime, self.ring)
+
+    def now(self) -> datetime:
+        """Return the time that documents of this change bear."""
+        return self.runtime.clock()
+
 
 def below(runtime: Runtime) -> str:
     """Return the wildcard of the logs that are signed for this home."""
     return f"{runtime.settings.origin_prefix.rstrip('/')}/*"
+
+
+def is_elsewhere(runtime: Runtime) -> bool:
+    """Say whether the proxy keeps its folder on another host."""
+    return runtime.settings.signing.url is not None
 
 
 def signer_folder(runtime: Runtime) -> Path:
@@ -54,13 +75,15 @@ def signer_folder(runtime: Runtime) -> Path:
 
     Whatever changes keys asks this before it writes anything.
     """
-    if runtime.settings.signing.url is not None:
+    if is_elsewhere(runtime):
         raise ConfigurationError(
-            "the signing proxy of COUNTERFOIL_SIGNING__URL keeps the keys on its own host; changing them from here is "
-            "not built yet.",
-            remedy="Nothing was changed. See docs/runbooks/signing-proxy.md, 6.",
+            "the signing proxy of COUNTERFOIL_SIGNING__URL keeps the keys on its own host.",
+            remedy="Nothing was changed. Draft here with --draft FILE, and install it there with `python -m "
+            "ledger_core.ceremony.host install`: docs/runbooks/keys-on-another-host.md.",
         )
     folder = runtime.home / "signer"
+    if not (folder / KEYS_FILE).exists():
+        _ = runtime.signer  # a home's first start makes it
     if not (folder / KEYS_FILE).exists():
         raise ConfigurationError(
             "there is no key registry here.",
@@ -75,29 +98,39 @@ def at_desk(runtime: Runtime) -> Iterator[Desk]:
     """Stop the proxy, hold its folder, and start it again afterwards. Raises `ConfigurationError`."""
     folder = signer_folder(runtime)
     group = process_group(runtime.settings)
+    with _begun_again(runtime), ExitStack() as stack:
+        for attempt in range(1, ATTEMPTS + 1):
+            group.stop(SIGNING_PROXY)
+            try:
+                stack.enter_context(hold_folder(folder))
+                break
+            except ConfigurationError:
+                if attempt == ATTEMPTS:
+                    raise
+                time.sleep(0.1 * attempt)
+        state = stack.enter_context(closing(WitnessState(folder / STATE_FILE, create=False)))
+        trust, registry = TrustFile.load(runtime.trust_path), read_registry(folder)
+        yield Desk(
+            runtime=runtime,
+            folder=folder,
+            state=state,
+            trust=trust,
+            registry=registry,
+            ring=resolve_keys(trust, registry),
+            settings=load_signer_settings(),
+        )
+
+
+@contextmanager
+def _begun_again(runtime: Runtime) -> Iterator[None]:
+    """Start the proxy afterwards; where the change itself failed, that is what is told."""
+    group, service = process_group(runtime.settings), signing_service(runtime.settings)
     try:
-        with ExitStack() as stack:
-            for attempt in range(1, ATTEMPTS + 1):
-                group.stop(SIGNING_PROXY)
-                try:
-                    stack.enter_context(hold_folder(folder))
-                    break
-                except ConfigurationError:
-                    if attempt == ATTEMPTS:
-                        raise
-                    time.sleep(0.1 * attempt)
-            state = WitnessState(folder / STATE_FILE, create=False)
-            stack.callback(state.close)
-            trust, registry = TrustFile.load(runtime.trust_path), read_registry(folder)
-            yield Desk(
-                runtime=runtime,
-                folder=folder,
-                state=state,
-                trust=trust,
-                registry=registry,
-                ring=resolve_keys(trust, registry),
-                settings=load_signer_settings(),
-            )
-    finally:
-        runtime.signer.close()
-        group.ensure(signing_service(runtime.settings))
+        yield
+    except BaseException:
+        with suppress(DependencyError):
+            runtime.let_go_of_signer()
+            group.ensure(service)
+        raise
+    runtime.let_go_of_signer()
+    group.ensure(service)

@@ -9,20 +9,15 @@ written that a verifier with the home's trust file would not follow.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-import psycopg
-from sqlalchemy.exc import SQLAlchemyError
+from typing import Any
 
 from ledger_core.base.files import write_once
-from ledger_core.ceremony.desk import Desk
-from ledger_core.ceremony.good import archived, tip_proved
-from ledger_core.errors import CounterfoilError, IntegrityError, Refused
-from ledger_core.evidence.export.plan import plans_of
+from ledger_core.ceremony.seat import Seat
+from ledger_core.errors import IntegrityError, Refused
 from ledger_core.log.dsse import COMPROMISE_TYPE, Envelope, EnvelopeSignature, pae
-from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
+from ledger_core.log.keys import MAX_DOCUMENTS, KeyRing, TrustFile, resolve_keys
 from ledger_core.log.note import (
     Checkpoint,
     NoteSignature,
@@ -32,9 +27,8 @@ from ledger_core.log.note import (
     parse_note,
 )
 from ledger_core.log.record import format_time
+from ledger_core.log.registries import MAX_KEYS_BYTES
 from ledger_core.log.registry import ACTIVE, COMPROMISED, REVOKED, KeyRecord
-from ledger_core.log.segment import FILES, MANIFEST_FILE
-from ledger_core.reading.heads import checkpoint_at
 from ledger_core.signing.backends import software
 from ledger_core.signing.change import Change, LogChange
 from ledger_core.signing.documents import active_key
@@ -44,53 +38,59 @@ from ledger_core.signing.open import choose_backend
 from ledger_core.signing.port import SigningBackend
 from ledger_core.signing.takeover import (
     former_keys,
+    in_hand,
     install_key_file,
     open_successor,
     remove_old_root,
     write_registry,
 )
 
-if TYPE_CHECKING:
-    from ledger_core.runtime import Runtime
-
-NO_ANSWER = (CounterfoilError, ValueError, TypeError, psycopg.Error, SQLAlchemyError)
-"""What reading a database that is damaged or away may raise."""
 ACTIONS = {REVOKED: "revoked", COMPROMISED: "compromised"}
+SIGNATURE_BYTES = 256
+"""Of one root in a document's envelope, at most: of a draft the signatures are still to come."""
 
 
-def install(desk: Desk, envelope: Envelope) -> Change:
+def install(seat: Seat, envelope: Envelope) -> Change:
     """Make the change that `envelope` is. Raises `IntegrityError` where the roots did not agree, `Refused` where it
     does not fit what is signed here."""
-    before, after = desk.ring, resolve_keys(desk.trust, [*desk.registry, envelope])
+    require_room(seat.registry, envelope.payload, signatures=len(envelope.signatures))
+    before, after = seat.ring, resolve_keys(seat.trust, [*seat.registry, envelope])
     ended, fresh = _difference(before, after)
-    key = _signing_key(desk, after, fresh)
-    change = Change(
+    with in_hand(_signing_key(seat, after, fresh)) as key:
+        change = _signed(seat, after, ended, fresh, key)
+    change.write(seat.folder)
+    write_registry(seat.folder, [*seat.registry, envelope])
+    follow(seat, after)
+    return change
+
+
+def _signed(
+    seat: Seat, after: KeyRing, ended: KeyRecord | None, fresh: KeyRecord | None, key: SigningBackend
+) -> Change:
+    """Return the change with everything that has to be signed for it."""
+    return Change(
         action=_action(ended),
         version=after.version,
         sha256=after.sha256,
         key_id=ended.key.key_id if ended is not None else None,
         successor=fresh.key.key_id if fresh is not None else None,
         logs={
-            origin: _log_change(desk, after, ended, fresh, key, checkpoint)
-            for origin, checkpoint in last_checkpoints(desk).items()
+            origin: _log_change(seat, after, ended, fresh, key, checkpoint)
+            for origin, checkpoint in seat.state.all().items()
         },
     )
-    change.write(desk.folder)
-    write_registry(desk.folder, [*desk.registry, envelope])
-    follow(desk, after)
-    return change
 
 
-def follow(desk: Desk, ring: KeyRing) -> None:
+def follow(seat: Seat, ring: KeyRing) -> None:
     """Do in the folder and beside the trust file what the registry `ring`, written already, asks for."""
-    install_key_file(desk.folder, ring)
+    install_key_file(seat.folder, ring)
     active = active_key(ring.keys)
     if active is not None:
-        bind_state(desk.state, desk.folder, active.key.key_id, former=former_keys(ring))
-    remove_old_root(desk.folder, ring)
-    path = desk.runtime.trust_path
-    write_once(path.with_name(KEYS_FILE), (desk.folder / KEYS_FILE).read_bytes(), mode=0o644)
-    write_once(path, trust_bytes(desk.trust, ring), mode=0o644)
+        bind_state(seat.state, seat.folder, active.key.key_id, former=former_keys(ring))
+    remove_old_root(seat.folder, ring)
+    path = seat.trust_path
+    write_once(path.with_name(KEYS_FILE), (seat.folder / KEYS_FILE).read_bytes(), mode=0o644)
+    write_once(path, trust_bytes(seat.trust, ring), mode=0o644)
 
 
 def trust_bytes(pinned: TrustFile, ring: KeyRing) -> bytes:
@@ -99,19 +99,17 @@ def trust_bytes(pinned: TrustFile, ring: KeyRing) -> bytes:
     return (json.dumps(trust.as_json(), indent=2) + "\n").encode()
 
 
-def refuse_interrupted_exports(runtime: Runtime, origins: Mapping[str, int]) -> None:
-    """Raise `Refused` while an export of ours has begun a segment and not ended it: the new key could not end it.
-
-    What only lies in the archive says nothing: whoever can write there must not be able to keep a key alive.
-    """
-    for origin in origins:
-        for plan in plans_of(runtime.home, origin):
-            begun = any(runtime.archive.exists(f"{plan.folder}/{name}") for name in FILES)
-            if begun and not runtime.archive.exists(f"{plan.folder}/{MANIFEST_FILE}"):
-                raise Refused(
-                    f"the export of {plan.closed_on} was interrupted, and the key that begins now cannot end it.",
-                    remedy=f"Run `counterfoil export {plan.closed_on}` first.",
-                )
+def require_room(registry: Sequence[Envelope], payload: bytes, *, signatures: int) -> None:
+    """Raise `Refused` where the registry with `payload` would be more than a verifier reads: nobody could check it."""
+    size = sum(len(item.to_bytes()) + 1 for item in registry)
+    # A payload stands in its envelope in base64.
+    size += len(payload) * 4 // 3 + SIGNATURE_BYTES * (signatures + 1)
+    if size > MAX_KEYS_BYTES or len(registry) >= MAX_DOCUMENTS:
+        raise Refused(
+            f"the key registry would have {len(registry) + 1:,} versions and some {size:,} bytes; verifiers read "
+            f"{MAX_DOCUMENTS:,} and {MAX_KEYS_BYTES:,}.",
+            remedy="Nothing was changed. Begin the next books under another origin, with a registry of its own.",
+        )
 
 
 def _difference(before: KeyRing, after: KeyRing) -> tuple[KeyRecord | None, KeyRecord | None]:
@@ -128,6 +126,8 @@ def _difference(before: KeyRing, after: KeyRing) -> tuple[KeyRecord | None, KeyR
         raise Refused("a compromised key would count again.")
     if active_key(after.keys) is None:
         raise Refused("no key would sign any more.", remedy="End the key by a rotation.")
+    if any(item.status != ACTIVE and part.origin.endswith("/*") for item in ended for part in item.valid):
+        raise Refused("the key that ends would count on in logs that are opened later.", remedy="Draft again.")
     return (ended[0] if ended else None), (fresh[0] if fresh else None)
 
 
@@ -135,30 +135,25 @@ def _action(ended: KeyRecord | None) -> str:
     return "roots" if ended is None else ACTIONS.get(ended.status, "rotated")
 
 
-def _signing_key(desk: Desk, after: KeyRing, fresh: KeyRecord | None) -> SigningBackend:
+def _signing_key(seat: Seat, after: KeyRing, fresh: KeyRecord | None) -> SigningBackend:
     """Return the key that signs after the change. Raises `Refused` when the registry names one that is not here."""
     if fresh is not None:
-        key = open_successor(desk.folder, desk.settings, desk.ring)
+        key = open_successor(seat.folder, seat.settings, seat.ring)
         wanted = fresh
     else:
-        key = choose_backend(desk.settings).open_key(desk.settings, desk.folder)
+        key = choose_backend(seat.settings).open_key(seat.settings, seat.folder)
         wanted = active_key(after.keys) or after.keys[-1]
     if key.public_key.key_id != wanted.key.key_id:
-        raise Refused(
-            f"the registry lets {wanted.key.key_id[:16]} sign, the key here is {key.public_key.key_id[:16]}.",
-            remedy="Install the newest draft, or draft again.",
-        )
+        with in_hand(key):
+            raise Refused(
+                f"the registry lets {wanted.key.key_id[:16]} sign, the key here is {key.public_key.key_id[:16]}.",
+                remedy="Install the newest draft, or draft again.",
+            )
     return key
 
 
-def last_checkpoints(desk: Desk) -> dict[str, Checkpoint]:
-    """Return by log what the witness signed last."""
-    found = {origin: desk.state.last(origin) for origin in desk.state.origins()}
-    return {origin: item for origin, item in found.items() if item is not None}
-
-
 def _log_change(
-    desk: Desk,
+    seat: Seat,
     after: KeyRing,
     ended: KeyRecord | None,
     fresh: KeyRecord | None,
@@ -170,6 +165,11 @@ def _log_change(
     if ended is None:
         return LogChange(size=last.size, root=root, note="")
     stolen = ended.is_compromised
+    if fresh is not None and not stolen and not ended.ranges(last.origin):
+        raise Refused(
+            f"the draft has expired: {last.origin} was opened since, and the key that ends has signed it.",
+            remedy="Draft again.",
+        )
     if fresh is not None and not (
         fresh.is_valid_at(last.origin, last.size) and (stolen or ended.is_valid_at(last.origin, last.size))
     ):
@@ -178,7 +178,7 @@ def _log_change(
             "keys.",
             remedy="Draft again, with a --window of as many records as are signed until the roots have agreed.",
         )
-    lines = [] if stolen or fresh is None else _former_lines(desk, ended, last)
+    lines = [] if stolen or fresh is None else _former_lines(seat, ended, last)
     note = _note(last, key, lines) if fresh is not None else ""
     if not stolen:
         return LogChange(size=last.size, root=root, note=note)
@@ -193,7 +193,7 @@ def _log_change(
         good_size=None if tree is None else tree.size,
         good_root=None if tree is None else encode_base64(tree.root),
         good_note=_note(tree, key, []) if may and tree is not None else None,
-        statement=_statement(desk, after, ended, key, tree, last),
+        statement=_statement(seat, after, ended, key, tree, last),
     )
 
 
@@ -203,34 +203,22 @@ def _note(checkpoint: Checkpoint, key: SigningBackend, former: list[NoteSignatur
     return str(SignedNote(text, (*former, line)))
 
 
-def _former_lines(desk: Desk, ended: KeyRecord, last: Checkpoint) -> list[NoteSignature]:
-    """Return the old key's line over the checkpoint at which it ends: made now, or as the ledger has stored it."""
-    path = desk.folder / KEY_FILE
+def _former_lines(seat: Seat, ended: KeyRecord, last: Checkpoint) -> list[NoteSignature]:
+    """Return the old key's line over the checkpoint at which it ends: made now, or as it is stored elsewhere."""
+    path = seat.folder / KEY_FILE
     if path.exists() and (old := software.load(path)).public_key.key_id == ended.key.key_id:
         return list(parse_note(_note(last, old, [])).signatures)
-    try:
-        with desk.runtime.engine.connect() as connection:
-            stored = checkpoint_at(connection, last.origin.rpartition("/")[2], last.size)
-        note = parse_note(stored.note) if stored is not None else None
-    except NO_ANSWER:
-        note = None  # the database is away, or holds no note: then the new key's line stands alone
-    text, key = checkpoint_text(last.origin, last.size, last.root), ended.key
-    if note is None or note.text != text:
-        return []
-    own = (last.origin, key.note_hash(last.origin))
-    lines = [item for item in note.signatures if (item.name, item.key_hash) == own]
-    return [item for item in lines if key.verify(text.encode(), item.signature)][:1]
+    return seat.shown.former_lines(ended.key, last)
 
 
 def _statement(
-    desk: Desk, after: KeyRing, ended: KeyRecord, key: SigningBackend, good: Checkpoint | None, tip: Checkpoint
+    seat: Seat, after: KeyRing, ended: KeyRecord, key: SigningBackend, good: Checkpoint | None, tip: Checkpoint
 ) -> str:
     """Return the signed statement of a compromise for one log, with its tip where that is shown to contain `good`."""
-    runtime = desk.runtime
-    why_not = _why_not_proved(runtime, good, tip)
+    why_not = seat.shown.why_not_proved(good, tip)
     payload: dict[str, Any] = {
-        "created_at": format_time(runtime.clock()),
-        "evidence": [] if good is None else _evidence(desk, good),
+        "created_at": format_time(seat.now()),
+        "evidence": [] if good is None else seat.shown.places(good),
         "good": None if good is None else {"root": encode_base64(good.root), "size": good.size},
         "key_id": ended.key.key_id,
         "origin": tip.origin,
@@ -245,27 +233,6 @@ def _statement(
     signature = _sign(key, pae(COMPROMISE_TYPE, data))
     envelope = Envelope(COMPROMISE_TYPE, data, (EnvelopeSignature(key.public_key.key_id, signature),))
     return envelope.to_bytes().decode("ascii")
-
-
-def _why_not_proved(runtime: Runtime, good: Checkpoint | None, tip: Checkpoint) -> str | None:
-    """Return why the database does not show that the tip contains `good`: whatever is wrong with it, the key ends."""
-    try:
-        with runtime.engine.connect() as connection:
-            driver = connection.connection.driver_connection
-            assert isinstance(driver, psycopg.Connection)
-            return tip_proved(driver, tip.origin.rpartition("/")[2], good, tip)
-    except NO_ANSWER as error:
-        said = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
-        return f"the database does not answer: {said or type(error).__name__}"
-
-
-def _evidence(desk: Desk, good: Checkpoint) -> list[str]:
-    """Return where `good` lies in the archive, nothing where that cannot be read: the registry states the tree."""
-    try:
-        found = archived(desk.runtime.archive, desk.ring, good.origin)
-    except (CounterfoilError, OSError):
-        return []
-    return [item.where for item in found if item.checkpoint == good]
 
 
 def _sign(key: SigningBackend, message: bytes) -> bytes:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from ledger_core.base.files import write_once
+from ledger_core.base.files import unusable, write_once
 from ledger_core.errors import ConfigurationError, CounterfoilError, InvalidInput
 from ledger_core.log.dsse import KEYS_TYPE, Envelope, EnvelopeSignature, pae, parse_envelope
 from ledger_core.log.note import PublicKey
@@ -32,6 +32,7 @@ from ledger_core.settings.signer import load_signer_settings
 from ledger_core.signing.backends import software
 from ledger_core.signing.open import BACKENDS, choose_backend
 from ledger_core.signing.port import SigningBackend
+from ledger_core.signing.takeover import in_hand
 
 MAX_DRAFT_BYTES = 16 * 1024 * 1024
 MAX_KEY_BYTES = 64 * 1024
@@ -142,9 +143,15 @@ def lines_of(document: Registry) -> list[str]:
 
 
 def refuse_private(path: Path) -> None:
-    """Raise `ConfigurationError` where a private key lies in the file `path`: nothing is ever written over one."""
-    data = read_bounded(path, MAX_KEY_BYTES) if path.is_file() else None
-    if data is not None and b"PRIVATE KEY" in data:
+    """Raise `ConfigurationError` where a private key lies in the file `path`, over which nothing is ever written, and
+    for a folder."""
+    if path.is_dir():
+        raise ConfigurationError("it is a folder.", file=str(path), remedy="Name a file.")
+    if not path.is_file():
+        return
+    with path.open("rb") as file:  # what cannot be read is not written over either
+        data = file.read(MAX_KEY_BYTES)
+    if b"PRIVATE KEY" in data:
         raise ConfigurationError(
             "it holds a private key, which would be written over.", file=str(path), remedy="Name another file."
         )
@@ -166,8 +173,9 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.write(f"root {make_root(options.out).key_id}\n")
         else:
             sign_file(options.key, options.draft, options.out)
-    except CounterfoilError as error:
-        sys.stderr.write(f"{error}\n")
+    except (CounterfoilError, OSError) as error:
+        told = error if isinstance(error, CounterfoilError) else unusable(error)
+        sys.stderr.write(f"{told}\n")
         return 2
     return 0
 
@@ -182,16 +190,22 @@ def sign_file(key: str, draft: Path, out: Path, *, show: Callable[[str], None] =
 
     Raises `ConfigurationError` for an `out` that holds the root or the draft.
     """
-    data, root = read_draft(draft), open_root(key)
+    data = read_draft(draft)
     refuse_private(out)
     if out.exists() and any(Path(name).exists() and out.samefile(name) for name in (key, draft)):
         raise ConfigurationError("the signature would be written over it.", file=str(out), remedy="Name another file.")
-    document, key_id = parse_registry(data), root.public_key.key_id
-    stays = key_id in {item.key_id for item in document.roots}
-    role = "one of its roots" if stays else "none of its roots: it counts as one of the version before, if it is one"
-    for line in (f"draft with sha256 {sha256(data).hexdigest()}", *lines_of(document), f"signed by {key_id}, {role}"):
-        show(line)
-    write_once(out, sign_draft(data, root).to_bytes() + b"\n", mode=0o644)
+    document = parse_registry(data)
+    with in_hand(open_root(key)) as root:
+        key_id = root.public_key.key_id
+        stays = key_id in {item.key_id for item in document.roots}
+        role = (
+            "one of its roots" if stays else "none of its roots: it counts as one of the version before, if it is one"
+        )
+        said = (f"draft with sha256 {sha256(data).hexdigest()}", *lines_of(document), f"signed by {key_id}, {role}")
+        for line in said:
+            show(line)
+        signature = sign_draft(data, root)
+    write_once(out, signature.to_bytes() + b"\n", mode=0o644)
     show(f"signature in {out}")
 
 

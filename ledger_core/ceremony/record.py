@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ledger_core.actor import Actor
 from ledger_core.base.files import private_folder, write_once
 from ledger_core.ceremony.desk import signer_folder
-from ledger_core.ceremony.install import NO_ANSWER
+from ledger_core.ceremony.shown import NO_ANSWER
 from ledger_core.errors import CounterfoilError, NotFound
 from ledger_core.ports import Ask, Posted, RecordDraft
 from ledger_core.reading.heads import read_head
@@ -48,7 +48,7 @@ def through(runtime: Runtime, change: Change, *, actor: Actor, dropped: Sequence
     """
     folder = signer_folder(runtime)
     _tell_untold(runtime, folder, actor)
-    done = _tell(runtime, change, actor=actor, was_begun=False)
+    done = tell(runtime, change, actor=actor, was_begun=False)
     done.dropped.extend(dropped)
     if not done.untold:
         forget_change(folder)
@@ -59,7 +59,7 @@ def finish(runtime: Runtime, change: Change, *, actor: Actor) -> Done:
     """Tell of a change that was begun. What cannot be told now again is set aside: it holds up no other change."""
     folder = signer_folder(runtime)
     _tell_untold(runtime, folder, actor)
-    done = _tell(runtime, change, actor=actor, was_begun=True)
+    done = tell(runtime, change, actor=actor, was_begun=True)
     if done.untold:
         set_aside(folder, change)
     else:
@@ -73,11 +73,11 @@ def _tell_untold(runtime: Runtime, folder: Path, actor: Actor) -> None:
             earlier = read_change(folder, path.name)
         except CounterfoilError:
             continue  # it stays for whoever mends it; what is made now is told
-        if earlier is None or not _tell(runtime, earlier, actor=actor, was_begun=True).untold:
+        if earlier is None or not tell(runtime, earlier, actor=actor, was_begun=True).untold:
             path.unlink(missing_ok=True)
 
 
-def _tell(runtime: Runtime, change: Change, *, actor: Actor, was_begun: bool) -> Done:
+def tell(runtime: Runtime, change: Change, *, actor: Actor, was_begun: bool) -> Done:
     """Write the statements down, then append the record to each log that is here and can take it."""
     done = Done(change=change, was_begun=was_begun)
     folder = runtime.home / STATEMENTS_FOLDER

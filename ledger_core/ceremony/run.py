@@ -6,39 +6,34 @@ where it is the one that is asked for. Of another one what was not told yet is t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ledger_core.actor import Actor
-from ledger_core.ceremony.desk import Desk, at_desk, below, signer_folder
+from ledger_core.ceremony import elsewhere
+from ledger_core.ceremony.carried import read_next_key
+from ledger_core.ceremony.desk import Desk, at_desk, below, is_elsewhere, signer_folder
 from ledger_core.ceremony.drafts import COMPROMISE, REVOKE, ROOTS, ROTATE, Wish, draft, needs_successor
-from ledger_core.ceremony.good import archived, kept, weigh
-from ledger_core.ceremony.install import (
-    follow,
-    install,
-    last_checkpoints,
-    refuse_interrupted_exports,
-    trust_bytes,
-)
+from ledger_core.ceremony.evidence import evidence_of, with_key
+from ledger_core.ceremony.install import follow, install, require_room, trust_bytes
 from ledger_core.ceremony.offline import merge, read_public, sign_draft
 from ledger_core.ceremony.record import Done, finish, through
-from ledger_core.errors import ConfigurationError, InvalidInput, NotFound, Refused
+from ledger_core.ceremony.seat import remembered
+from ledger_core.ceremony.shown import refuse_interrupted_exports
+from ledger_core.errors import ConfigurationError, InvalidInput, Refused
 from ledger_core.evidence.export.segment import only_exporter
 from ledger_core.log.dsse import Envelope, parse_envelope
-from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
-from ledger_core.log.note import Checkpoint, parse_checkpoint, parse_note
+from ledger_core.log.keys import TrustFile, resolve_keys
 from ledger_core.log.record import format_time
-from ledger_core.log.registry import COMPROMISED, parse_registry
+from ledger_core.log.registry import parse_registry
 from ledger_core.settings.signer import load_signer_settings
 from ledger_core.signing.backends import software
 from ledger_core.signing.change import Change, forget_change, read_change, set_aside
-from ledger_core.signing.documents import active_key
 from ledger_core.signing.folder import ROOT_FILE
-from ledger_core.signing.takeover import describe, drop_next_key, open_successor, read_registry
+from ledger_core.signing.takeover import describe_successor, drop_next_key, read_registry
 
 if TYPE_CHECKING:
     from ledger_core.runtime import Runtime
@@ -48,30 +43,51 @@ ASKED = {ROTATE: "rotated", REVOKE: "revoked", COMPROMISE: "compromised", ROOTS:
 
 
 def make_draft(runtime: Runtime, wish: Wish, *, drop: Callable[[str], None] = lambda _line: None) -> bytes:
-    """Return the payload of the next version for the roots to sign, by what is signed now.
+    """Return the payload of the next version for the roots to sign, by what was signed last.
 
     Changes nothing but which key waits to sign next. `drop` is told of evidence that does not count.
     """
     folder = signer_folder(runtime)
-    ring = resolve_keys(TrustFile.load(runtime.trust_path), read_registry(folder))
-    wish = _with_key(ring, wish)
-    sizes: dict[str, int] = runtime.signer.health()["signed_sizes"]
+    ring = resolve_keys(TrustFile.load(runtime.trust_path), registry := read_registry(folder))
+    wish, last = with_key(ring, wish), remembered(folder)
     successor = None
     if needs_successor(ring, wish):
         is_stolen = wish.action == COMPROMISE
-        successor = describe(open_successor(folder, load_signer_settings(), ring, fresh=is_stolen))
+        successor = describe_successor(folder, load_signer_settings(), ring, fresh=is_stolen)
     elif wish.action == COMPROMISE:
         drop_next_key(folder, ring)
-    last = {origin: _signed_last(runtime, origin) for origin in sizes} if wish.action == COMPROMISE else {}
-    return draft(
+    payload = draft(
         ring,
         wish,
-        sizes=sizes,
+        sizes={origin: item.size for origin, item in last.items()},
         below=below(runtime),
         successor=successor,
         good=evidence_of(runtime, ring, wish, last, drop),
         created_at=format_time(runtime.clock()),
     )
+    require_room(registry, payload, signatures=len(ring.roots))
+    return payload
+
+
+def make_draft_files(
+    runtime: Runtime, wish: Wish, *, next_key: Path | None = None, drop: Callable[[str], None] = lambda _line: None
+) -> tuple[bytes, bytes | None]:
+    """Return what `make_draft` does, and the proofs that go with it to the proxy's host, where it needs some.
+
+    `next_key` is the file in which the proxy's host described the key that is to sign.
+    """
+    if is_elsewhere(runtime):
+        described = None if next_key is None else read_next_key(next_key)
+        return elsewhere.make_draft(runtime, wish, drop=drop, described=described)
+    if next_key is not None:
+        raise InvalidInput("the next key is made here.", remedy="Leave --next out: it is for a proxy on another host.")
+    return make_draft(runtime, wish, drop=drop), None
+
+
+def record_change(runtime: Runtime, told: Path, *, actor: Actor) -> Done:
+    """Record the change that the proxy's host made and wrote to the file `told`. Raises as
+    `elsewhere.told_change` does."""
+    return elsewhere.told_change(runtime, told, actor=actor)
 
 
 def change_now(runtime: Runtime, wish: Wish, *, actor: Actor) -> Done:
@@ -79,11 +95,12 @@ def change_now(runtime: Runtime, wish: Wish, *, actor: Actor) -> Done:
 
     Raises `ConfigurationError` where the root is kept elsewhere.
     """
+    folder = signer_folder(runtime)
     begun = resume(runtime)
     if begun is not None and is_asked(runtime, begun, wish):
         return finish(runtime, begun, actor=actor)
     if begun is not None:
-        set_aside(signer_folder(runtime), begun)
+        set_aside(folder, begun)
     dropped: list[str] = []
     with _without_exports(runtime, is_stolen=wish.action == COMPROMISE), at_desk(runtime) as desk:
         path = desk.folder / ROOT_FILE
@@ -109,8 +126,9 @@ def install_files(runtime: Runtime, files: Sequence[Path], *, actor: Actor) -> D
     if begun is not None:
         set_aside(signer_folder(runtime), begun)
     document = parse_registry(envelope.payload)
+    ring = resolve_keys(TrustFile.load(runtime.trust_path), read_registry(signer_folder(runtime)))
     stolen = {item.key.key_id for item in document.keys if item.is_compromised}
-    is_stolen = stolen > {item["key_id"] for item in listing(runtime)["keys"] if item["status"] == COMPROMISED}
+    is_stolen = stolen > {item.key.key_id for item in ring.keys if item.is_compromised}
     with _without_exports(runtime, is_stolen=is_stolen), at_desk(runtime) as desk:
         if document.version != desk.ring.version + 1:
             raise Refused(
@@ -160,55 +178,35 @@ def current_trust(runtime: Runtime) -> tuple[bytes, bytes]:
 
     Without the second, an auditor could not tell an archive of before the last change from one that was cut.
     """
-    pinned = TrustFile.load(runtime.trust_path)
-    registry = list(map(parse_envelope, runtime.signer.keys()))
+    pinned, registry = TrustFile.load(runtime.trust_path), _registry(runtime)
     documents = b"".join(item.to_bytes() + b"\n" for item in registry)
     return trust_bytes(pinned, resolve_keys(pinned, registry)), documents
 
 
 def listing(runtime: Runtime) -> dict[str, Any]:
-    """Return the registry as it stands: version, roots, keys with their ranges, and a change that is under way."""
+    """Return the registry as it stands: version, roots, keys with their ranges, and a change that is under way.
+
+    Nothing is signed for it, so that it answers while the key is switched off.
+    """
     pinned = TrustFile.load(runtime.trust_path)
-    ring = resolve_keys(pinned, map(parse_envelope, runtime.signer.keys()))
-    change = read_change(runtime.home / "signer")
+    ring = resolve_keys(pinned, _registry(runtime))
+    change = None if is_elsewhere(runtime) else read_change(signer_folder(runtime))
+    last = elsewhere.remembered(runtime) if is_elsewhere(runtime) else remembered(signer_folder(runtime))
     return {
         "version": ring.version,
         "sha256": ring.sha256,
         "pinned_version": pinned.registry_version,
         "roots": {"threshold": ring.threshold, "keys": [root.key_id for root in ring.roots]},
         "keys": [item.as_json() for item in ring.keys],
-        "signed_sizes": runtime.signer.health()["signed_sizes"],
+        "signed_sizes": {origin: item.size for origin, item in last.items()},
         "under_way": None if change is None else {"action": change.action, "version": change.version},
     }
 
 
-def evidence_of(
-    runtime: Runtime, ring: KeyRing, wish: Wish, last: Mapping[str, Checkpoint], drop: Callable[[str], None]
-) -> dict[str, Checkpoint]:
-    """Return by log the largest tree beyond doubt, by what the witness signed `last`; nothing unless a key was
-    stolen."""
-    if wish.action != COMPROMISE:
-        return {}
-    known = kept(wish.known, ring)
-    if strange := {item.checkpoint.origin for item in known} - last.keys():
-        raise InvalidInput(
-            f"nothing of {min(strange)} was signed here.", remedy="Give checkpoints of this home's logs."
-        )
-    vouched = {item.checkpoint.origin for item in known}
-    found = [
-        item
-        for origin in last
-        if origin not in vouched
-        for item in archived(runtime.archive, ring, origin, before=wish.before)
-    ]
-    return {origin: item.checkpoint for origin, item in weigh(known, found, last, drop).items()}
-
-
-def _signed_last(runtime: Runtime, origin: str) -> Checkpoint:
-    note = runtime.signer.latest(origin)
-    if note is None:
-        raise NotFound(f"the proxy has no checkpoint of {origin}.", remedy="See docs/runbooks/signing-state.md.")
-    return parse_checkpoint(parse_note(note).text)
+def _registry(runtime: Runtime) -> list[Envelope]:
+    if is_elsewhere(runtime):
+        return list(map(parse_envelope, runtime.signer.keys()))
+    return read_registry(signer_folder(runtime))
 
 
 @contextmanager
@@ -218,18 +216,18 @@ def _without_exports(runtime: Runtime, *, is_stolen: bool) -> Iterator[None]:
     A stolen key does not wait for one. Raises `DependencyError` while one runs.
     """
     with ExitStack() as stack:
-        for origin in () if is_stolen else runtime.signer.health()["signed_sizes"]:
+        for origin in () if is_stolen else remembered(signer_folder(runtime)):
             stack.enter_context(only_exporter(runtime.engine, origin.rpartition("/")[2]))
         yield
 
 
 def _payload(desk: Desk, wish: Wish, drop: Callable[[str], None]) -> bytes:
     sizes = desk.state.sizes()
-    wish = _with_key(desk.ring, wish)
+    wish = with_key(desk.ring, wish)
     successor, is_stolen = None, wish.action == COMPROMISE
     if needs_successor(desk.ring, wish):
         _refuse_half_exports(desk, is_stolen=is_stolen)
-        successor = describe(open_successor(desk.folder, desk.settings, desk.ring, fresh=is_stolen))
+        successor = describe_successor(desk.folder, desk.settings, desk.ring, fresh=is_stolen)
     elif is_stolen:
         drop_next_key(desk.folder, desk.ring)
     return draft(
@@ -238,7 +236,7 @@ def _payload(desk: Desk, wish: Wish, drop: Callable[[str], None]) -> bytes:
         sizes=sizes,
         below=desk.below,
         successor=successor,
-        good=evidence_of(desk.runtime, desk.ring, wish, last_checkpoints(desk), drop),
+        good=evidence_of(desk.runtime, desk.ring, wish, desk.state.all(), drop),
         created_at=format_time(desk.runtime.clock()),
     )
 
@@ -247,14 +245,6 @@ def _refuse_half_exports(desk: Desk, *, is_stolen: bool) -> None:
     # A stolen key is ended at once, whatever else is not finished.
     if not is_stolen:
         refuse_interrupted_exports(desk.runtime, desk.state.sizes())
-
-
-def _with_key(ring: KeyRing, wish: Wish) -> Wish:
-    """Let a wish that names no key mean the one that signs now."""
-    active = active_key(ring.keys)
-    if wish.action == ROOTS or wish.key is not None or active is None:
-        return wish
-    return replace(wish, key=active.key.key_id)
 
 
 def _is_installed(change: Change, envelope: Envelope) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from ledger_core.errors import ConfigurationError
+from ledger_core.settings.aws import SECRETS as SECRETS_OF_AWS
+from ledger_core.settings.aws import weaknesses_of_aws
 from ledger_core.settings.environment import ENVIRONMENTS, Place, read_environment, variable_of
 
 
@@ -76,6 +79,14 @@ PLACES: dict[str, Place] = {
 }
 """Where each of the proxy's settings stands among everybody's."""
 BACKEND_VARIABLE = variable_of(PLACES["backend"])
+SECRETS = {**SECRETS_OF_AWS, "VAULT_TOKEN": "a token of Vault", "BAO_TOKEN": "a token of OpenBao"}
+"""By name; what a back-end logs in with lies in files that its owner alone reads."""
+
+
+def weak_environment() -> Iterator[str]:
+    """Say what in the proxy's environment staging and production refuse: secrets, and addresses without TLS."""
+    yield from weaknesses_of_aws(os.environ)
+    yield from (f"{what} in the environment ({name})" for name, what in SECRETS.items() if os.environ.get(name))
 
 
 def load_signer_settings(*, backend: str | None = None) -> SignerSettings:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from ledger_core.errors import ConfigurationError
+from ledger_core.settings.aws import SECRETS, weaknesses_of_aws
 from ledger_core.settings.environment import HOME_FOLDER_NAME, STRICT_ENVIRONMENTS
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ SECRET_VARIABLES = {
     "PGSERVICEFILE": "named connections, which may hold passwords",
     "PGSSLPASSWORD": "the password of a key",
     "COUNTERFOIL_LEDGER_TOKEN": "a token",
+    **SECRETS,
 }
 SECRET_PARAMETERS = ("password", "sslpassword", "passfile", "service", "servicefile")
 KEY_FILES = (
@@ -56,6 +58,7 @@ def _weaknesses(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]
     for name, what in SECRET_VARIABLES.items():
         if _given(environ, name):
             yield f"{what} in the environment ({name})"
+    yield from weaknesses_of_aws(environ)
     if settings.ledger_url is not None and not settings.ledger_url.lower().startswith("https://"):
         yield "a ledger without TLS (COUNTERFOIL_LEDGER_URL begins with https://)"
     yield from _of_archive(settings)

@@ -94,11 +94,11 @@ def _serve(
     policy = Policy(origin_prefix=origin_prefix)
     if known is None:
         root = load_or_create(folder / ROOT_FILE)
-        trust = TrustFile(origin=_below(origin_prefix), threshold=1, roots=(root.public_key,))
+        trust = TrustFile(origin=below(origin_prefix), threshold=1, roots=(root.public_key,))
         first = first_registry(key, root, trust.origin, clock())
         write_once(folder / KEYS_FILE, first.to_bytes() + b"\n", mode=0o600)
     else:
-        trust = TrustFile(origin=_below(origin_prefix), threshold=known.threshold, roots=known.roots)
+        trust = TrustFile(origin=below(origin_prefix), threshold=known.threshold, roots=known.roots)
     registry = read_registry(folder)
     _pin(trust_path, trust)
     ring = resolve_keys(TrustFile.load(trust_path), registry)
@@ -118,7 +118,8 @@ def _serve(
     )
 
 
-def _below(origin_prefix: str) -> str:
+def below(origin_prefix: str) -> str:
+    """Return the wildcard of the logs that are signed under `origin_prefix`."""
     return f"{origin_prefix.rstrip('/')}/*"
 
 
@@ -139,7 +140,7 @@ def _known_ring(folder: Path, trust_path: Path, origin_prefix: str) -> KeyRing |
             remedy="Restore the trust file that the auditors have.",
         )
     root = load(folder / ROOT_FILE)
-    return resolve_keys(TrustFile(origin=_below(origin_prefix), threshold=1, roots=(root.public_key,)), registry)
+    return resolve_keys(TrustFile(origin=below(origin_prefix), threshold=1, roots=(root.public_key,)), registry)
 
 
 def first_registry(key: SigningBackend, root: SigningBackend, origin: str, created_at: datetime) -> Envelope:

@@ -19,6 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from ledger_core.base.files import unusable
 from ledger_core.errors import ConfigurationError, CounterfoilError
 from ledger_core.signing.call_log import LOG_FILE, MAX_LINE_BYTES, NO_PREV, Head, files_of, read_head
 
@@ -186,8 +187,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         report = verify_calls(options.state, first_line=options.first_line, ledger=options.ledger)
-    except CounterfoilError as error:
-        sys.stderr.write(f"{error}\n")
+    except (CounterfoilError, OSError) as error:
+        told = error if isinstance(error, CounterfoilError) else unusable(error)
+        sys.stderr.write(f"{told}\n")
         return 2
     sys.stdout.write((json.dumps(report.as_json(), indent=2) if options.json else report.as_text()) + "\n")
     return 0 if report.sound else 1

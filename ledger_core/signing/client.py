@@ -27,7 +27,7 @@ from ledger_core.errors import (
     SignerUnavailable,
 )
 from ledger_core.log.merkle import Frontier
-from ledger_core.log.note import encode_base64, parse_checkpoint, parse_note
+from ledger_core.log.note import decode_hash, encode_base64, parse_checkpoint, parse_note
 from ledger_core.signing.breaker import Breaker
 from ledger_core.signing.channel import Channel, Heard, Lost
 from ledger_core.signing.port import MAX_LEAVES
@@ -101,6 +101,17 @@ class SigningClient:
         """Return the key registry's envelopes, oldest version first."""
         envelopes: list[dict[str, Any]] = self._json("GET", "/v1/keys")["envelopes"]
         return envelopes
+
+    def remembered(self) -> dict[str, tuple[int, bytes]]:
+        """Return size and root that were signed last, by log. The proxy signs nothing for it."""
+        found = self._json("GET", "/v1/keys").get("last")
+        if not isinstance(found, dict):
+            raise DependencyError(
+                "the signing proxy is of an older release, which does not say what it signed last.",
+                file=self._channel.name,
+                remedy="Bring the proxy to this release first.",
+            )
+        return {origin: (int(size), decode_hash(root)) for origin, (size, root) in found.items()}
 
     def health(self) -> dict[str, Any]:
         """Return what the proxy says of itself after a real signature: `status`, `assurance`, `key_id`, `pid`, ..."""

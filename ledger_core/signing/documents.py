@@ -69,8 +69,8 @@ def rotated(
 ) -> list[KeyRecord]:
     """Return `keys` with the active one ended at `sizes` (log to size signed last) and `successor` from there on.
 
-    `below` is the wildcard under which logs may still be opened. `window` is by how many records the logs may have
-    grown when the roots' signatures are there: so far the old key stays valid.
+    `below` is the wildcard under which logs may still be opened. `window` is by how many records the logs in `sizes`
+    may have grown when the roots' signatures are there: so far the old key stays valid in those.
     """
     old = active_key(keys)
     if any(item.key.key_id == successor.key.key_id for item in keys):
@@ -138,10 +138,8 @@ def ended_at(key: KeyRecord, sizes: Mapping[str, int], *, status: str, window: i
             last = size + window if part.to_size is None else min(part.to_size, size + window)
             if part.from_size <= last:
                 valid.append(replace(part, origin=origin, to_size=last))
-    if window:
-        # A log that is opened before the roots have signed is still this key's.
-        wildcards = [part for part in key.valid if part.origin.endswith("/*")]
-        valid += [replace(part, to_size=min(window, part.to_size or window)) for part in wildcards]
+    # No wildcard is left, whatever the window: whoever has the old key would sign the first records of a log that is
+    # opened years later. A log that is opened before the roots have signed makes the draft expire (`ceremony.install`).
     return replace(key, status=status, valid=tuple(valid))
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ledger_core.errors import ConfigurationError
 from ledger_core.log.object_tree import Place
-from ledger_core.settings.environment import STRICT_ENVIRONMENTS
-from ledger_core.settings.signer import BACKEND_VARIABLE, SignerSettings
+from ledger_core.settings.environment import STRICT_ENVIRONMENTS, variable_of
+from ledger_core.settings.signer import BACKEND_VARIABLE, PLACES, SignerSettings, weak_environment
 from ledger_core.signing.folder import KEY_FILE, KEYS_FILE, ROOT_FILE
 
 _PRIVATE = (b"PRIVATE KEY-----",)
@@ -41,8 +41,8 @@ def _weaknesses(
         yield "no second memory (--archive names the archive that the state may not be behind)"
     elif isinstance(archive, Path) and not archive.is_dir():
         yield "an archive that is not there (--archive)"
-    if settings.archive_endpoint and not settings.archive_endpoint.startswith("https://"):
-        yield "an archive without TLS (COUNTERFOIL_ARCHIVE__ENDPOINT begins with https://)"
+    yield from _plain_addresses(settings)
+    yield from weak_environment()
     if settings.backend == "software":
         yield f"the software key ({BACKEND_VARIABLE} names an HSM or a KMS)"
     if socket_path is not None:
@@ -59,6 +59,13 @@ def _weaknesses(
     for path in sorted(folder.iterdir()):
         if path.name in (KEY_FILE, ROOT_FILE) or _holds_a_key(path):
             yield f"the private key in {path.name}"
+
+
+def _plain_addresses(settings: SignerSettings) -> Iterator[str]:
+    for what, name in (("an archive", "archive_endpoint"), ("a KMS", "awskms_endpoint"), ("a Vault", "vault_url")):
+        address = getattr(settings, name)
+        if address and not address.lower().startswith("https://"):
+            yield f"{what} without TLS ({variable_of(PLACES[name])} begins with https://)"
 
 
 def _holds_a_key(path: Path) -> bool:

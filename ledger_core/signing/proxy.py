@@ -6,7 +6,7 @@ HTTP/1.1 on a Unix socket of mode 0600, or by mutual TLS on a port (`--listen ho
     POST /v1/checkpoint          old tree, new leaf hashes, checkpoint -> 200 signed note | 409 fork, moved_on | 403
     GET  /v1/checkpoint?origin=  200 newest signed note | 404
     POST /v1/dsse                {"payload_type", "payload" (base64), "checkpoint"?} -> 200 DSSE envelope | 403
-    GET  /v1/keys                200 {"envelopes": [...]}
+    GET  /v1/keys                200 {"envelopes": [...], "last": {origin: [size, root]}}, without a signature
     GET  /healthz                200 after a real signature
     GET  /metrics                200 what Prometheus reads
 
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from ledger_core.base.files import unusable
 from ledger_core.errors import (
     CounterfoilError,
     DependencyError,
@@ -144,9 +145,11 @@ class Handler(GatedHandler):
         envelope = self.gate.service.sign_dsse(payload_type, data, checkpoint=note, check=check)
         return _json(200, envelope.as_json())
 
-    def _keys(self, _client: Client, _line: Line, _query: str) -> Reply:
+    def _keys(self, client: Client, _line: Line, _query: str) -> Reply:
         self._nothing_more()
-        return _json(200, {"envelopes": self.gate.service.keys()})
+        # Without a signature: who changes keys asks while the key is switched off.
+        last = {name: item for name, item in self.gate.service.remembered().items() if client.allows(name)}
+        return _json(200, {"envelopes": self.gate.service.keys(), "last": last})
 
     def _health(self, client: Client, _line: Line, _query: str) -> Reply:
         self._nothing_more()
@@ -273,8 +276,9 @@ def main(arguments: list[str] | None = None) -> int:
             listen=options.listen,
             tls=None if None in files else TlsFiles(certificate=files[0], key=files[1], authority=files[2]),
         )
-    except CounterfoilError as error:
-        sys.stderr.write(f"{error}\n")
+    except (CounterfoilError, OSError) as error:
+        told = error if isinstance(error, CounterfoilError) else unusable(error)
+        sys.stderr.write(f"{told}\n")
         return 2
     return 0
 

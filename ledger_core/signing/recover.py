@@ -14,6 +14,7 @@ from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ledger_core.base.files import unusable
 from ledger_core.errors import ConfigurationError, CounterfoilError
 from ledger_core.log.dsse import parse_envelope
 from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
@@ -48,8 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
                 notes=options.checkpoint,
                 lost_last_use=options.lost_last_use,
             )
-    except CounterfoilError as error:
-        sys.stderr.write(f"{error}\n")
+    except (CounterfoilError, OSError) as error:
+        told = error if isinstance(error, CounterfoilError) else unusable(error)
+        sys.stderr.write(f"{told}\n")
         return 2
     for item in given:
         sys.stdout.write(f"{item.origin} goes on from size {item.size}\n")

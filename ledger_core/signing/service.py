@@ -30,6 +30,7 @@ from ledger_core.log.note import (
     NoteSignature,
     SignedNote,
     checkpoint_text,
+    encode_base64,
     parse_checkpoint,
     parse_note,
 )
@@ -148,6 +149,10 @@ class SigningService:
     def keys(self) -> list[dict[str, Any]]:
         """Return the key registry, oldest version first."""
         return [envelope.as_json() for envelope in self._registry]
+
+    def remembered(self) -> dict[str, list[Any]]:
+        """Return size and root (base64) signed last, by log. Nothing is signed for it, and no signature waited for."""
+        return {origin: [item.size, encode_base64(item.root)] for origin, item in self._state.all().items()}
 
     def health(self) -> dict[str, Any]:
         """Make a real signature over a nonce, of a type nothing else accepts, and say with what."""

@@ -97,6 +97,10 @@ class WitnessState:
         found = self._read().logs.get(origin)
         return None if found is None else Checkpoint(origin, *found)
 
+    def all(self) -> dict[str, Checkpoint]:
+        """Return by log the last checkpoint stored. Read whole or not at all, also while another thread stores one."""
+        return {origin: Checkpoint(origin, *found) for origin, found in sorted(self._read().logs.items())}
+
     def sizes(self) -> dict[str, int]:
         """Return the size signed last of each log of which anything was signed."""
         return {origin: size for origin, (size, _) in sorted(self._read().logs.items())}

@@ -7,6 +7,8 @@ none any more is removed. Not who may change the registry (`log.keys`), and not 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ledger_core.base.files import sync_folder, write_once
@@ -97,6 +99,23 @@ def open_successor(folder: Path, settings: SignerSettings, ring: KeyRing, *, fre
             remedy="Make the new key where the old one is kept, and run this with the settings that name it.",
         )
     return key
+
+
+def describe_successor(folder: Path, settings: SignerSettings, ring: KeyRing, *, fresh: bool = False) -> Successor:
+    """Return what the registry says of the key that is to sign next. Raises as `open_successor` does."""
+    with in_hand(open_successor(folder, settings, ring, fresh=fresh)) as key:
+        return describe(key)
+
+
+@contextmanager
+def in_hand(key: SigningBackend) -> Iterator[SigningBackend]:
+    """Give `key` back to whoever keeps it afterwards: a process logs in to a token once."""
+    try:
+        yield key
+    finally:
+        close = getattr(key, "close", None)
+        if close is not None:
+            close()
 
 
 def describe(key: SigningBackend) -> Successor:

@@ -32,9 +32,13 @@ def test_the_folder_dbt_is_no_package_and_the_library_wins() -> None:
     assert "site-packages" in finished.stdout
 
 
-def test_the_signing_proxy_imports_no_pydantic_and_no_client() -> None:
-    found = "[name for name in sys.modules if name.startswith(('pydantic', 'httpcore2', 'httpx2'))]"
-    script = f"import sys, ledger_core.signing.proxy; print({found})"
+@pytest.mark.parametrize(
+    "program", ["signing.proxy", "signing.recover", "signing.calls", "ceremony.host", "ceremony.offline"]
+)
+def test_the_programs_of_the_proxys_host_import_no_pydantic_no_client_and_no_database(program: str) -> None:
+    heavy = ("pydantic", "httpcore2", "httpx2", "sqlalchemy", "psycopg")
+    found = f"[name for name in sys.modules if name.startswith({heavy})]"
+    script = f"import sys, ledger_core.{program}; print({found})"
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert finished.stdout.strip() == "[]"
 

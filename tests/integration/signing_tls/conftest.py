@@ -24,6 +24,10 @@ from ledger_core.signing.tls import TlsFiles
 
 PREFIX = "ledger.example/test/"
 FOLDER = Path(__file__).parents[3]
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
+    key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
+)  # fmt: skip
 
 
 class Authority:
@@ -35,6 +39,8 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         made = self._begun(self._name, self._key, timedelta(days=1))
         made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        made = made.add_extension(_SIGNS_CERTIFICATES, critical=True)
+        made = made.add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
         self.path = folder / f"{name}.pem"
         self.path.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
@@ -50,6 +56,8 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         made = self._begun(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, stem)]), key, lasts)
         made = made.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        own = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        made = made.add_extension(own, critical=False)
         if names:
             made = made.add_extension(x509.SubjectAlternativeName(names), critical=False)
         certificate, private = self._folder / f"{stem}.pem", self._folder / f"{stem}.key"

@@ -19,6 +19,7 @@ from sqlalchemy import create_engine
 from ledger_core.actor import Actor
 from ledger_core.base.objects.file import FileStore
 from ledger_core.ceremony import install as installing
+from ledger_core.ceremony import shown
 from ledger_core.ceremony.desk import Desk
 from ledger_core.ceremony.drafts import Wish
 from ledger_core.ceremony.install import install
@@ -37,6 +38,7 @@ from ledger_core.log.note import (
     parse_note,
 )
 from ledger_core.log.record import format_time
+from ledger_core.log.registry import Validity
 from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing.backends import software
 from ledger_core.signing.bootstrap import open_service
@@ -210,7 +212,39 @@ def test_a_document_that_would_lose_a_key_or_let_none_sign_is_not_installed(home
 
     with pytest.raises(Refused, match="the key here is"):
         rotate(home, payload=of_another_key)
+
+    def with_a_wildcard(desk: Desk) -> bytes:
+        successor = describe(open_successor(desk.folder, desk.settings, desk.ring))
+        old, new = rotated(desk.ring.keys, successor, desk.state.sizes(), f"{PREFIX}*")
+        part = Validity(origin=f"{PREFIX}*", from_size=0, to_size=5)
+        return next_document(desk.ring, [replace(old, valid=(*old.valid, part)), new], created_at="")
+
+    with pytest.raises(Refused, match="in logs that are opened later"):
+        rotate(home, payload=with_a_wildcard)
+
+    def of_before_a_log_was_opened(desk: Desk) -> bytes:
+        successor = describe(open_successor(desk.folder, desk.settings, desk.ring))
+        sizes = {MAIN: desk.state.sizes()[MAIN]}
+        return next_document(
+            desk.ring, rotated(desk.ring.keys, successor, sizes, f"{PREFIX}*", window=9), created_at=""
+        )
+
+    with pytest.raises(Refused, match="side was opened since"):
+        rotate(home, payload=of_before_a_log_was_opened)
     assert ring_of(home).version == 1
+    start(home).close()
+
+
+def test_a_version_that_makes_the_registry_larger_than_verifiers_read_is_not_installed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (home / "signer" / "keys.jsonl").read_bytes()
+    monkeypatch.setattr(installing, "MAX_KEYS_BYTES", len(before) + 500)
+    with pytest.raises(Refused, match="verifiers read"):
+        rotate(home)
+    assert (home / "signer" / "keys.jsonl").read_bytes() == before
+    monkeypatch.undo()
+    rotate(home)
     start(home).close()
 
 
@@ -283,9 +317,9 @@ def test_of_a_stored_note_one_line_of_the_old_key_over_the_last_checkpoint_is_ta
             (other, [own], []),
         ):
             note = str(SignedNote(over, tuple(lines)))
-            monkeypatch.setattr(installing, "checkpoint_at", lambda *_args, note=note: SimpleNamespace(note=note))
+            monkeypatch.setattr(shown, "checkpoint_at", lambda *_args, note=note: SimpleNamespace(note=note))
             assert installing._former_lines(desk, ended, last) == taken
-        monkeypatch.setattr(installing, "checkpoint_at", lambda *_args: SimpleNamespace(note="no note"))
+        monkeypatch.setattr(shown, "checkpoint_at", lambda *_args: SimpleNamespace(note="no note"))
         assert installing._former_lines(desk, ended, last) == []
         wiring.engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
         monkeypatch.undo()

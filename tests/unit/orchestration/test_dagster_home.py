@@ -11,7 +11,7 @@ import yaml
 
 from ledger_core.base.engine import parse_url
 from ledger_core.settings import Settings
-from orchestration.dagster_home import EVENT_BATCH_SIZE, instance_config, passfile, storage_url
+from orchestration.dagster_home import EVENT_BATCH_SIZE, instance_config, passfile, storage_url, write_passfile
 from orchestration.processes import daemon_command, webserver_command
 
 URL = "postgresql+psycopg://me:p%40ss@127.0.0.1:5433/books?sslmode=require"
@@ -65,3 +65,14 @@ def test_runs_launched_from_the_ui_find_home_and_database_by_the_environment(tmp
 def test_the_web_server_stays_on_the_loopback_because_it_has_no_login(tmp_path: Path) -> None:
     arguments, _ = webserver_command(Settings(home_path=tmp_path, database_url=URL, env="test"), 3000)
     assert arguments[arguments.index("-h") + 1] == "127.0.0.1"
+
+
+def test_who_has_no_password_leaves_no_file_of_them_that_production_would_refuse(tmp_path: Path) -> None:
+    certificate = parse_url("postgresql://books@db.example.com/books?sslmode=verify-full&sslcert=/run/a.pem")
+    write_passfile(tmp_path, certificate)
+    assert list(tmp_path.iterdir()) == []
+    write_passfile(tmp_path, parse_url("postgresql://books:hunter2@db.example.com/books"))
+    assert "hunter2" in (tmp_path / "pgpass").read_text()
+    assert (tmp_path / "pgpass").stat().st_mode & 0o777 == 0o600
+    write_passfile(tmp_path, certificate)
+    assert list(tmp_path.iterdir()) == [], "nor one that is left of before"

@@ -56,11 +56,14 @@ def test_a_second_rotation_leaves_the_ranges_of_the_first() -> None:
     assert valid(third, MAIN, 19, 20) == [False, True]
 
 
-def test_a_window_lets_the_old_key_go_on_that_far_and_in_logs_that_begin_that_far() -> None:
-    old, new = rotated([first()], successor(), {MAIN: 10}, BELOW, window=5)
-    assert valid(old, MAIN, 15, 16) == [True, False]
-    assert valid(new, MAIN, 10, 15) == [True, True]
-    assert valid(old, SIDE, 5, 6) == [True, False]
+@pytest.mark.parametrize("window", [0, 1, 5, 10**9])
+def test_a_window_lets_the_old_key_go_on_that_far_and_never_in_a_log_that_is_opened_later(window: int) -> None:
+    for status in ("retired", "revoked"):
+        old, new = rotated([first()], successor(), {MAIN: 10}, BELOW, window=window, status=status)
+        assert valid(old, MAIN, 10 + window, 11 + window) == [True, False]
+        assert valid(new, MAIN, 10, 10 + window) == [True, True]
+        assert valid(old, SIDE, 0, 1, window) == [False, False, False]
+        assert valid(new, SIDE, 0, 1, window) == [True, True, True]
 
 
 def test_a_key_does_not_end_while_nobody_knows_how_far_it_signed_a_log() -> None:

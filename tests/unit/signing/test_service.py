@@ -267,3 +267,21 @@ def test_another_logs_note_says_nothing_of_this_ones_manifest(service: SigningSe
 def test_what_is_no_manifest_is_refused_by_name(service: SigningService, notes: dict[int, str], payload: bytes) -> None:
     with pytest.raises(InvalidInput):
         service.sign_dsse(SEGMENT_TYPE, payload)
+
+
+def test_what_was_signed_last_is_said_without_a_signature_also_while_one_hangs(tmp_path: Path) -> None:
+    """Whoever ends a key asks it, and the key may be switched off, or hang, by then."""
+    service = open_service(
+        tmp_path / "signer",
+        trust_path=tmp_path / "trust.json",
+        origin_prefix="ledger.example/test/",
+        settings=SignerSettings(env="test"),
+        clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    assert service.remembered() == {}
+    before = service.health()["signatures"]
+    with service._lock:  # as while a back-end does not answer
+        assert service.remembered() == {}
+        assert len(service.keys()) == 1
+    assert service.health()["signatures"] == before + 1
+    service.close()
