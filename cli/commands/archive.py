@@ -73,21 +73,35 @@ def verify(
         int | None,
         typer.Option("--since", metavar="SIZE", min=0, help="The segments may begin at this seq instead of 0."),
     ] = None,
+    report_files: Annotated[
+        list[Path] | None,
+        typer.Option("--report", metavar="FILE", help="Write the report to FILE.json, .html or .txt as well."),
+    ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(
+            "--processes", min=1, max=2, help="With 2, a second process unfolds large files where there is a core."
+        ),
+    ] = 2,
     json: JsonFlag = False,
 ) -> None:
     """Verify an export or a proof offline: needs no database, no network and no word of ours."""
+    from ledger_core.log.report_files import check_report_names, write_report
     from ledger_core.log.verifier import verify_path
 
+    check_report_names(report_files or ())
     known = [_note_of(file) for file in known_checkpoint or ()]
     place = place_at(path)
     pinned = pinned_trust(place, trust)
     with progress("verifying", quiet=json) as update:
-        report = verify_path(place, pinned, progress=update, known_checkpoint=known, since=since)
+        report = verify_path(place, pinned, progress=update, known_checkpoint=known, since=since, processes=processes)
     if json:
         print_json(report.as_json())
     else:
         for line in report.as_lines():
             say(line)
+    for file in report_files or ():
+        write_report(report, file)
     if report.exit_status:
         raise typer.Exit(report.exit_status)
 

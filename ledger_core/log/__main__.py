@@ -11,10 +11,12 @@ import json
 import sys
 from pathlib import Path
 
-from ledger_core.errors import InvalidInput
+from ledger_core.errors import ConfigurationError, InvalidInput
 from ledger_core.log.note import MAX_NOTE_BYTES
 from ledger_core.log.object_tree import place_of
 from ledger_core.log.reading import read_bounded, why_unread
+from ledger_core.log.report_files import check_report_names, write_report
+from ledger_core.log.shown import shown
 from ledger_core.log.verifier import verify_path
 
 
@@ -37,18 +39,34 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--since", type=int, metavar="SIZE", help="the segments may begin at this seq instead of 0")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write the report to FILE.json, FILE.html or FILE.txt as well; may be given again",
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        choices=(1, 2),
+        default=2,
+        help="2, the default: a second process unfolds large files where there is a core for it",
+    )
     options = parser.parse_args(arguments)
     known = []
     for path in options.known_checkpoint:
         data = read_bounded(path, MAX_NOTE_BYTES)
         if data is None:
-            sys.stderr.write(f"{path}: {why_unread(path, MAX_NOTE_BYTES)}\n")
+            sys.stderr.write(f"{shown(str(path))}: {why_unread(path, MAX_NOTE_BYTES)}\n")
             return 2
         known.append(data)
     try:
+        check_report_names(options.report)
         place = place_of(options.path)
     except InvalidInput as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{shown(str(error))}\n")
         return 2
     quiet = options.json or not sys.stderr.isatty()
     report = verify_path(
@@ -57,11 +75,24 @@ def main(arguments: list[str] | None = None) -> int:
         progress=None if quiet else _show_progress,
         known_checkpoint=known,
         since=options.since,
+        processes=options.processes,
     )
     if not quiet:
         sys.stderr.write("\r\x1b[K")
-    print(json.dumps(report.as_json(), indent=2) if options.json else "\n".join(report.as_lines()))
+    _print(json.dumps(report.as_json(), indent=2) if options.json else "\n".join(report.as_lines()))
+    for path in options.report:
+        try:
+            write_report(report, path)
+        except ConfigurationError as error:
+            sys.stderr.write(f"{shown(str(error))}\n")
+            return 2
     return report.exit_status
+
+
+def _print(text: str) -> None:
+    """Print `text`, in whatever letters the terminal has."""
+    encoding = sys.stdout.encoding or "ascii"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _show_progress(records: int) -> None:

@@ -22,6 +22,8 @@ from ledger_core.log.findings import (
 from ledger_core.log.record import Record
 
 MAX_GAPS = 1_000
+MAX_OBJECTIONS = 8
+"""More cannot be made to one record and the one after it."""
 
 
 @dataclass(slots=True)
@@ -58,12 +60,19 @@ class Blame:
 
     def skip(self, count: int, last_leaf: bytes) -> None:
         """Pass over `count` records that are known to be in order."""
+        self.vouch(self.expected - 1)
         self.expected += count
         self.last_leaf = last_leaf
 
     def object(self, failure: Failure) -> None:
         """Note that a record, wherever it stands, is not what a record may be."""
         self._keep(self._content, failure)
+
+    def vouch(self, seq: int) -> None:
+        """Note that the record after `seq` names the bytes that stand there: the objection is to what was signed."""
+        # The record after it may have been objected to as well, before it was placed.
+        if self._content and any(item.seq == seq for item in self._content[-MAX_OBJECTIONS:]):
+            self._intact.add(seq)
 
     def follow(self, record: Record | None, leaf: bytes) -> None:
         """Place the next record (None: it cannot be read) behind those before it."""
@@ -73,7 +82,7 @@ class Blame:
             self._advance(here + 1, leaf, is_unread=True)
         elif record.prev == self.last_leaf:
             self._settle()
-            self._vouch(here - 1)
+            self.vouch(here - 1)
             if record.seq != here:
                 self._order_failure(EDITED, here, f"the record in this place says that it is seq {record.seq}")
             self._advance(here + 1, leaf)
@@ -103,7 +112,7 @@ class Blame:
         if last_leaf is not None and self.expected == next_seq:
             if self.last_leaf == last_leaf:
                 self._settle()
-                self._vouch(self.expected - 1)
+                self.vouch(self.expected - 1)
             elif not self._is_unread:
                 self._suspect = None
                 self._order_failure(EDITED, self.expected - 1, "it is not the record that the manifest ends with")
@@ -127,10 +136,6 @@ class Blame:
 
     def _advance(self, expected: int, leaf: bytes, *, is_unread: bool = False) -> None:
         self.expected, self.last_leaf, self._is_unread = expected, leaf, is_unread
-
-    def _vouch(self, seq: int) -> None:
-        if self._content and self._content[-1].seq == seq:
-            self._intact.add(seq)
 
     def _settle(self) -> None:
         """Blame the record before the suspect: the suspect is intact, or nothing more will tell."""

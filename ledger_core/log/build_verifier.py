@@ -12,6 +12,8 @@ import zipfile
 from hashlib import sha256
 from pathlib import Path
 
+from ledger_core.log.software import BUILT, software_version
+
 _MAIN = b"import sys\n\nfrom ledger_core.log.__main__ import main\n\nsys.exit(main())\n"
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -24,6 +26,7 @@ def build(out: Path) -> str:
     del sources["ledger_core/log/build_verifier.py"]
     sources["ledger_core/__init__.py"] = (room.parent / "__init__.py").read_bytes()
     sources["ledger_core/errors.py"] = (room.parent / "errors.py").read_bytes()
+    sources[BUILT.replace(".", "/") + ".py"] = f'VERSION = "{software_version()}"\n'.encode()
     sources["__main__.py"] = _MAIN
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("wb") as file:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ledger_core.log.findings import FORKED, Failure, VerificationReport
+from ledger_core.log.findings import FORKED, Failure, Signer, VerificationReport
 from ledger_core.log.keys import Judgement
 from ledger_core.log.registry import KeyRecord
 
@@ -73,5 +73,14 @@ def note_signers(report: VerificationReport, signers: Iterable[KeyRecord]) -> No
     for signer in signers:
         if signer.key.key_id not in report.keys:
             report.keys.append(signer.key.key_id)
+            report.signers.append(
+                Signer(
+                    key_id=signer.key.key_id,
+                    alg=signer.key.algorithm,
+                    assurance=signer.assurance,
+                    backend=signer.backend,
+                    status=signer.status,
+                )
+            )
         if signer.assurance not in report.assurance:
             report.assurance.append(signer.assurance)

@@ -10,6 +10,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ledger_core.log.shown import shown, shown_all
+from ledger_core.log.software import NAME, software_version
+
+REPORT_SCHEMA = "cf-report/1"
 VERIFIED = "verified"
 EDITED = "edited"
 """Bytes differ from those that were signed."""
@@ -53,6 +57,8 @@ FAILURES = frozenset(
     }
 )
 MAX_FAILURES = 100
+MAX_SEGMENTS_LISTED = 5_000
+"""Thirteen years of nights; further ones are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +100,32 @@ class LogVerdict:
     root: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """A key whose signature counted, and what the registry says of it."""
+
+    key_id: str
+    alg: str
+    assurance: str
+    backend: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentVerdict:
+    """One segment: what its manifest says it is (None where it cannot be read), and what was found in it."""
+
+    folder: str
+    origin: str | None
+    segment: int | None
+    closed_on: str | None
+    first_seq: int
+    next_seq: int | None
+    records: int
+    entries: int
+    verdict: str
+
+
 @dataclass(slots=True, kw_only=True)
 class VerificationReport:
     """What was verified and what came of it. Amounts are minor units; `totals` maps a currency to (debits, credits)."""
@@ -117,6 +149,12 @@ class VerificationReport:
     totals: dict[str, tuple[int, int]] = field(default_factory=dict)
     assurance: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    signers: list[Signer] = field(default_factory=list)
+    listed: list[SegmentVerdict] = field(default_factory=list)
+    """The segments one by one; `not_listed` more were left out."""
+    not_listed: int = 0
+    verified_at: str = ""
+    """When it was looked at, by the clock of whoever looked."""
     timestamps: int = 0
     """Time-stamp tokens that count; `newest_timestamp` says of which size the last one is, and of when."""
     newest_timestamp: str | None = None
@@ -131,6 +169,13 @@ class VerificationReport:
             self.failures.append(failure)
         else:
             self.suppressed += 1
+
+    def add_segment(self, segment: SegmentVerdict) -> None:
+        """List `segment`, or count it when there are too many already."""
+        if len(self.listed) < MAX_SEGMENTS_LISTED:
+            self.listed.append(segment)
+        else:
+            self.not_listed += 1
 
     def count_timestamp(self, size: int, made_at: datetime | None, unjudged: str | None) -> None:
         """Count a token over the checkpoint of `size`, if it counts or cannot be judged."""
@@ -164,6 +209,10 @@ class VerificationReport:
             (self.notes, part.notes),
         ):
             mine += [item for item in more if item not in mine]
+        self.signers += [item for item in part.signers if item not in self.signers]
+        for segment in part.listed:
+            self.add_segment(segment)
+        self.not_listed += part.not_listed
         self.timestamps += part.timestamps
         self.newest_timestamp = part.newest_timestamp or self.newest_timestamp
         for reason, count in part.timestamps_unjudged.items():
@@ -195,11 +244,14 @@ class VerificationReport:
         return 2 if self.verdict in CANNOT_TELL else 1
 
     def as_json(self) -> dict[str, Any]:
-        """Return the report in JSON; amounts are digit strings."""
-        return {
-            "schema": "cf-report/1",
+        """Return the report in JSON (docs/formats/report.md); amounts are digit strings, texts of others `shown`."""
+        document = {
+            "schema": REPORT_SCHEMA,
             "path": self.path,
             "verdict": self.verdict,
+            "exit_status": self.exit_status,
+            "verified_at": self.verified_at,
+            "software": {"name": NAME, "version": software_version()},
             "trust": None if self.trust is None else asdict(self.trust),
             "logs": [asdict(item) for item in self.logs],
             "origins": self.origins,
@@ -217,6 +269,9 @@ class VerificationReport:
             ],
             "assurance": self.assurance,
             "keys": self.keys,
+            "signers": [asdict(item) for item in self.signers],
+            "segment_list": [asdict(item) for item in self.listed],
+            "segments_not_listed": self.not_listed,
             "timestamps": {
                 "verified": self.timestamps,
                 "newest": self.newest_timestamp,
@@ -226,6 +281,8 @@ class VerificationReport:
             "failures": [asdict(failure) for failure in self.failures],
             "failures_not_listed": self.suppressed,
         }
+        found: dict[str, Any] = shown_all(document)
+        return found
 
     def as_lines(self) -> list[str]:
         """Return the report as lines for people."""
@@ -268,4 +325,5 @@ class VerificationReport:
         lines += [f"  {failure}" for failure in self.failures]
         if self.suppressed:
             lines.append(f"  and {self.suppressed} more failures")
-        return lines
+        lines.append(f"  by {NAME} {software_version()}")
+        return [shown(line) for line in lines]

@@ -162,44 +162,29 @@ class KeyRing:
 
     def _judge(self, signed: Sequence[str], origin: str, size: int, root: bytes | None) -> Judgement:
         found = [item for item in self.keys if item.key.key_id in signed]
+        names = ", ".join(item.key.key_id[:16] for item in found)
+        if not found:
+            detail = f"no key of registry version {self.version} signed this"
+            return Judgement(signers=(), verdict=BAD_SIGNATURE, detail=detail)
+        good = self.good_trees(origin).get(size)
+        if good is not None and root is not None and root != good:
+            # Whoever signed it: the roots say what the tree of that size is.
+            detail = f"signed by {names} over another tree of {origin} at size {size} than the registry states"
+            return Judgement(signers=(), verdict=FORKED, detail=detail)
         valid = tuple(item for item in found if item.is_valid_at(origin, size))
         if valid:
             return Judgement(signers=valid, verdict=None, detail="")
-        names = ", ".join(item.key.key_id[:16] for item in found)
         stolen = tuple(item for item in found if item.is_compromised)
-        if stolen:
-            return self._judge_stolen(stolen, names, origin, size, root)
-        if found:
-            return Judgement(
-                signers=(),
-                verdict=KEY_NOT_VALID_AT_SIZE,
-                detail=f"signed by {names}, which the registry does not let sign {origin} at size {size}",
-            )
-        return Judgement(
-            signers=(), verdict=BAD_SIGNATURE, detail=f"no key of registry version {self.version} signed this"
-        )
-
-    def _judge_stolen(
-        self, stolen: tuple[KeyRecord, ...], names: str, origin: str, size: int, root: bytes | None
-    ) -> Judgement:
-        """Judge by the tree: the one that the registry states counts, another of that size is a fork."""
-        good = self.good_trees(origin).get(size)
-        if good is not None and root == good:
+        if stolen and good is not None and root is not None:
             return Judgement(signers=stolen, verdict=None, detail="")
-        if good is not None and root is not None:
-            return Judgement(
-                signers=(),
-                verdict=FORKED,
-                detail=f"signed by {names}, a compromised key, over another tree of {origin} at size {size} than the "
-                "registry states",
+        if stolen:
+            detail = (
+                f"signed by {names}, a compromised key, and {origin} at size {size} is not shown to lie in a tree that "
+                "counts"
             )
-        return Judgement(
-            signers=(),
-            verdict=KEY_NOT_VALID_AT_SIZE,
-            detail=f"signed by {names}, a compromised key, and {origin} at size {size} is not shown to lie in a tree "
-            "that counts",
-            doubtful=stolen,
-        )
+            return Judgement(signers=(), verdict=KEY_NOT_VALID_AT_SIZE, detail=detail, doubtful=stolen)
+        detail = f"signed by {names}, which the registry does not let sign {origin} at size {size}"
+        return Judgement(signers=(), verdict=KEY_NOT_VALID_AT_SIZE, detail=detail)
 
 
 def resolve_keys(trust: TrustFile, envelopes: Iterable[Envelope], *, may_be_older: bool = False) -> KeyRing:

@@ -30,6 +30,8 @@ _ED25519_TYPE = b"\x01"
 
 MAX_NOTE_BYTES = 64 * 1024
 MAX_SIGNATURES = 100
+MAX_SPKI_BYTES = 1_024
+"""A P-256 key has 91: what is longer need not be looked at to know that it is neither of ours."""
 _KEY_HASH_BYTES = 4
 
 _SIGNATURE_LINE = re.compile(r"— ([^ +\s]+) ([A-Za-z0-9+/]+={0,2})\Z")
@@ -76,6 +78,8 @@ class PublicKey:
     __slots__ = ("_key", "algorithm", "key_id", "spki")
 
     def __init__(self, spki: bytes) -> None:
+        if len(spki) > MAX_SPKI_BYTES:
+            raise InvalidInput("the key is neither ECDSA P-256 nor Ed25519.", remedy="Use one of these.")
         try:
             key = load_der_public_key(spki)
         except (ValueError, UnsupportedAlgorithm) as error:

@@ -67,23 +67,24 @@ def find_on_disk(path: Path) -> FoundSegments:
         found.logs = by_log([look_at(path)])
         return found
     folders: list[Place] = []
-
-    def note_error(error: OSError) -> None:
-        found.problems.append((str(error.filename), f"it cannot be read: {error.strerror}"))
-
     top = Path(os.path.realpath(path))
-    for count, (parent, below, files) in enumerate(os.walk(path, onerror=note_error)):
-        if count >= MAX_FOLDERS:
-            found.problems.append((parent, f"more than {MAX_FOLDERS:,} folders: the rest was not looked at"))
+    waiting = [path]
+    looked = 0
+    # Not `os.walk`: before Python 3.12 it calls itself once a level, and a path holds two thousand.
+    while waiting:
+        parent = waiting.pop()
+        if looked >= MAX_FOLDERS:
+            found.problems.append((str(parent), f"more than {MAX_FOLDERS:,} folders: the rest was not looked at"))
             break
-        if _is_segment(Path(parent).name, files):
-            folders.append(Path(parent))
-            below.clear()
+        looked += 1
+        below, links, files = _inside(parent, found)
+        if _is_segment(parent.name, files):
+            folders.append(parent)
             continue
-        for name in below:
+        waiting += reversed(below)
+        for link in links:
             # A link within the tree leads to what is walked anyway; any other leads out of what was given.
-            link = Path(parent, name)
-            if link.is_symlink() and not Path(os.path.realpath(link)).is_relative_to(top):
+            if not Path(os.path.realpath(link)).is_relative_to(top):
                 found.problems.append((str(link), "a link that leads out of the folder given is not followed"))
     found.logs = by_log([look_at(folder) for folder in folders])
     return found
@@ -120,6 +121,32 @@ def absolute(path: Place) -> PurePath:
     if isinstance(path, ObjectPlace):
         return path.where
     return Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` would follow the links
+
+
+def _inside(parent: Path, found: FoundSegments) -> tuple[list[Path], list[Path], list[str]]:
+    """Return folders, links to folders, and names of anything else in `parent`; what cannot be read is a problem."""
+    below: list[Path] = []
+    links: list[Path] = []
+    files: list[str] = []
+    try:
+        with os.scandir(parent) as items:
+            for item in items:
+                if not _is_folder(item):
+                    files.append(item.name)
+                elif item.is_symlink():
+                    links.append(parent / item.name)
+                else:
+                    below.append(parent / item.name)
+    except OSError as error:
+        found.problems.append((str(parent), f"it cannot be read: {error.strerror}"))
+    return sorted(below), links, files
+
+
+def _is_folder(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link in a circle
+        return False
 
 
 def _is_segment(name: str, files: Sequence[str]) -> bool:

@@ -1,29 +1,21 @@
 """Reading what may be damaged or hostile: bounded regular files, bounded JSON, compressed lines in constant memory.
 
-A small file that claims to unfold into terabytes unfolds no further than its manifest says, a quarter of a megabyte
-at a time; a line longer than a record can be ends the reading. A pipe or a device is never opened, and a JSON text
-whose values would take many times its own size in memory is never parsed. Damage is a result, never an exception.
+A pipe or a device is never opened, and a JSON text whose values would take many times its own size in memory is never
+parsed. How far compressed lines unfold is for `unfolding.py`. Damage is a result, never an exception.
 """
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import stat
-import zlib
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ledger_core.log.findings import EDITED, MISSING, TRUNCATED
+from ledger_core.log.findings import MISSING
 from ledger_core.log.object_tree import ObjectPlace, Place
-from ledger_core.log.record import MAX_RECORD_BYTES
+from ledger_core.log.unfolding import Block, Gone, SecondProcess, Unfolded, Unfolding, open_file
 
-CHUNK_BYTES = 32 * 1024
-"""Stored bytes at a time: records unfold to some five times that, which stays in the processor's cache."""
-UNFOLDED_BYTES = 1024 * 1024
 MAX_CONTENT_BYTES = 2**44
 """16 TiB: where no manifest says how much there is."""
 SLACK_BYTES = 1024 * 1024
@@ -31,68 +23,67 @@ SLACK_BYTES = 1024 * 1024
 UNSIGNED_RATIO = 64
 """How many bytes a stored byte may unfold to where nothing signed says how many; records unfold to some five."""
 FREE_VALUES = 10_000
+MAX_DEPTH = 64
+"""Of the containers in a document: what reads them, and what shows them, calls itself once a level."""
 BYTES_PER_VALUE = 8
 """JSON of ours has twenty bytes and more to a value. A value takes some sixty in memory, whatever it is written as."""
-_GZIP = 31
 
 
 class LineReader:
     """Iterate over batches of lines of the gzip file at `path`; afterwards `problem` says how it ended.
 
-    `problem` is None or (verdict, detail). `stored_bytes` and `stored_sha256` describe the file as stored.
+    `problem` is None or (verdict, detail). `stored_bytes` and `stored_sha256` describe the file as stored. `second` is
+    a process that unfolds beside this one, where that pays.
     """
 
-    def __init__(self, path: Place, *, max_content_bytes: int | None = None) -> None:
+    def __init__(
+        self, path: Place, *, max_content_bytes: int | None = None, second: SecondProcess | None = None
+    ) -> None:
         self._path = path
         self._room = MAX_CONTENT_BYTES if max_content_bytes is None else max_content_bytes + SLACK_BYTES
-        self._hash = sha256()
-        self._rest = b""
+        self._second = second
+        self.content_bytes = 0
         self.stored_bytes = 0
+        self.stored_sha256 = sha256().hexdigest()
         self.problem: tuple[str, str] | None = None
 
-    @property
-    def stored_sha256(self) -> str:
-        """The hex SHA-256 of what was read of the stored file."""
-        return self._hash.hexdigest()
-
     def __iter__(self) -> Iterator[list[bytes]]:
+        for block in self.blocks():
+            yield block.lines()
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the lines in blocks, each line with its leaf hash."""
+        given = 0
+        if self._second is not None and isinstance(self._path, Path) and self._second.pays(self._path):
+            ended = Unfolded()
+            try:
+                for block in self._second.unfold(self._path, self._room, ended):
+                    given += len(block.data)
+                    yield block
+            except Gone:
+                pass  # what it did not give is read here, from the beginning
+            else:
+                self.stored_bytes, self.stored_sha256 = ended.stored_bytes, ended.stored_sha256
+                self.content_bytes = ended.content_bytes
+                self.problem = ended.problem
+                return
+        yield from self._here(given)
+
+    def _here(self, given: int) -> Iterator[Block]:
         # Unfolding one block ahead on a second thread was measured: waiting for the interpreter's lock made it three
         # times slower.
         try:
-            for block in self._blocks():
-                lines = (self._rest + block).split(b"\n")
-                self._rest = lines.pop()
-                if lines:
-                    yield lines
-                if len(self._rest) > MAX_RECORD_BYTES:
-                    self.problem = (EDITED, f"a line is longer than {MAX_RECORD_BYTES} bytes")
-                    return
+            with open_regular(self._path) as file:
+                reading = Unfolding(file, self._room)
+                for block in reading:
+                    if given <= 0:
+                        yield block
+                    given -= len(block.data)
+                self.problem = reading.problem
+                self.stored_bytes, self.stored_sha256 = reading.stored_bytes, reading.stored_sha256
+                self.content_bytes = reading.content_bytes
         except OSError as error:
             self.problem = (MISSING, f"it cannot be read: {error.strerror}")
-        except zlib.error as error:
-            self.problem = (EDITED, f"the compressed data is damaged: {error}")
-        if self.problem is None and self._rest:
-            self.problem = (TRUNCATED, "the last line has no end")
-
-    def _blocks(self) -> Iterator[bytes]:
-        unzip = zlib.decompressobj(_GZIP)
-        with open_regular(self._path) as file:
-            while chunk := file.read(CHUNK_BYTES):
-                self._hash.update(chunk)
-                self.stored_bytes += len(chunk)
-                while chunk and not unzip.eof:
-                    block = unzip.decompress(chunk, UNFOLDED_BYTES)
-                    chunk = unzip.unconsumed_tail
-                    self._room -= len(block)
-                    if self._room < 0:
-                        self.problem = (EDITED, "it unfolds to more bytes than the manifest says")
-                        return
-                    yield block
-                if unzip.eof and (chunk or unzip.unused_data):
-                    self.problem = (EDITED, "there is data after the end of the compressed stream")
-                    return
-        if not unzip.eof:
-            self.problem = (TRUNCATED, "the compressed stream ends early")
 
 
 def open_regular(path: Place) -> BinaryIO:
@@ -103,13 +94,7 @@ def open_regular(path: Place) -> BinaryIO:
     """
     if isinstance(path, ObjectPlace):
         return path.open()
-    # Looked at before it is opened, because opening a device can do something; and again after, for whoever swaps it.
-    if stat.S_ISREG(path.stat().st_mode):
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        if stat.S_ISREG(os.fstat(handle).st_mode):
-            return os.fdopen(handle, "rb")
-        os.close(handle)
-    raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return open_file(path)
 
 
 def read_bounded(path: Place, limit_bytes: int) -> bytes | None:
@@ -145,15 +130,20 @@ def unsigned_content_bytes(path: Place) -> int:
 def load_json(data: bytes | str, *, max_values: int | None = None) -> Any:
     """Return the JSON value in `data`. Raises `ValueError` for anything else, and for more values than it may hold.
 
-    Without `max_values` a text may hold one value to eight bytes, beyond the first ten thousand.
+    Without `max_values` a text may hold one value to eight bytes, beyond the first ten thousand. What two readers could
+    take for two values is none: another encoding than UTF-8, a key twice in one object, `NaN`.
     """
     limit = FREE_VALUES + len(data) // BYTES_PER_VALUE if max_values is None else max_values
     if count_values(data) > limit:
         raise ValueError(f"it holds more than {limit:,} values")
+    text = data.decode("utf-8") if isinstance(data, bytes) else data
     try:
-        return json.loads(data)
+        value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    if sum(map(text.count, "[{")) > MAX_DEPTH and _is_deep(value):
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
+    return value
 
 
 def count_values(data: bytes | str) -> int:
@@ -161,3 +151,29 @@ def count_values(data: bytes | str) -> int:
     if isinstance(data, str):
         return sum(map(data.count, "[{,"))
     return sum(map(data.count, (b"[", b"{", b",")))
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key occurs twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _is_deep(value: Any) -> bool:
+    """Say whether containers in `value` stand in each other deeper than they may; without recursion."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            part
+            for item in level
+            for part in (item.values() if isinstance(item, dict) else item)
+            if isinstance(part, (dict, list))
+        ]
+        if not level:
+            return False
+    return True

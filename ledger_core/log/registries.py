@@ -56,7 +56,7 @@ class Registries:
         digest = sha256(data).digest()
         if digest not in self._read:
             # One line after another: what stands behind a line that does not hold is never unpacked.
-            self._read[digest] = self._resolve(parse_envelope(line) for line in data.splitlines() if line)
+            self._read[digest] = self._resolve(parse_envelope(line) for line in data.split(b"\n") if line)
         return self._reaching(self._read[digest])
 
     def resolve(self, envelopes: Sequence[Envelope]) -> KeyRing:

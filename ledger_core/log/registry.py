@@ -20,6 +20,10 @@ REGISTRY_SCHEMA_2 = "cf-keys/2"
 NO_PREVIOUS = "0" * 64
 MAX_ROOTS = 100
 MAX_KEYS = 10_000
+MAX_RANGES = 100_000
+"""Of all keys together: a rotation of one key over a thousand logs makes two thousand."""
+MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
+"""What is larger is neither written nor read: a registry that verifiers cannot read would end all verification."""
 
 CHECKPOINT_PURPOSE = "checkpoint"
 DSSE_PURPOSE = "dsse"
@@ -115,9 +119,12 @@ def registry_payload(
     keys: Sequence[KeyRecord],
     created_at: str,
 ) -> bytes:
-    """Return the canonical bytes of a registry document, to be signed by the roots as DSSE type `KEYS_TYPE`."""
+    """Return the canonical bytes of a registry document, to be signed by the roots as DSSE type `KEYS_TYPE`.
+
+    Raises `InvalidInput` for one that no verifier would read.
+    """
     is_plain = all(part.root is None for item in keys for part in item.valid)
-    return canonical_bytes(
+    payload = canonical_bytes(
         {
             "created_at": created_at,
             "keys": [item.as_json() for item in keys],
@@ -127,10 +134,14 @@ def registry_payload(
             "version": version,
         }
     )
+    parse_registry(payload)
+    return payload
 
 
 def parse_registry(payload: bytes) -> Registry:
     """Return the document in `payload`. Raises `InvalidInput`."""
+    if len(payload) > MAX_DOCUMENT_BYTES:
+        raise InvalidInput(f"a registry document has at most {MAX_DOCUMENT_BYTES:,} bytes.", remedy=_REMEDY)
     value = parse_strict(payload)
     try:
         if value["schema"] not in (REGISTRY_SCHEMA, REGISTRY_SCHEMA_2):
@@ -149,6 +160,7 @@ def parse_registry(payload: bytes) -> Registry:
     if len({item.key.key_id for item in keys}) != len(keys):
         # Twice under one id, and two readers could take another one of them each.
         raise InvalidInput("a key is listed twice.", pointer="/keys", remedy=_REMEDY)
+    _check_ranges([part for item in keys for part in item.valid])
     return Registry(
         version=version, previous=previous, roots=roots, threshold=threshold, keys=keys, created_at=created_at
     )
@@ -187,6 +199,20 @@ def _parse_key(item: Any, schema: str) -> KeyRecord:
         purposes=tuple(str(purpose) for purpose in item["purposes"]),
         valid=tuple(_parse_range(part, status, schema) for part in item["valid"]),
     )
+
+
+def _check_ranges(ranges: Sequence[Validity]) -> None:
+    """Refuse more ranges than anybody needs, and two roots for one size of one log: two readers could take either."""
+    if len(ranges) > MAX_RANGES:
+        raise InvalidInput(f"keys have at most {MAX_RANGES:,} ranges.", pointer="/keys", remedy=_REMEDY)
+    roots: dict[tuple[str, int | None], bytes] = {}
+    for part in ranges:
+        if part.root is not None and roots.setdefault((part.origin, part.to_size), part.root) != part.root:
+            raise InvalidInput(
+                f"two roots are stated for {part.origin[:300]} at size {part.to_size}.",
+                pointer="/keys",
+                remedy=_REMEDY,
+            )
 
 
 def _parse_range(part: Any, status: str, schema: str) -> Validity:

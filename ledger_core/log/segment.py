@@ -24,7 +24,8 @@ from typing import Any, BinaryIO
 from ledger_core.errors import InvalidInput
 from ledger_core.log.canonical import canonical_bytes, parse_strict
 from ledger_core.log.merkle import Frontier
-from ledger_core.log.note import decode_hash, encode_base64
+from ledger_core.log.note import ORIGIN_PATTERN, decode_hash, encode_base64
+from ledger_core.log.record import BOOK_PATTERN
 
 SCHEMA = "cf-segment/1"
 RECORDS_FILE = "records.jsonl.gz"
@@ -211,10 +212,10 @@ def parse_manifest(payload: bytes) -> Manifest:
         before = value["tree"]["before"]
         frontier = Frontier(_count(before["size"]), tuple(decode_hash(peak) for peak in before["frontier"]))
         found = Manifest(
-            origin=_text(value["origin"]),
-            book=_text(value["book"]),
+            origin=_matching(value["origin"], ORIGIN_PATTERN),
+            book=_matching(value["book"], BOOK_PATTERN),
             segment=_count(value["segment"]),
-            closed_on=date.fromisoformat(value["closed_on"]),
+            closed_on=_day(value["closed_on"]),
             first_seq=_count(value["first_seq"]),
             next_seq=_count(value["next_seq"]),
             previous=None if value["previous"] is None else _parse_previous(value["previous"]),
@@ -223,7 +224,7 @@ def parse_manifest(payload: bytes) -> Manifest:
             first_prev=bytes.fromhex(_hash(value["chain"]["first_prev"])),
             last_leaf=bytes.fromhex(_hash(value["chain"]["last_leaf"])),
             entries=_count(value["entries"]),
-            totals=dict(_parse_totals(value["totals"])),
+            totals=_parse_totals(value["totals"]),
             objects=tuple(_parse_object(item) for item in value["objects"]),
             cutoff=_text(value["cutoff"]),
             created_at=_text(value["created_at"]),
@@ -233,6 +234,9 @@ def parse_manifest(payload: bytes) -> Manifest:
             assurance=_text(value["assurance"]),
             consistency=tuple(decode_hash(item) for item in value["tree"]["consistency"]),
         )
+        listed = [item.name for item in found.objects]
+        if len(set(listed)) != len(listed) or not set(listed) <= {*FILES, *OPTIONAL_FILES} - {MANIFEST_FILE}:
+            raise ValueError("it lists a file twice, or one that a segment does not have")
         agrees = (
             frontier.size == found.first_seq
             and frontier.root() == decode_hash(before["root"])
@@ -295,12 +299,16 @@ def _parse_object(value: Mapping[str, Any]) -> StoredFile:
     )
 
 
-def _parse_totals(items: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, tuple[int, int]]]:
+def _parse_totals(items: Iterable[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
     for item in items:
-        sums = (item["debits"], item["credits"])
+        sums, currency = (item["debits"], item["credits"]), _text(item["currency"])
         if not all(type(text) is str and _DIGITS.match(text) for text in sums):
             raise ValueError("a total is a string of digits")
-        yield _text(item["currency"]), (int(sums[0]), int(sums[1]))
+        if currency in found:
+            raise ValueError("it has two totals of one currency")
+        found[currency] = int(sums[0]), int(sums[1])
+    return found
 
 
 def _count(value: Any) -> int:
@@ -313,6 +321,20 @@ def _text(value: Any) -> str:
     if type(value) is not str:
         raise TypeError(f"{value!r:.40} is not text")
     return value
+
+
+def _matching(value: Any, pattern: re.Pattern[str]) -> str:
+    if type(value) is not str or pattern.match(value) is None:
+        raise TypeError(f"{value!r:.80} is not allowed here")
+    return value
+
+
+def _day(value: Any) -> date:
+    """Return a date from its one form: `fromisoformat` alone takes weeks, and days without dashes."""
+    found = date.fromisoformat(value)
+    if found.isoformat() != value:
+        raise ValueError(f"{value!r:.40} is not a day such as 2026-10-31")
+    return found
 
 
 def _hash(value: Any) -> str:

@@ -21,6 +21,8 @@ DEBIT = "debit"
 CREDIT = "credit"
 MAX_AMOUNT_MINOR = 2**63 - 1
 MAX_POSTINGS = 500
+MAX_ACCOUNT_BYTES = 1_024
+"""Of an account's code, in UTF-8: what adds up by account holds every one of them."""
 
 POSTING_MEMBERS = ("account", "amount", "currency", "direction")
 ENTRY_TEXTS = ("description", "external_id", "fingerprint", "effective_at", "reverses", "corrects")
@@ -156,6 +158,8 @@ def _line_of(item: Any, pointer: str) -> Line:
     if type(item) is not dict or tuple(sorted(item)) != POSTING_MEMBERS:
         raise InvalidInput(f"a posting has {', '.join(POSTING_MEMBERS)}.", pointer=pointer)
     _check_texts(item, pointer)
+    if len(item["account"].encode()) > MAX_ACCOUNT_BYTES:
+        raise InvalidInput(f"an account has at most {MAX_ACCOUNT_BYTES:,} bytes.", pointer=f"{pointer}/account")
     amount = item["amount"]
     if not amount.isascii() or not amount.isdecimal() or amount[0] == "0" or len(amount) > 19:
         raise InvalidInput(f"{amount!r:.40} is not an amount.", pointer=f"{pointer}/amount")

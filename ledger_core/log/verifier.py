@@ -11,12 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger_core.errors import CannotRun, CounterfoilError, InvalidInput
 from ledger_core.log.anchored import look_at_anchors
 from ledger_core.log.doubts import Doubts
-from ledger_core.log.findings import FOREIGN, TRUNCATED, UNVERIFIABLE, Failure, TrustUsed, VerificationReport
+from ledger_core.log.findings import (
+    CANNOT_TELL,
+    FOREIGN,
+    TRUNCATED,
+    UNVERIFIABLE,
+    Failure,
+    SegmentVerdict,
+    TrustUsed,
+    VerificationReport,
+)
 from ledger_core.log.keys import TrustFile
 from ledger_core.log.known import KnownCheckpoint, absent_log, hold_against_log, hold_against_proof, parse_known
 from ledger_core.log.note import Checkpoint
@@ -30,8 +40,12 @@ from ledger_core.log.segment import KEYS_FILE
 from ledger_core.log.segments_of import find_segments
 from ledger_core.log.shapes import SHAPES, Shape
 from ledger_core.log.stream import account_failures
+from ledger_core.log.unfolding import SecondProcess
 from ledger_core.log.verify_proof import verify_bundle, verify_tlog_proof
 from ledger_core.log.verify_segment import Context, Progress, SegmentCheck, SegmentEnd
+
+MAX_LOGS = 1_000
+"""At one path: a company has a few, and each costs a line and a look at all before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +59,7 @@ class _Question:
     since: int | None
     progress: Progress | None
     shapes: Mapping[str, Shape]
+    second_process: SecondProcess | None
 
 
 def verify_path(
@@ -55,16 +70,18 @@ def verify_path(
     known_checkpoint: str | bytes | Sequence[str | bytes] | None = None,
     since: int | None = None,
     shapes: Mapping[str, Shape] = SHAPES,
+    processes: int = 1,
 ) -> VerificationReport:
     """Return what can be said of `path`.
 
     `trust` is a trust file, its path, or None when nothing is pinned. `known_checkpoint` is a note that the caller kept
     from an earlier visit, or one of each log: the log must contain the tree it commits to. A folder of segments must
     begin at seq 0, or at `since` or before; one segment's own folder is judged alone. `progress` is told the number of
-    records done. `shapes` are the kinds that can be judged; a record of any other is `unknown_schema`.
+    records done. `shapes` are the kinds that can be judged; a record of any other is `unknown_schema`. With two
+    `processes` the second unfolds large files, where there is a core for it.
     """
     path = path if isinstance(path, ObjectPlace) else Path(path)
-    report = VerificationReport(path=str(path))
+    report = VerificationReport(path=str(path), verified_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
     try:
         pinned = TrustFile.load(trust) if isinstance(trust, Path) else trust
         known = parse_known(known_checkpoint)
@@ -90,10 +107,21 @@ def verify_path(
         since=since,
         progress=progress,
         shapes=shapes,
+        second_process=SecondProcess() if processes > 1 else None,
     )
     if trust_path is not None:
         # Whoever keeps a registry beside the trust file is not to be shown an older one.
         question.registries.add_folders([trust_path.parent])
+    try:
+        _verify_place(question, report)
+    finally:
+        if question.second_process is not None:
+            question.second_process.close()
+    return report
+
+
+def _verify_place(question: _Question, report: VerificationReport) -> None:
+    path = question.path
     if isinstance(path, ObjectPlace):
         try:
             with one_task():
@@ -105,7 +133,6 @@ def verify_path(
         _verify_folder(question, report)
     else:
         _verify_file(question, path, report)
-    return report
 
 
 def _verify_folder(question: _Question, report: VerificationReport) -> None:
@@ -116,9 +143,12 @@ def _verify_folder(question: _Question, report: VerificationReport) -> None:
         report.add(Failure(verdict=FOREIGN, seq=None, where=place, detail=why))
     if not found.logs:
         _cannot_tell(report, "there is no segment here")
-    for log in found.logs if not isinstance(question.path, ObjectPlace) else ():  # a bucket's are taken in by now
+    if len(found.logs) > MAX_LOGS:
+        _cannot_tell(report, f"more than {MAX_LOGS:,} logs: the rest was not looked at")
+    logs = found.logs[:MAX_LOGS]
+    for log in logs if not isinstance(question.path, ObjectPlace) else ():  # a bucket's are taken in by now
         question.registries.add_folders(log.folders)
-    for log in found.logs:
+    for log in logs:
         report.take(_verify_log(question, found, log, report.records), log.origin)
     for item in question.known:
         if item.checkpoint.origin not in {log.origin for log in found.logs}:
@@ -140,6 +170,7 @@ def _verify_log(question: _Question, found: FoundSegments, log: FoundLog, done: 
         doubts=doubts,
         progress=None if progress is None else lambda records: progress(done + records),
         shapes=question.shapes,
+        second_process=question.second_process,
     )
     first: SegmentEnd | None = None
     last: SegmentEnd | None = None
@@ -147,6 +178,7 @@ def _verify_log(question: _Question, found: FoundSegments, log: FoundLog, done: 
         last = SegmentCheck(folder, context, last).run() or last
         first = first or last
     doubts.settle(report)
+    report.listed = [_judged(item, report) for item in report.listed]
     report.accounts = len(context.accounts)
     for failure in account_failures(context.accounts):
         report.add(replace(failure, where=report.path))
@@ -166,6 +198,13 @@ def _verify_log(question: _Question, found: FoundSegments, log: FoundLog, done: 
     if not report.records:
         _cannot_tell(report, "no record is proved here")
     return report
+
+
+def _judged(segment: SegmentVerdict, report: VerificationReport) -> SegmentVerdict:
+    """Return the segment with the verdict of the first failure in it: what keys are in doubt shows at the end alone."""
+    found = [item.verdict for item in report.failures if item.where.startswith(f"{segment.folder}/")]
+    real = [verdict for verdict in found if verdict not in CANNOT_TELL]
+    return replace(segment, verdict=(real or found or [segment.verdict])[0])
 
 
 def _check_start(since: int | None, is_single: bool, first_seq: int, report: VerificationReport) -> None:

@@ -17,13 +17,16 @@ from ledger_core.log.dsse import SEGMENT_TYPE, parse_envelope
 from ledger_core.log.findings import (
     BAD_SIGNATURE,
     EDITED,
+    FAILED,
     FORKED,
     MISSING,
     TRUNCATED,
     UNBALANCED,
     UNSIGNED_PENDING,
     UNVERIFIABLE,
+    VERIFIED,
     Failure,
+    SegmentVerdict,
     VerificationReport,
 )
 from ledger_core.log.keys import Judgement, KeyRing
@@ -48,10 +51,13 @@ from ledger_core.log.segment import (
 from ledger_core.log.shapes import SHAPES, Shape
 from ledger_core.log.stream import RecordStream
 from ledger_core.log.timestamps import timestamp_failure
+from ledger_core.log.unfolding import SecondProcess
 
 MAX_CHECKPOINT_BYTES = 64 * 1024
 MAX_SURPLUS_RECORDS = 10_000
 """How many records beyond the signed ones are looked at."""
+MAX_UNSIGNED_ACCOUNTS = 200_000
+"""Sums take memory, of which a forger may not have as much as he likes; a company may, that signs for its accounts."""
 
 Progress = Callable[[int], None]
 
@@ -70,7 +76,7 @@ class Context:
     """What is the same for every segment of one log; `known` is a checkpoint kept from an earlier visit.
 
     `top` is the path that was asked for: below it, where a segment lies is held against its manifest. `doubts` are what
-    compromised keys signed of the log.
+    compromised keys signed of the log. `second_process` unfolds large files beside this one.
     """
 
     top: Place
@@ -81,6 +87,7 @@ class Context:
     doubts: Doubts = field(default_factory=Doubts)
     progress: Progress | None = None
     shapes: Mapping[str, Shape] = field(default_factory=lambda: SHAPES)
+    second_process: SecondProcess | None = None
 
 
 class SegmentCheck:
@@ -97,6 +104,7 @@ class SegmentCheck:
         self._ring: KeyRing | None = None
         self._checkpoint: Checkpoint | None = None
         self._is_checkpoint_signed = False
+        self._failed_before = (len(self._report.failures), self._report.suppressed)
 
     def run(self) -> SegmentEnd | None:
         """Add to the report what is wrong and what was counted; return the end for the next segment to join on to."""
@@ -214,15 +222,25 @@ class SegmentCheck:
         content_bytes = records.content_bytes if records and self._is_manifest_signed else None
         if content_bytes is None:
             content_bytes = unsigned_content_bytes(self._path(RECORDS_FILE))
-        reader = LineReader(self._path(RECORDS_FILE), max_content_bytes=content_bytes)
+        reader = LineReader(
+            self._path(RECORDS_FILE), max_content_bytes=content_bytes, second=self._context.second_process
+        )
         done = self._report.records
         room = manifest.next_seq - manifest.first_seq + MAX_SURPLUS_RECORDS if manifest else None
-        for lines in reader:
-            stream.feed(lines if room is None else lines[: max(0, room - stream.size + stream.first_seq)])
+        for block in reader.blocks():
+            left = block.count if room is None else room - stream.size + stream.first_seq
+            if block.count <= left:
+                stream.feed_block(block)
+            else:
+                stream.feed(block.lines()[: max(0, left)])
             if self._context.progress is not None:
                 self._context.progress(done + stream.size - stream.first_seq)
             if stream.has_given_up:
                 reader.problem = (EDITED, f"{stream.unreadable:,} lines are no records: the rest was not looked at")
+                break
+            if not self._is_manifest_signed and stream.sums.accounts > MAX_UNSIGNED_ACCOUNTS:
+                detail = f"more than {MAX_UNSIGNED_ACCOUNTS:,} accounts, and nobody signed them: not looked at"
+                reader.problem = (EDITED, detail)
                 break
         root = stream.frontier.root()
         signed = self._signed_root(manifest)
@@ -240,6 +258,10 @@ class SegmentCheck:
         stored = (reader.stored_bytes, reader.stored_sha256)
         if records is not None and reader.problem is None and stored != (records.bytes, records.sha256):
             self._fail(EDITED, RECORDS_FILE, "the file is not the one that the manifest lists")
+        elif records is not None and reader.problem is None:
+            inside = (reader.content_bytes, stream.size - stream.first_seq)
+            if inside != (records.content_bytes, records.lines):
+                self._fail(EDITED, MANIFEST_FILE, "what it says is in the records' file is not what is in it")
         if manifest is not None and not failures and reader.problem is None:
             self._check_sums(manifest, stream)
         self._check_watched(stream)
@@ -305,7 +327,7 @@ class SegmentCheck:
             stored, data = manifest.stored(name), read_bounded(self._path(name), limit)
             if stored is None:
                 self._fail(EDITED, MANIFEST_FILE, f"it does not list {name}")
-            elif data is not None and sha256(data).hexdigest() != stored.sha256:
+            elif data is not None and (len(data), sha256(data).hexdigest()) != (stored.bytes, stored.sha256):
                 self._fail(EDITED, name, "the file is not the one that the manifest lists")
         if manifest.stored(RECORDS_FILE) is None:
             self._fail(EDITED, MANIFEST_FILE, f"it does not list {RECORDS_FILE}")
@@ -343,6 +365,19 @@ class SegmentCheck:
             more = self._context.accounts.get(key, (0, 0))
             self._context.accounts[key] = (more[0] + debits, more[1] + credits)
         manifest = self._manifest
+        report.add_segment(
+            SegmentVerdict(
+                folder=self._folder.name,
+                origin=manifest.origin if manifest else None,
+                segment=manifest.segment if manifest else None,
+                closed_on=manifest.closed_on.isoformat() if manifest else None,
+                first_seq=stream.first_seq,
+                next_seq=manifest.next_seq if manifest else None,
+                records=stream.size - stream.first_seq,
+                entries=stream.entries,
+                verdict=VERIFIED if (len(report.failures), report.suppressed) == self._failed_before else FAILED,
+            )
+        )
         if report.first_seq is None:
             report.first_seq = stream.first_seq
         if manifest is not None and manifest.origin not in report.origins:

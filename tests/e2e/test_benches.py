@@ -15,7 +15,9 @@ pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", ["posting", "http_api", "growth", "ingest", "reconciliation", "replay", "verify"])
+@pytest.mark.parametrize(
+    "name", ["posting", "http_api", "growth", "ingest", "reconciliation", "replay", "verify", "log"]
+)
 def test_the_benchmark_runs_in_its_quick_mode_and_prints_a_ratio(name: str) -> None:
     finished = subprocess.run(
         [sys.executable, "-m", f"bench.{name}", "--quick"], cwd=ROOT, capture_output=True, text=True, timeout=300

@@ -6,11 +6,12 @@ import { resolve } from "node:path";
 import { gunzipSync } from "node:zlib";
 
 import { fromBase64, hashOf, hex, need, parseStrict, sha256 } from "./bytes.mjs";
+import { addEntry, checkRecord, parseRecord } from "./records.mjs";
 import { checkSigned, goodTrees, newestOf, openSigned, parseNote } from "./signatures.mjs";
 
 const PROOF_TYPE = "application/vnd.counterfoil.proof.v1+json";
 const SEGMENT_TYPE = "application/vnd.counterfoil.segment.v1+json";
-const MAX_RECORD_BYTES = 65535;
+const SHA256 = /^[0-9a-f]{64}$/;
 
 export const leafHash = (data) => sha256(Buffer.of(0), data);
 const nodeHash = (left, right) => sha256(Buffer.of(1), left, right);
@@ -78,35 +79,7 @@ export class Tree {
   }
 }
 
-// --- records and segments, docs/formats/record.md and segment.md
-
-function checkRecord(line, expected) {
-  need(line.length <= MAX_RECORD_BYTES, "the record is too long");
-  const record = parseStrict(line);
-  const members = ["body", "book", "id", "kind", "prev", "recorded_at", "schema", "seq"];
-  need(Object.keys(record).join() === members.join(), "members are missing or unknown");
-  need(record.schema === "cf/1" && record.seq === expected.seq, `seq ${expected.seq} is not in its place`);
-  need(record.prev === expected.prev.toString("hex"), `seq ${expected.seq} names another predecessor`);
-  need(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(record.recorded_at), "recorded_at is not a time");
-  need(record.recorded_at > expected.after, `seq ${expected.seq} is not later than the one before`);
-  need(record.book === expected.book, `seq ${expected.seq} is of another book`);
-  return record;
-}
-
-function addEntry(body, totals) {
-  const net = new Map();
-  need(body.postings.length >= 2 && body.postings.length <= 500, "an entry has 2 to 500 postings");
-  for (const { amount, currency, direction, account, ...rest } of body.postings) {
-    need(/^[1-9][0-9]{0,18}$/.test(amount) && typeof account === "string", "a posting is malformed");
-    need(BigInt(amount) < 2n ** 63n, "an amount is more than an amount can be");
-    need(["debit", "credit"].includes(direction) && Object.keys(rest).length === 0, "a posting is malformed");
-    const sums = totals.get(currency) ?? { debit: 0n, credit: 0n };
-    sums[direction] += BigInt(amount);
-    totals.set(currency, sums);
-    net.set(currency, (net.get(currency) ?? 0n) + (direction === "debit" ? BigInt(amount) : -BigInt(amount)));
-  }
-  need([...net.values()].every((rest) => rest === 0n), "an entry does not balance");
-}
+// --- segments, docs/formats/segment.md
 
 export const checkSegment = (files, trust, folder = null) => checkRun([{ files, folder }], trust).at(-1);
 
@@ -119,11 +92,14 @@ export function checkRun(parts, trust) {
     return { files, folder, note, envelopes };
   });
   const newest = newestOf(trust, parsed.map(({ envelopes }) => envelopes), parsed[0].note.origin);
-  const done = parsed.map((part) => checkOne(part, newest));
+  const accounts = new Map();
+  const done = parsed.map((part) => checkOne(part, newest, accounts));
   done.slice(1).forEach((next, index) => {
     const before = done[index];
     need(next.manifest.first_seq === before.size && next.before.equals(before.root), "the segments do not join");
     need(next.manifest.previous.manifest_sha256 === before.digest, "it follows another manifest");
+    need(next.manifest.chain.first_prev === before.manifest.chain.last_leaf, "it follows another record");
+    need(next.first === null || next.first > before.last, "its first record is not later than the one before");
   });
   const seen = done.flatMap((part) => part.seen);
   const shown = Math.max(-1, ...seen, ...done.filter(({ doubtful }) => !doubtful).map(({ size }) => size));
@@ -136,19 +112,35 @@ export function checkRun(parts, trust) {
   return done;
 }
 
-function checkOne({ files, folder, note }, registry) {
+// The form of a manifest: what it says is held against the rest afterwards.
+function checkManifest(manifest) {
+  const { origin, book, segment, closed_on, first_seq, next_seq, entries, totals, objects, chain, tree } = manifest;
+  need(manifest.schema === "cf-segment/1", "a manifest of another schema");
+  need(/^[a-z0-9.-]{1,253}\/[a-z]{1,32}\/[a-z0-9][a-z0-9_-]{0,62}$/.test(origin), "an origin of another form");
+  need(/^[a-z0-9][a-z0-9_-]{0,62}$/.test(book) && /^\d{4}-\d{2}-\d{2}$/.test(closed_on), "book or day of another form");
+  need([segment, first_seq, next_seq, entries].every((count) => Number.isSafeInteger(count) && count >= 0), "a count");
+  need(new Set(totals.map(({ currency }) => currency)).size === totals.length, "two totals of one currency");
+  need(SHA256.test(chain.first_prev) && SHA256.test(chain.last_leaf), "the chain is not of hashes");
+  need(tree.before.size === first_seq && tree.after.size === next_seq && next_seq >= first_seq, "sizes contradict");
+  const listed = objects.map(({ name }) => name).sort();
+  const without = ["checkpoint", "keys.jsonl", "records.jsonl.gz"];
+  const asListed = listed.join();
+  need([without, ["checkpoint", "checkpoint.tsr", ...without.slice(1)]].some((names) => names.join() === asListed),
+    "the manifest does not list the other files");
+}
+
+function checkOne({ files, folder, note }, registry, accounts) {
   const signed = checkSigned(note, registry);
   const { payload, doubtful: unsure } = openSigned(JSON.parse(files["manifest.dsse.json"]), SEGMENT_TYPE, signed);
   const { doubtful } = signed;
   const manifest = parseStrict(payload);
-  need(manifest.schema === "cf-segment/1" && manifest.origin === note.origin, "a manifest of another log");
+  checkManifest(manifest);
+  need(manifest.origin === note.origin, "a manifest of another log");
   need(folder === null || checkPlace(folder, manifest), "the folder is not where the manifest belongs");
   const { version, sha256: named } = manifest.key_registry;
   need(version < registry.version || (version === registry.version && named === registry.digest), "another registry");
   need(manifest.next_seq === note.size && manifest.tree.after.size === note.size, "manifest and checkpoint differ in size");
   need(hashOf(manifest.tree.after.root).equals(note.root), "manifest and checkpoint differ in root");
-  const listed = manifest.objects.map(({ name }) => name).sort();
-  need(listed.join() === "checkpoint,keys.jsonl,records.jsonl.gz", "the manifest does not list the other three files");
   for (const { name, bytes, sha256: digest } of manifest.objects) {
     need(files[name] && files[name].length === bytes, `${name} is not there, or of another length`);
     need(sha256(files[name]).toString("hex") === digest, `${name} is not the file that the manifest lists`);
@@ -168,17 +160,19 @@ function checkOne({ files, folder, note }, registry) {
   };
   look();
   const totals = new Map();
-  let [prev, after, entries] = [hex(manifest.chain.first_prev), "", 0];
-  for (const line of linesOf(gunzipSync(files["records.jsonl.gz"]))) {
+  let [prev, after, entries, earliest] = [hex(manifest.chain.first_prev), "", 0, null];
+  const content = gunzipSync(files["records.jsonl.gz"]);
+  for (const line of linesOf(content)) {
     const record = checkRecord(line, { seq: tree.size, prev, after, book: manifest.book });
     need((record.kind === "book") === (record.seq === 0), "seq 0, and no other, opens the book");
     need(record.kind !== "book" || record.body.origin === note.origin, "the book was opened as another log");
     if (record.kind === "journal_entry") {
-      addEntry(record.body, totals);
+      addEntry(record.body, totals, accounts);
       entries += 1;
     }
     prev = leafHash(line);
     after = record.recorded_at;
+    earliest ??= after;
     tree.append(prev);
     look();
   }
@@ -189,7 +183,10 @@ function checkOne({ files, folder, note }, registry) {
   need(stated.join() === summed.map(([name, sums]) => `${name} ${sums.debit} ${sums.credit}`).join(), "the totals differ");
   const digest = sha256(payload).toString("hex");
   const records = tree.size - manifest.first_seq;
-  return { origin: note.origin, records, entries, size: tree.size, root: note.root, doubtful, unsure, seen, manifest, before, digest };
+  const packed = manifest.objects.find(({ name }) => name === "records.jsonl.gz");
+  need(packed.lines === records && packed.content_bytes === content.length, "the records' file holds something else");
+  const ends = { first: earliest, last: after };
+  return { ...ends, origin: note.origin, records, entries, size: tree.size, root: note.root, doubtful, unsure, seen, manifest, before, digest };
 }
 
 // The path is signed: compared upwards as far as it spells the layout, dates and all.
@@ -233,7 +230,7 @@ export function checkTlogProof(text, trust, envelopes) {
 
 function checkProved(data, seq, path, note) {
   checkInclusion(leafHash(data), seq, note.size, path.map(hashOf), note.root);
-  const record = parseStrict(data);
+  const record = parseRecord(data);
   need(record.seq === seq && record.book === note.origin.split("/")[2], "the record states another place");
   if (record.kind === "journal_entry") addEntry(record.body, new Map());
 }

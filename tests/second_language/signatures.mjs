@@ -86,10 +86,15 @@ const roots = (document) => [document.roots.keys.map(keyOf), document.roots.thre
 function checkDocument({ schema, keys }) {
   need(["cf-keys/1", "cf-keys/2"].includes(schema), "a registry of another schema");
   need(new Set(keys.map(({ key_id }) => key_id)).size === keys.length, "a key is listed twice");
+  const stated = new Map();
   for (const { status, valid } of keys) {
     for (const { origin, to_size, root } of valid) {
       need((root !== undefined) === (status === "compromised"), "roots are for compromised keys, and for all of theirs");
       need(root === undefined || (schema === "cf-keys/2" && hashOf(root) && to_size !== null && !origin.endsWith("/*")), "a root of what?");
+      if (root === undefined) continue;
+      const place = `${to_size} ${origin}`;
+      need((stated.get(place) ?? root) === root, "two roots for one size");
+      stated.set(place, root);
     }
   }
 }
@@ -172,10 +177,10 @@ export function checkSigned(note, registry) {
   const [known, envelopes] = [keysFor(registry, "checkpoint"), keysFor(registry, "dsse")];
   const stolen = ({ id }) => registry.keys.find((item) => item.key_id === id).status === "compromised";
   const [keys, stolenKeys] = [envelopes.filter(counts), envelopes.filter(stolen)];
-  if (holds(() => checkNote(note, known, counts))) return { keys, stolenKeys, doubtful: false };
-  checkNote(note, known, stolen);
   const good = goodTrees(registry, note.origin).find(([size]) => size === note.size);
   need(!good || good[1].equals(note.root), "the registry states another tree of that size");
+  if (holds(() => checkNote(note, known, counts))) return { keys, stolenKeys, doubtful: false };
+  checkNote(note, known, stolen);
   return { keys, stolenKeys, doubtful: !good };
 }
 

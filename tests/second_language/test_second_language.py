@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import shutil
@@ -183,3 +184,31 @@ def test_the_verifier_in_one_file_runs_apart_from_the_sources(segment: Path, tmp
     status, report = run(segment, "--trust", trust)
     assert (status, report["verdict"], report["failures"][0]["seq"]) == (1, "edited", 5)
     assert run(segment, "--trust", tmp_path / "absent.json")[0] == 2
+
+
+UNFOLD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from ledger_core.log.unfolding import SecondProcess, Unfolded
+second, ended = SecondProcess(), Unfolded()
+blocks = list(second.unfold(Path(sys.argv[2]), 10**9, ended))
+second.close()
+print(sum(block.count for block in blocks), ended.problem, sys.modules["ledger_core"].__file__)
+"""
+
+
+def test_the_verifier_in_one_file_has_a_second_process_and_a_page(segment: Path, tmp_path: Path) -> None:
+    one = tmp_path / "one.pyz"
+    build = [sys.executable, "-m", "ledger_core.log.build_verifier", one]
+    subprocess.run(build, check=True, capture_output=True, timeout=60, cwd=VECTORS.parents[2])
+    command = [sys.executable, "-I", "-c", UNFOLD, one, segment / "records.jsonl.gz"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, check=True)
+    count, problem, file = done.stdout.split()
+    assert (count, problem) == ("13", "None")
+    assert file.startswith(str(one)), "nothing but the file was imported"
+    command = [sys.executable, "-I", one, segment, "--trust", tmp_path / "trust.json", "--report", tmp_path / "r.html"]
+    subprocess.run(command, capture_output=True, timeout=60, cwd=tmp_path, check=True)
+    assert "VERIFIED" in (tmp_path / "r.html").read_text()
+    version = importlib.metadata.version("counterfoil")
+    assert f"counterfoil {version}" in (tmp_path / "r.html").read_text(), "as it was built"

@@ -136,6 +136,8 @@ function main([command, place, option, trustPath]) {
   if (command === "proof") return { records: checkProof(place, trust) };
   need(command === "segment", "see the head of this file for its use");
   const names = ["records.jsonl.gz", "checkpoint", "keys.jsonl", "manifest.dsse.json"];
+  // Listed and held to its hash; whose time it states is for a verifier of RFC 3161.
+  if (existsSync(join(place, "checkpoint.tsr"))) names.push("checkpoint.tsr");
   const files = Object.fromEntries(names.map((name) => [name, readFileSync(join(place, name))]));
   const { origin, records, entries, size, root } = checkSegment(files, trust, place);
   return { origin, records, entries, size, root: root.toString("base64") };

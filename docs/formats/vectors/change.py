@@ -29,7 +29,7 @@ from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.dsse import KEYS_TYPE, PROOF_TYPE, SEGMENT_TYPE, Envelope, parse_envelope
 from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
 from ledger_core.log.merkle import Frontier, RangeTree, consistency_path, inclusion_path, leaf_hashes
-from ledger_core.log.note import Checkpoint, checkpoint_text, decode_base64
+from ledger_core.log.note import Checkpoint, checkpoint_text, decode_base64, encode_base64
 from ledger_core.log.proof import Consistency, ProofBundle, ProvedRecord
 from ledger_core.log.segment import Previous, manifest_sha256
 from ledger_core.signing.backends.software import SoftwareKey
@@ -202,6 +202,7 @@ def _compromise() -> dict[str, Any]:
         "the stolen key, over a smaller tree, alone": (note(_text(6), SECOND), "key_not_valid_at_size"),
         "the stolen key, over a larger tree": (note(_text(SIZE), SECOND), "key_not_valid_at_size"),
         "the new key, over the tree that the registry states": (note(text, THIRD), "verified"),
+        "the new key, over another tree of that size": (note(other, THIRD), "forked"),
         "the new key, below it": (note(_text(6), THIRD), "key_not_valid_at_size"),
         "the new key, beside the stolen one": (beside(note(text, SECOND), note(text, THIRD)), "verified"),
         "nobody": (note(text, THIEF), "bad_signature"),
@@ -282,7 +283,12 @@ def _malformed(payload: bytes) -> dict[str, Envelope]:
         edit(value)
         return _signed(canonical_bytes(value), ROOT)
 
+    def stated_twice(value: Any) -> None:
+        ranges = value["keys"][1]["valid"]
+        ranges.append({**ranges[0], "root": encode_base64(_root(1))})
+
     return {
+        "two roots for one size": changed(stated_twice),
         "a stolen key's range without a root": changed(lambda value: value["keys"][1]["valid"][0].pop("root")),
         "a root in a schema that knows none": changed(lambda value: value.update(schema="cf-keys/1")),
         "a root for every log at once": changed(lambda value: value["keys"][1]["valid"][0].update(origin=BELOW)),

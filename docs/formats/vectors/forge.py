@@ -111,7 +111,19 @@ def forged_segments(sound: dict[str, bytes]) -> list[dict[str, Any]]:
     for what, (verdict, text) in notes.items():
         signed = note(text, KEY, name=text.partition("\n")[0]).encode()
         made.append({"what": what, "verdict": verdict, "files": forged_files(sound, {"checkpoint": signed}, {})})
+    value = json.loads(parse_envelope(sound["manifest.dsse.json"]).payload)
+    listed, totals = value["objects"], value["totals"]
+    packed = next(item for item in listed if item["name"] == "records.jsonl.gz")
+    others = [item for item in listed if item is not packed]
     changes: dict[str, tuple[str, dict[str, Any]]] = {
+        "two totals of one currency": ("edited", {"totals": [{**totals[0], "debits": "1"}, *totals]}),
+        "a file listed twice": ("edited", {"objects": [*listed, listed[0]]}),
+        "a file that no segment has": ("edited", {"objects": [*listed, {**listed[0], "name": "../checkpoint"}]}),
+        "a day by its week": ("edited", {"closed_on": "2026-W05-6"}),
+        "a book by a name that none has": ("edited", {"book": "../main"}),
+        "more lines than there are": ("edited", {"objects": [*others, {**packed, "lines": SIZE + 1}]}),
+        "another length of the content": ("edited", {"objects": [*others, {**packed, "content_bytes": 9}]}),
+        "another length of a file": ("edited", {"objects": [packed, *({**item, "bytes": 9} for item in others)]}),
         "another count of entries": ("edited", {"entries": SIZE}),
         "other totals": ("unbalanced", {"totals": []}),
         "a file that is not listed": ("edited", {"objects": []}),
@@ -147,7 +159,25 @@ def forged_records() -> dict[str, dict[str, Any]]:
     body = entry(6)
     odd = [{**item, "currency": "EUR"} if at == 2 else item for at, item in enumerate(body["postings"])]
     huge = [{**item, "amount": str(2**63)} for item in body["postings"][1:]]
+    one = {"account": "a", "amount": "5", "currency": "USD", "direction": "debit"}
+    nameless = [one, {**one, "direction": "credit"}, {**one, "account": "", "amount": "7"}]
+    long = [{**item, "account": "é" * 513} for item in body["postings"]]
+    two = [{**item, "currency": "EUR"} for item in body["postings"]]
+    changed: dict[str, tuple[str, dict[str, Any]]] = {
+        "a third posting whose account has no name": ("unbalanced", {"postings": nameless}),
+        "an account of more than 1,024 bytes": ("not_canonical", {"postings": long}),
+        "accounts posted in two currencies": ("unbalanced", {"postings": two}),
+        "a day that no month has": ("not_canonical", {"effective_at": "2026-02-30T08:00:00.000000Z"}),
+        "metadata that is no text": ("not_canonical", {"metadata": {"a": 1}}),
+        "a member that no entry has": ("unknown_schema", {"memo": "x"}),
+        "an actor without a role": ("not_canonical", {"actor": {"subject": "x"}}),
+    }
     forgeries: dict[str, tuple[str, dict[str, Any]]] = {
+        what: (verdict, {"body": canonical_bytes({**body, **change})}) for what, (verdict, change) in changed.items()
+    }
+    forgeries |= {
+        "an id that is no UUID": ("not_canonical", {"id": "00000006-0000-7000-8000-00000000000A"}),
+        "a kind that nobody knows": ("unknown_schema", {"kind": "dream"}),
         "debits and credits of two currencies": ("unbalanced", {"body": canonical_bytes({**body, "postings": odd})}),
         "an amount beyond 64 bits": ("not_canonical", {"body": canonical_bytes({**body, "postings": huge})}),
         "a record of another book": ("not_canonical", {"book": "other"}),

@@ -21,7 +21,7 @@ from ledger_core.errors import CounterfoilError, UnknownSchema
 from ledger_core.evidence.check.model import Code, Findings
 from ledger_core.evidence.check.snapshot import Snapshot, time_sql
 from ledger_core.log.merkle import Frontier, leaf_hash
-from ledger_core.log.quick import pattern
+from ledger_core.log.quick import is_plain
 from ledger_core.log.record import NO_PREV, Record, parse_record
 
 BATCH_LEAVES = 1_000
@@ -62,7 +62,6 @@ class Chain:
         self.last: Leaf | None = None
         self._snapshot = snapshot
         self._findings = findings
-        self._plain = pattern(snapshot.book)
         self._stated_roots = heapq.merge(*stated_roots, key=lambda stated: stated.size)
         self._next = next(self._stated_roots, None)
         self._frontier = Frontier()
@@ -114,10 +113,8 @@ class Chain:
 
     def _parse(self, seq: int, canonical: bytes) -> Record | None:
         """Return the record, by the verifier's quick expression where that fits: half the time of the whole check."""
-        if canonical.isascii() and (match := self._plain.fullmatch(canonical + b"\n")) is not None:
-            first, second, further = match.group(2, 3, 4)
-            if not further and (second is None or first < second):
-                return _plain_record(canonical)
+        if is_plain(canonical, self._snapshot.book):
+            return _plain_record(canonical)
         try:
             return parse_record(canonical)
         except UnknownSchema as error:

@@ -12,7 +12,6 @@ import logging
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +42,7 @@ from ledger_core.log.segment import (
     manifest_sha256,
     stored_file,
 )
+from ledger_core.log.software import software_version
 from ledger_core.log.stream import RecordStream
 from ledger_core.log.timestamps import MAX_TOKEN_BYTES, judge_token
 from ledger_core.reading.heads import checkpoint_at
@@ -157,14 +157,6 @@ def write_segment(desk: Desk, due: Plan, tip: Tip) -> ArchivedManifest:
         )
     version_id = _put(desk, f"{folder}/{MANIFEST_FILE}", envelope.to_bytes() + b"\n")
     return ArchivedManifest(manifest=manifest, sha256=manifest_sha256(payload), version_id=version_id)
-
-
-def software_version() -> str:
-    """Return the version of this software, as installed."""
-    try:
-        return metadata.version("counterfoil")
-    except metadata.PackageNotFoundError:
-        return "source"
 
 
 def _checkpoint(desk: Desk, size: int) -> tuple[bytes, bytes]:

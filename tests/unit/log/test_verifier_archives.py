@@ -242,12 +242,15 @@ def test_a_link_out_of_the_archive_is_not_followed_and_said(archive: Any, tmp_pa
 
 
 def test_a_folder_that_cannot_be_read_is_said(archive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def walk(path: Path, onerror: Any) -> Any:
-        onerror(PermissionError(13, "Permission denied", str(path)))
+    (archive.root / SEGMENTS / "locked").mkdir()
+
+    def scandir(path: Path) -> Any:
+        if path.name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
-    real = os.walk
-    monkeypatch.setattr("ledger_core.log.places.os.walk", walk)
+    real = os.scandir
+    monkeypatch.setattr("ledger_core.log.places.os.scandir", scandir)
     assert verdict(archive.root, archive) == ("unverifiable", 2)
 
 
@@ -282,7 +285,7 @@ def test_the_report_names_the_trust_file_and_the_roots(archive: Any, tmp_path: P
         "file": str(pinned),
         "origin": "ledger.example/test/*",
         "threshold": 1,
-        "roots": (root,),
+        "roots": [root],
         "registry_version": 0,
     }
     assert f"trusts 1 of the roots {root[:16]}, pinned by {pinned}" in report.as_lines()[1]

@@ -1,0 +1,281 @@
+"""Blocks, runs and single records: whatever is done to a stream, each way through it finds the same."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ledger_core.log import unfolding
+from ledger_core.log.canonical import canonical_bytes
+from ledger_core.log.merkle import leaf_hash
+from ledger_core.log.reading import LineReader
+from ledger_core.log.record import NO_PREV, assemble
+from ledger_core.log.stream import RecordStream
+from ledger_core.log.unfolding import SecondProcess
+
+ACTOR = {"role": "service", "subject": "x"}
+BOOK = {"actor": ACTOR, "legal_entity": "x", "name": "main", "origin": "a.b/test/main"}
+SIZE = 40
+
+
+def entry(number: int) -> dict[str, Any]:
+    amounts = [str(100 + number), "7", str(107 + number)] if number % 2 else [str(100 + number)] * 2
+    sides = ("debit", "debit", "credit") if number % 3 else ("credit", "credit", "debit")
+    sides = sides if number % 2 else sides[1:]
+    return {
+        "actor": ACTOR,
+        "description": f"charge {number}" + (" é" if number % 11 == 5 else ""),
+        "effective_at": f"2026-01-{1 + number % 28:02}T10:00:00.000000Z",
+        "external_id": f"e:{number}",
+        "fingerprint": "f" * 64,
+        "metadata": {f"m{index}": str(number) for index in range(number % 4)},
+        "postings": [
+            {"account": f"a:{index}", "amount": amount, "currency": "USD", "direction": side}
+            for index, (amount, side) in enumerate(zip(amounts, sides, strict=True))
+        ],
+        **({"reverses": "01890a5d-ac96-774b-bcce-b302099a8057"} if number % 7 == 3 else {}),
+        **({"corrects": "x", "template": "t"} if number % 9 == 4 else {}),
+    }
+
+
+def hold(number: int) -> dict[str, Any]:
+    return {"actor": ACTOR, "detail": f"n {number}"}
+
+
+def line_of(seq: int, prev: bytes, body: bytes, kind: str, **changes: Any) -> bytes:
+    members = {
+        "body": body,
+        "book": "main",
+        "id": f"{seq:08x}-0000-7000-8000-000000000000",
+        "kind": kind,
+        "prev": prev,
+        "recorded_at": f"2026-01-31T10:00:00.{seq:06}Z",
+        "seq": seq,
+    }
+    return assemble(**{**members, **changes})
+
+
+REPLACED = [
+    (b'"description":"', b'"description":"a\\n'),
+    (b'"description":"', b'"description":"\\u00e9'),
+    (b'"description":"', b'"description":"\x1f'),
+    (b'"description":"', b'"description":"\\"'),
+    (b'"description":"', b'"description":"e\xcc\x81'),
+    (b'"description":"', b'"description":"\xff'),
+    (b'{"body"', b' {"body"'),
+    (b'{"body"', b'\\{"body"'),
+    (b'{"body"', b'x{"body"'),
+    (b'{"body"', b'\\body"'),
+    (b'"book":"main"', b'"book":"other"'),
+    (b"-7000-", b"-7000a"),
+    (b"-7000-", b"-70A0-"),
+    (b"0000-7000-8000-0", b"00007000--8000-0"),
+    (b"T10:00:00.000000Z", b"T25:00:00.000000Z"),
+    (b"2026-01-", b"2026-02-3"),
+    (b'"amount":"1', b'"amount":"2'),
+    (b'"amount":"1', b'"amount":"0'),
+    (b'"amount":"1', b'"amount":"10000000000000000001'),
+    (b'"currency":"USD"', b'"currency":"EUR"'),
+    (b'"currency":"USD"', b'"currency":"usd"'),
+    (b'"direction":"debit"', b'"direction":"credit"'),
+    (b'"m0":', b'"m9":'),
+    (b'"m1":', b'"m0":'),
+    (b'"metadata":{', b'"metadata":{"x_y":"1",'),
+    (b'"schema":"cf/1"', b'"schema":"cf/2"'),
+    (b'"kind":"journal_entry"', b'"kind":"journal_entrx"'),
+    (b'"reverses"', b'"reversed"'),
+    (b"}", b"}}"),
+    (b'"role":', b'"role" :'),
+    (b'"account":"a:0"', b'"account":""'),
+    (b'"account":"a:2"', b'"account":""'),
+    (b'"account":"a:2","amount":"1', b'"account":"","amount":"2'),
+    (b'"amount":"7"', b'"amount":"8"'),
+    (b'"account":"a:1"', b'"account":"' + b"x" * 1024 + b'"'),
+    (b'"account":"a:1"', b'"account":"' + b"x" * 1025 + b'"'),
+]
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[list[bytes], bool]:
+    """Lines of a log in which something was done to some, and whether they were chained anew afterwards."""
+    odd = draw(st.dictionaries(st.integers(1, SIZE - 1), st.sampled_from(REPLACED), max_size=5))
+    kinds = draw(st.sets(st.integers(1, SIZE - 1), max_size=6))
+    chained = draw(st.booleans())
+    lines: list[bytes] = []
+    prev = NO_PREV
+    for seq in range(SIZE):
+        kind = "book" if seq == 0 else "security_event" if seq in kinds else "journal_entry"
+        body = BOOK if seq == 0 else hold(seq) if seq in kinds else entry(seq)
+        line = line_of(seq, prev, canonical_bytes(body), kind)
+        changed = line.replace(*odd[seq], 1) if seq in odd else line
+        prev = leaf_hash(changed if chained else line)
+        lines.append(changed)
+    for _ in range(draw(st.integers(0, 2))):
+        at, what = draw(st.integers(0, len(lines) - 1)), draw(st.sampled_from(["drop", "twice", "swap", "empty"]))
+        if what == "drop":
+            del lines[at]
+        elif what == "twice":
+            lines.insert(at, lines[at])
+        elif what == "empty":
+            lines.insert(at, b"")
+        elif at:
+            lines[at - 1], lines[at] = lines[at], lines[at - 1]
+    return lines, draw(st.booleans())
+
+
+def outcome(stream: RecordStream, root_holds: bool) -> tuple[Any, ...]:
+    failures = [(item.verdict, item.seq, item.detail) for item in stream.close(next_seq=SIZE, root_holds=root_holds)]
+    sums = (stream.totals(), stream.sums.by_account(), stream.entries, stream.unreadable)
+    return failures, sums, stream.frontier, stream.last_leaf, stream.watched, stream.recorded_at
+
+
+def fed(lines: list[bytes], batch: int, root_holds: bool) -> tuple[Any, ...]:
+    stream = RecordStream(watch=(3, 17), book="main")
+    for start in range(0, len(lines), batch):
+        stream.feed(lines[start : start + batch])
+    return outcome(stream, root_holds)
+
+
+def log_of(odd: dict[int, tuple[bytes, bytes]] | None = None, *, first_kind: str = "book") -> list[bytes]:
+    """A log of entries, those at `odd` changed, each naming the one before as it is."""
+    lines: list[bytes] = []
+    for seq in range(SIZE):
+        kind = "journal_entry" if seq else first_kind
+        body = canonical_bytes(BOOK if kind == "book" else entry(seq or 1))
+        line = line_of(seq, leaf_hash(lines[-1]) if lines else NO_PREV, body, kind)
+        lines.append(line.replace(*(odd or {}).get(seq, (b"", b"")), 1))
+    return lines
+
+
+@pytest.mark.parametrize("change", REPLACED, ids=range(len(REPLACED)))
+def test_each_thing_that_can_be_odd_is_found_alike_in_a_run_of_sound_entries(change: tuple[bytes, bytes]) -> None:
+    for seq in (20, 21, 22, 23, 24, 39):
+        lines = log_of({seq: change})
+        slow = fed(lines, 1, True)
+        for batch in (500, 13):
+            assert fed(lines, batch, True) == slow, seq
+        assert fed(lines, 500, False) == fed(lines, 1, False), seq
+
+
+def test_an_entry_does_not_open_a_book_in_a_run_either() -> None:
+    lines = log_of(first_kind="journal_entry")
+    slow = fed(lines, 1, True)
+    assert [(verdict, seq) for verdict, seq, _ in slow[0]] == [("not_canonical", 0)]
+    assert fed(lines, 500, True) == slow
+
+
+def test_what_was_unreadable_in_a_run_excuses_nothing_behind_it() -> None:
+    lines = log_of({21: (b'"m0":"21"', b'"m9":"21","m0":"21"')})
+    lines[25] = lines[25].replace(b"charge 25", b"chargE 25")
+    slow = fed(lines, 1, False)
+    assert ("edited", 25) in [(verdict, seq) for verdict, seq, _ in slow[0]]
+    assert fed(lines, 13, False) == slow
+
+
+@given(streams())
+@settings(deadline=None, max_examples=300)
+def test_whatever_is_odd_is_found_alike_in_blocks_and_one_by_one(case: tuple[list[bytes], bool]) -> None:
+    lines, root_holds = case
+    slow = fed(lines, 1, root_holds)
+    assert fed(lines, 500, root_holds) == slow
+    assert fed(lines, 13, root_holds) == slow
+
+
+@pytest.fixture(scope="module")
+def second() -> Iterator[SecondProcess]:
+    process = SecondProcess()
+    yield process
+    process.close()
+
+
+@given(case=streams(), chunk=st.integers(50, 4_000))
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_second_process_unfolds_the_same(
+    case: tuple[list[bytes], bool], chunk: int, second: SecondProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines, root_holds = case
+    path = tmp_path / "records.jsonl.gz"
+    path.write_bytes(gzip.compress(b"".join(line + b"\n" for line in lines), 1))
+    monkeypatch.setattr(SecondProcess, "pays", staticmethod(lambda _path: True))
+    found = []
+    for beside in (None, second):
+        with monkeypatch.context() as patched:
+            if beside is None:
+                patched.setattr(unfolding, "CHUNK_BYTES", chunk)
+            stream = RecordStream(watch=(3, 17), book="main")
+            reader = LineReader(path, second=beside)
+            for block in reader.blocks():
+                stream.feed_block(block)
+        found.append((outcome(stream, root_holds), reader.problem, reader.stored_bytes, reader.stored_sha256))
+    assert found[0] == found[1]
+    assert found[0][0] == fed(lines, 1, root_holds)
+
+
+@given(noise=st.binary(max_size=300), cut=st.integers(0, 60), packed=st.booleans())
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damage_to_the_file_is_told_alike_by_both(
+    noise: bytes, cut: int, packed: bool, second: SecondProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = gzip.compress(json.dumps(noise.hex()).encode() * 20 + b"\n" + noise)
+    path = tmp_path / "records.jsonl.gz"
+    path.write_bytes((data[: len(data) - cut] if packed else data + noise[:cut]) or b"")
+    monkeypatch.setattr(SecondProcess, "pays", staticmethod(lambda _path: True))
+    found = []
+    for beside in (None, second):
+        reader = LineReader(path, second=beside, max_content_bytes=10_000)
+        blocks = b"".join(block.data for block in reader.blocks())
+        found.append((blocks, reader.problem, reader.stored_bytes, reader.stored_sha256))
+    assert found[0] == found[1]
+
+
+def test_when_the_second_process_dies_the_first_goes_on_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [b'{"n":%d,"s":"%s"}' % (number, b"%x" % (number * 7919) * 40) for number in range(20_000)]
+    path = tmp_path / "records.jsonl.gz"
+    path.write_bytes(gzip.compress(b"".join(line + b"\n" for line in lines)))
+    monkeypatch.setattr(SecondProcess, "pays", staticmethod(lambda _path: True))
+    second = SecondProcess()
+    reader = LineReader(path, second=second)
+    got: list[bytes] = []
+    for number, block in enumerate(reader.blocks()):
+        got += block.lines()
+        if number == 1:
+            assert second._process is not None
+            second._process.kill()
+    assert got == lines
+    assert reader.problem is None
+    assert reader.stored_bytes == path.stat().st_size
+    assert second._process is None
+
+
+def test_a_reader_that_has_seen_enough_does_not_spoil_the_next_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SecondProcess, "pays", staticmethod(lambda _path: True))
+    paths = [tmp_path / name for name in ("one.gz", "two.gz")]
+    for path in paths:
+        path.write_bytes(gzip.compress(f"{path.name} {'x' * 5_000}\n".encode() * 2_000))
+    second = SecondProcess()
+    for _block in LineReader(paths[0], second=second).blocks():
+        break
+    assert next(iter(LineReader(paths[1], second=second)))[0].startswith(b"two.gz")
+    second.close()
+
+
+def test_where_no_second_process_can_be_had_the_first_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "records.jsonl.gz"
+    path.write_bytes(gzip.compress(b"a\nb\n"))
+    monkeypatch.setattr(SecondProcess, "pays", staticmethod(lambda _path: True))
+    for executable in ("", str(tmp_path / "absent"), "/bin/true"):
+        monkeypatch.setattr("sys.executable", executable)
+        reader = LineReader(path, second=SecondProcess())
+        assert list(reader) == [[b"a", b"b"]]
+        assert reader.problem is None
