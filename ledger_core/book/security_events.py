@@ -99,7 +99,7 @@ class SecurityEvents:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not path.exists() and len(list(self._folder.glob("*/*"))) >= MAX_WAITING:
                 raise OSError(f"{MAX_WAITING} events wait already")
-            _append(path, line)
+            _append(path, line, self._folder / f"new-{token_hex(8)}")
         except OSError as error:
             _log.error("the next event cannot be kept: %s", error)
         _log.warning("%s: %s: %s", said["event"], said["subject"], said["detail"])
@@ -138,9 +138,11 @@ class SecurityEvents:
             is_over = path.name[: len(minute)] < minute and path.suffix != ".aside"
             if is_over and path not in self._under_way:
                 try:
-                    yield _Waiting(path, path.read_bytes())
+                    data = path.read_bytes()
                 except OSError:
                     continue  # another process was faster
+                if data:  # or it is of a release that made it first and wrote then
+                    yield _Waiting(path, data)
 
     def _done(self, waiting: _Waiting, future: Future[Answer]) -> None:
         self._under_way.discard(waiting.path)
@@ -158,15 +160,25 @@ class SecurityEvents:
             return
 
 
-def _append(path: Path, line: bytes) -> None:
-    """Make the file with `line`, or add one byte to the one that is there."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        handle, line = os.open(path, os.O_WRONLY | os.O_APPEND), b"+"
+def _append(path: Path, line: bytes, aside: Path) -> None:
+    """Make the file with `line`, or add one byte to the one that is there.
+
+    It has its line before it has its name, so that nobody who finds it writes before that; and nobody waits for a lock.
+    """
+    if not path.exists():
+        try:
+            aside.write_bytes(line)
+            aside.chmod(0o600)
+            os.link(aside, path)
+            return
+        except FileExistsError:
+            pass
+        finally:
+            aside.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND)
     try:
         if os.fstat(handle).st_size < MAX_COUNT:
-            os.write(handle, line)
+            os.write(handle, b"+")
     finally:
         os.close(handle)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -194,6 +195,37 @@ def test_threads_lose_no_count(events: SecurityEvents, clock: Time) -> None:
     book = Book()
     flush(events, book)
     assert [body["count"] for body, _ in book.handed] == [100]
+
+
+def test_a_file_has_its_line_before_it_has_its_name(
+    events: SecurityEvents, clock: Time, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def slowly(source: Path, target: Path) -> None:
+        monkeypatch.setattr(os, "link", link)
+        events.refused("main", ORIGIN, FORK)  # another thread, in the middle of it
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", slowly)
+    events.refused("main", ORIGIN, FORK)
+    clock.later(minutes=1)
+    book = Book()
+    flush(events, book)
+    assert [body["count"] for body, _ in book.handed] == [2]
+    assert [path.name for path in (tmp_path / "security").iterdir()] == ["main"]
+
+
+def test_a_file_without_its_line_keeps_no_other_event_waiting(
+    events: SecurityEvents, clock: Time, tmp_path: Path
+) -> None:
+    events.refused("main", ORIGIN, FORK)
+    (made,) = tmp_path.rglob("*Z-*")
+    made.with_name(f"0{made.name[1:]}").write_bytes(b"")
+    clock.later(minutes=1)
+    book = Book()
+    flush(events, book)
+    assert [body["count"] for body, _ in book.handed] == [1]
 
 
 def test_how_much_waits_is_bounded(events: SecurityEvents, clock: Time, monkeypatch: pytest.MonkeyPatch) -> None:
