@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from ledger_core.errors import CannotRun, CounterfoilError
+from ledger_core.log.continuity import broken_chain
 from ledger_core.log.doubts import Doubts, note_signers
 from ledger_core.log.dsse import SEGMENT_TYPE, parse_envelope
 from ledger_core.log.findings import (
@@ -31,12 +32,11 @@ from ledger_core.log.findings import (
 )
 from ledger_core.log.keys import Judgement, KeyRing
 from ledger_core.log.known import KnownCheckpoint, hold_root
-from ledger_core.log.merkle import Frontier, verify_consistency
+from ledger_core.log.merkle import verify_consistency
 from ledger_core.log.note import Checkpoint, encode_base64, parse_checkpoint, parse_note
 from ledger_core.log.object_tree import Place
 from ledger_core.log.places import MAX_MANIFEST_BYTES, why_misplaced
 from ledger_core.log.reading import LineReader, read_bounded, unsigned_content_bytes, why_unread
-from ledger_core.log.record import NO_PREV
 from ledger_core.log.registries import MAX_KEYS_BYTES, Registries, fork_failure, registry_failure
 from ledger_core.log.segment import (
     CHECKPOINT_FILE,
@@ -337,24 +337,15 @@ class SegmentCheck:
             self._fail(failure[0], TIMESTAMP_FILE, failure[1])
 
     def _check_continuity(self, manifest: Manifest) -> None:
-        previous = self._previous
-        if previous is None:
-            if manifest.first_seq == 0 and (manifest.first_prev != NO_PREV or manifest.before != Frontier()):
-                self._fail(FORKED, MANIFEST_FILE, "the first segment does not start from nothing", 0)
-            return
-        before = previous.manifest
-        if manifest.first_seq > before.next_seq:
-            detail = f"no segment holds seq {before.next_seq} to {manifest.first_seq - 1}"
-            self._fail(MISSING, MANIFEST_FILE, detail, before.next_seq)
-        elif manifest.first_seq < before.next_seq:
-            detail = f"segment {before.segment} holds seq {manifest.first_seq} too"
-            self._fail(FORKED, MANIFEST_FILE, detail, manifest.first_seq)
-        elif manifest.before.root() != before.root:
-            detail = f"it starts from another tree than segment {before.segment} ended with"
-            self._fail(FORKED, MANIFEST_FILE, detail, manifest.first_seq)
-        elif manifest.previous is None or manifest.previous.manifest_sha256 != previous.manifest_sha256:
-            detail = f"it was written after another manifest of segment {before.segment} than the one here"
-            self._fail(FORKED, MANIFEST_FILE, detail, manifest.first_seq)
+        before = self._previous
+        broken = broken_chain(
+            manifest,
+            None if before is None else before.manifest,
+            None if before is None else before.manifest_sha256,
+        )
+        if broken is not None:
+            verdict, detail, seq = broken
+            self._fail(verdict, MANIFEST_FILE, detail, seq)
 
     def _count(self, stream: RecordStream) -> None:
         report = self._report
