@@ -226,7 +226,16 @@ def test_a_run_that_could_not_reach_the_log_is_finished_by_the_next_one(company:
     away = LogAway(
         **{
             name: getattr(company.runtime, name)
-            for name in ("settings", "database_url", "engine", "signer", "archive", "raw_store", "security", "clock")
+            for name in (
+                "settings",
+                "database_url",
+                "engine",
+                "open_signer",
+                "archive",
+                "raw_store",
+                "security",
+                "clock",
+            )
         }
     )
     with pytest.raises(DependencyError):

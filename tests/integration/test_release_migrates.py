@@ -75,6 +75,7 @@ class RuntimeThen:
     signer: ProxyThen
     archive: FileStore
     trust_path: Path
+    home: Path
     kinds: Kinds = field(default_factory=Kinds)
 
 
@@ -134,6 +135,7 @@ def test_every_projection_still_equals_the_signed_log(release: Release) -> None:
         signer=proxy,
         archive=FileStore(release.folder / "archive"),
         trust_path=release.trust_path,
+        home=release.folder,
     )
     report = check_book(then, release.expected["book"])  # type: ignore[arg-type]
     assert report.sound, report.as_lines()
