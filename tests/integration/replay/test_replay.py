@@ -247,9 +247,8 @@ def test_an_archive_in_a_bucket_is_replayed_alike(
             assert check_book(rebuilt, BOOK).sound
         # More of somebody else's than a report lists.
         for number in range(MAX_FAILURES + 20):
-            bucket.client.put_object(
-                Bucket=bucket.name, Key=f"books/{company.origin}/segments/junk-{number}", Body=b"x"
-            )
+            name = f"books/{given.origin_of(BOOK)}/segments/junk-{number}"
+            bucket.client.put_object(Bucket=bucket.name, Key=name, Body=b"x")
         with open_runtime(given.model_copy(update={"database_url": fresh()})) as rebuilt:
             replay(rebuilt, bucket.place, tail=tmp_path / "tail.jsonl")
             require_equal(runtime.database_url, rebuilt.database_url)
