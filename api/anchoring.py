@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from api.metrics import Metrics
     from ledger_core.runtime import Runtime
 
+CLOSE_SECONDS = 10.0
+
 _log = logging.getLogger("counterfoil.anchoring")
 
 
 class Anchoring:
-    """A thread that anchors every `seconds`; `close` ends it after the turn that is running."""
+    """A thread that anchors every `seconds`; `close` ends it after the turn that is running, if that ends soon."""
 
     def __init__(self, runtime: Runtime, metrics: Metrics, *, seconds: float) -> None:
         self._runtime = runtime
@@ -40,9 +42,9 @@ class Anchoring:
         self._thread.start()
 
     def close(self) -> None:
-        """End, waiting for a turn that is running."""
+        """End, waiting a little for a turn that is running: one that an archive keeps waiting ends with the process."""
         self._end.set()
-        self._thread.join()
+        self._thread.join(timeout=CLOSE_SECONDS)
 
     def turn(self) -> None:
         """Anchor once. Nothing is raised: what went wrong is logged and counted."""

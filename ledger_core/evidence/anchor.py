@@ -9,6 +9,7 @@ itself: one that cannot be keeps no other from it. Not the schedule, which is th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
@@ -25,6 +26,8 @@ from ledger_core.reading.heads import latest_checkpoint
 
 BOOK_SECONDS = 60.0
 """How long the archive may keep one book waiting; the books after it are waiting too."""
+ANCHOR_SLACK = timedelta(days=365)
+"""A book that rests keeps one anchor: written anew each month, it would be told as somebody else's version."""
 
 if TYPE_CHECKING:
     from ledger_core.runtime import Runtime
@@ -97,7 +100,7 @@ def _anchor(runtime: Runtime, origin: str, size: int, note: str) -> str | None:
         )
     name, store = anchor_name(origin, size), runtime.archive
     # One that is there already may carry other signature bytes, and must say the same.
-    for version in store.kept(name):
+    for version in store.kept(name, slack=ANCHOR_SLACK):
         found, doubt = judge_anchor(store, origin, StoredAnchor(size=size, version=version), ring)
         if found == checkpoint and not doubt:
             return None

@@ -20,7 +20,7 @@ from typing import Any
 
 from ledger_core.errors import ConfigurationError, CounterfoilError, DependencyError, InvalidInput, NotFound
 from ledger_core.log import patience
-from ledger_core.log.bucket_errors import Unreadable, told, too_slow
+from ledger_core.log.bucket_errors import Overfilled, Unreadable, told, too_slow
 from ledger_core.log.patience import OutOfPatienceError, Patience
 
 SCHEME = "s3://"
@@ -180,7 +180,7 @@ class Bucket:
                     f"the bucket {self.name} lists in a circle at {next_marks['KeyMarker']!r:.200}.", retryable=False
                 )
             marks = next_marks
-        raise DependencyError(
+        raise Overfilled(
             f"the bucket {self.name} lists more than {MAX_PAGES:,} pages below {prefix!r:.200}.",
             retryable=False,
             remedy="See docs/runbooks/archive.md: somebody else fills the archive.",

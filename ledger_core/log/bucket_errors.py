@@ -37,6 +37,10 @@ class Unreadable(ConfigurationError):
     """One object that the bucket gives to nobody who asks as we do. Whoever can write can make any number of them."""
 
 
+class Overfilled(DependencyError):
+    """A listing that goes on beyond what any archive of ours has. Whoever can write can make it so long."""
+
+
 @contextmanager
 def told(bucket: str, operation: str, key: str | None = None) -> Iterator[None]:
     """Raise what botocore raises as one of the error tree's."""

@@ -133,7 +133,8 @@ class VerificationReport:
     path: str
     failures: list[Failure] = field(default_factory=list)
     suppressed: int = 0
-    """Failures beyond the first hundred, counted and not kept."""
+    """Failures beyond the first hundred, counted and not kept; of these `suppressed_foreign` are `foreign`."""
+    suppressed_foreign: int = 0
     origins: list[str] = field(default_factory=list)
     segments: int = 0
     proofs: int = 0
@@ -164,11 +165,17 @@ class VerificationReport:
     """What a reader should know although nothing is wrong."""
 
     def add(self, failure: Failure) -> None:
-        """Keep `failure`, or count it when there are too many already."""
+        """Keep `failure`, or count it when there are too many; what lies beside the log gives way to what is of it."""
         if len(self.failures) < MAX_FAILURES:
             self.failures.append(failure)
-        else:
-            self.suppressed += 1
+            return
+        self.suppressed += 1
+        places = reversed(range(MAX_FAILURES)) if failure.verdict != FOREIGN else ()
+        spare = next((place for place in places if self.failures[place].verdict == FOREIGN), None)
+        if spare is not None:
+            del self.failures[spare]
+            self.failures.append(failure)
+        self.suppressed_foreign += failure.verdict == FOREIGN or spare is not None
 
     def add_segment(self, segment: SegmentVerdict) -> None:
         """List `segment`, or count it when there are too many already."""
@@ -202,6 +209,7 @@ class VerificationReport:
         for failure in part.failures:
             self.add(failure)
         self.suppressed += part.suppressed
+        self.suppressed_foreign += part.suppressed_foreign
         for mine, more in (
             (self.origins, part.origins),
             (self.assurance, part.assurance),
@@ -230,11 +238,16 @@ class VerificationReport:
 
     @property
     def verdict(self) -> str:
-        """The first failure's verdict; real failures come before those that say "cannot tell"."""
-        for failure in self.failures:
-            if failure.verdict not in CANNOT_TELL:
-                return failure.verdict
-        return self.failures[0].verdict if self.failures else VERIFIED
+        """The first failure's verdict: of the log before `foreign`, and both before those that say "cannot tell"."""
+        found = [failure.verdict for failure in self.failures]
+        real = [verdict for verdict in found if verdict not in CANNOT_TELL]
+        of_the_log = [verdict for verdict in real if verdict != FOREIGN]
+        return (of_the_log or real or found or [VERIFIED])[0]
+
+    @property
+    def is_foreign_alone(self) -> bool:
+        """Say whether nothing is wrong but what somebody laid beside the log, listed or not."""
+        return self.suppressed == self.suppressed_foreign and all(item.verdict == FOREIGN for item in self.failures)
 
     @property
     def exit_status(self) -> int:

@@ -52,6 +52,8 @@ class ObjectTree:
     """The sizes that names of anchors state, by the folder that holds them. Names only: no signature was read."""
     folders: dict[str, datetime | None] = field(default_factory=dict)
     """The folders called as segments are, each with when something called as a manifest is was first written in it."""
+    unlooked: int = 0
+    """How many more are there than are kept."""
     _index: dict[str, list[ObjectVersion]] | None = None
     _is_whole: bool = False
     _named: dict[str, str] = field(default_factory=dict)
@@ -112,6 +114,7 @@ class ObjectTree:
     def _add_folder(self, folder: str, name: str, versions: list[ObjectVersion]) -> None:
         if folder not in self.folders:
             if len(self.folders) >= MAX_FOLDERS:
+                self.unlooked += name == MANIFEST_FILE
                 self.add_foreign(folder, f"there are more than {MAX_FOLDERS:,} folders of segments: not looked at")
                 return
             self.folders[folder] = None

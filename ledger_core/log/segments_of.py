@@ -64,6 +64,8 @@ class _Search:
     registries: Registries
     accepted: dict[str, _Read] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    half_read: int = 0
+    """Folders of whose manifests not all versions were read, and none that was is one of ours."""
     _tries: int = 0
     _refused_bytes: int = 0
 
@@ -72,8 +74,10 @@ class _Search:
         best: _Read | None = None
         why = "it holds no manifest"
         versions = self.tree.versions(f"{candidate.folder}/{MANIFEST_FILE}")
+        is_half = len(versions) >= MAX_VERSIONS_TRIED
         for count, version in enumerate(versions[:MAX_VERSIONS_TRIED]):
             if count and self._tries >= MAX_REFUSED:
+                is_half = True
                 break
             self._tries += count > 0
             found = self._read(candidate, version)
@@ -84,10 +88,14 @@ class _Search:
             if best is not None and best.standing is Standing.SIGNED:
                 break
         if best is None:
+            self.half_read += is_half
             self.refused[candidate.folder] = why
             return False
         self.accepted[candidate.folder] = best
-        return True
+        if best.standing is Standing.UNKNOWN:
+            # Of a log that nobody pins: kept, as it may be all that lies here, and paid for as what is nobody's is.
+            self._refused_bytes += best.version.size_bytes
+        return best.standing is not Standing.UNKNOWN
 
     def _read(self, candidate: Candidate, version: ObjectVersion) -> _Read | str:
         """Return what one version of a manifest is, or why it is none of a segment in this place."""
@@ -242,9 +250,11 @@ def _in_bucket(top: ObjectPlace, registries: Registries) -> FoundSegments:
     is_single = top.key in folders
     search = _Search(tree, registries)
     asked = {top.key: folders[top.key]} if is_single else folders
-    unasked = walk([_candidate(folder, written) for folder, written in asked.items() if written], search.is_ours)
+    candidates = [_candidate(folder, written) for folder, written in asked.items() if written]
+    unasked = walk(candidates, search.is_ours, limit=MAX_REFUSED)
     for item in unasked:
         search.refused[item.folder] = f"more than {MAX_REFUSED:,} folders are nobody's of ours: it was not looked at"
+    found = FoundSegments(is_single=is_single)
     if not search.accepted:
         tree.bucket.require_readable()
     search.take_registries_of_others(folder for folder in folders if folder not in search.accepted)
@@ -252,11 +262,15 @@ def _in_bucket(top: ObjectPlace, registries: Registries) -> FoundSegments:
     search.drop_copies()
     search.name_versions()
     others = [folder for folder in folders if folder not in search.accepted]
-    found = FoundSegments(is_single=is_single)
     for folder in others:
         if folder != top.key:
             why = search.refused.get(folder, "it holds no manifest: it is no segment, or not yet one")
             tree.add_foreign(f"{folder}/", f"no signed manifest names what is in it: {why}")
+    if unlooked := len(unasked) + tree.unlooked + search.half_read:
+        # Nothing against the log, and nothing for it either: how far it goes is not known.
+        found.problems.append(
+            (str(top), f"{unlooked:,} folders were not looked at in full: segments of ours may be among them")
+        )
     found.foreign = list(tree.foreign)
     if tree.foreign_count > len(tree.foreign):
         found.foreign.append((str(top), f"{tree.foreign_count - len(tree.foreign):,} more of these are not listed"))

@@ -63,16 +63,25 @@ def newest_anchors(
     return found
 
 
-def newest_of_log(log: Place, origin: str, ring: KeyRing) -> Checkpoint | None:
-    """Return the largest checkpoint in `log`, the place of one log in an archive, that the keys vouch for."""
-    newest = _largest(_segments(log), origin, ring)
+def newest_of_log(log: Place, origin: str, ring: KeyRing, *, limit: int | None = None) -> Checkpoint | None:
+    """Return the largest checkpoint in `log`, the place of one log in an archive, that the keys vouch for.
+
+    Of its segments' notes, and of its anchors, at most `limit` are read (`MAX_NOTES_TRIED` if none is given).
+    """
+    limit = MAX_NOTES_TRIED if limit is None else limit
+    newest = _largest(_segments(log), origin, ring, limit)
     after = newest.size if newest else 0
-    return _largest(list(anchors_after(log / CHECKPOINTS_FOLDER, after)), origin, ring) or newest
+    return _largest(list(anchors_after(log / CHECKPOINTS_FOLDER, after)), origin, ring, limit) or newest
 
 
-def _largest(notes: Sequence[Anchor], origin: str, ring: KeyRing) -> Checkpoint | None:
+def _largest(notes: Sequence[Anchor], origin: str, ring: KeyRing, limit: int) -> Checkpoint | None:
     """Return the largest checkpoint of `origin` among `notes` that the keys vouch for."""
-    chosen = fair(notes, size=lambda item: item.size, written_at=lambda item: item.written_at, limit=MAX_NOTES_TRIED)
+    chosen = fair(notes, size=lambda item: item.size, written_at=lambda item: item.written_at, limit=limit)
+    by_size = chosen if len(notes) == len(chosen) else chosen[: limit // 2]
+    for item in by_size:
+        if (found := _vouched(item, origin, ring)) is not None:
+            return found
+    # None of the largest is ours: more than a long history of our own.
     if len(notes) > len(chosen):
         _log.error(
             "the archive of %s holds %d notes, of which %d are read: somebody else fills it",
@@ -80,10 +89,6 @@ def _largest(notes: Sequence[Anchor], origin: str, ring: KeyRing) -> Checkpoint 
             len(notes),
             len(chosen),
         )
-    by_size = chosen if len(notes) == len(chosen) else chosen[: MAX_NOTES_TRIED // 2]
-    for item in by_size:
-        if (found := _vouched(item, origin, ring)) is not None:
-            return found
     earliest = [found for item in chosen[len(by_size) :] if (found := _vouched(item, origin, ring)) is not None]
     return max(earliest, key=lambda found: found.size, default=None)
 

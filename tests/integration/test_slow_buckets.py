@@ -12,11 +12,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from ledger_core.base.objects.s3 import S3Store
+from ledger_core.book.sequencer.archived import newest_archived
 from ledger_core.errors import DependencyError
 from ledger_core.evidence.export.segment import export_segment
-from ledger_core.log import patience
+from ledger_core.log import bucket, patience
 from ledger_core.log.bucket import Bucket, ObjectVersion
-from ledger_core.log.keys import TrustFile
+from ledger_core.log.keys import KeyRing, TrustFile
 from ledger_core.log.object_tree import place_of
 from ledger_core.log.verifier import verify_path
 from ledger_core.runtime import open_runtime
@@ -40,6 +41,7 @@ LISTING = (
 )
 
 Answer = Callable[[socket.socket], None]
+NO_KEYS: KeyRing = None  # type: ignore[assignment]  # where no note is come to, no key is asked for
 
 
 @pytest.fixture
@@ -174,8 +176,6 @@ def test_a_verification_ends_though_every_answer_is_in_time(
 def test_a_listing_that_goes_on_for_ever_ends(
     serving: Callable[[Answer], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ledger_core.log import bucket
-
     monkeypatch.setattr(bucket, "MAX_PAGES", 50)
     with pytest.raises(DependencyError, match="more than 50 pages"):
         list(bucket_at(serving(listing(0))).versions("books/"))
@@ -195,3 +195,16 @@ def test_an_export_into_a_bucket_that_trickles_ends_and_writes_nothing(
         assert time.monotonic() - began < 30
         with runtime.engine.connect() as connection:
             assert connection.exec_driver_sql("select count(*) from ledger.exports").scalar() == 0
+
+
+def test_an_archive_that_a_thief_fills_without_end_stops_no_book_and_it_is_said(
+    serving: Callable[[Answer], str],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(bucket, "MAX_PAGES", 50)
+    filled = ArchiveSettings(url="s3://some-bucket/books", endpoint=serving(listing(0)), region="us-east-1")
+    given = settings.model_copy(update={"archive": filled})
+    assert newest_archived(given, given.origin_of("main"), lambda: NO_KEYS) is None
+    assert "lists more than 50 pages" in caplog.text

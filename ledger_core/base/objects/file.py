@@ -11,11 +11,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from ledger_core.base.objects.port import StoredObject, StoredVersion, Surveyed, name_parts
+from ledger_core.base.objects.port import LOCK_SLACK, StoredObject, StoredVersion, Surveyed, name_parts
 from ledger_core.errors import IntegrityError, NotFound
 
 COPY_BYTES = 1024 * 1024
@@ -81,8 +81,9 @@ class FileStore:
         """Store `data` as `put_once` does: a file has one version."""
         return self.put_once(name, data)
 
-    def kept(self, name: str) -> Iterator[StoredVersion]:
+    def kept(self, name: str, *, slack: timedelta = LOCK_SLACK) -> Iterator[StoredVersion]:
         """Yield the file."""
+        del slack
         yield from self.versions(name)
 
     def versions(self, name: str) -> Sequence[StoredVersion]:

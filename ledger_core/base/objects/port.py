@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -20,6 +20,8 @@ from ledger_core.log.object_tree import Place
 
 MAX_NAME_LENGTH = 1024
 """S3's limit on a key, so that what fits here fits there."""
+LOCK_SLACK = timedelta(days=31)
+"""What an interrupted night left is locked from that night on. Older, or for less, it is written again."""
 
 _PART = re.compile(r"[A-Za-z0-9_@=+,:~-][A-Za-z0-9_.@=+,:~ -]*")
 
@@ -80,11 +82,15 @@ class ObjectStore(Protocol):
     def put_own(self, name: str, data: bytes | Path) -> StoredObject:
         """Store `data` as `name`, whatever somebody else laid under that name before: as a version of its own.
 
+        What is kept there already and is the same counts as stored.
         Raises `IntegrityError` as `put_once` does in a store that keeps no versions.
         """
 
-    def kept(self, name: str) -> Iterator[StoredVersion]:
-        """Yield the versions of `name`, the oldest first, that stay for as long as one written now would."""
+    def kept(self, name: str, *, slack: timedelta = LOCK_SLACK) -> Iterator[StoredVersion]:
+        """Yield the versions of `name`, the oldest first, that stay for as long as one written now would, less `slack`.
+
+        A store without versions yields what it has.
+        """
 
     def versions(self, name: str) -> Sequence[StoredVersion]:
         """Return the versions of `name`, the oldest first; none where it is not stored."""

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ledger_core.base.objects.port import StoredObject, StoredVersion, Surveyed, name_parts
+from ledger_core.base.objects.port import LOCK_SLACK, StoredObject, StoredVersion, Surveyed, name_parts
 from ledger_core.errors import (
     ConfigurationError,
     CounterfoilError,
@@ -28,6 +28,7 @@ from ledger_core.errors import (
     NotFound,
 )
 from ledger_core.log.bucket import SCHEME, Bucket, ObjectVersion, first_written, oddities, parse_address
+from ledger_core.log.bucket_errors import Unreadable
 from ledger_core.log.object_tree import ObjectPlace, ObjectTree
 
 COPY_BYTES = 1024 * 1024
@@ -36,8 +37,6 @@ MAX_PUT_BYTES = 5 * 1024**3
 CONFLICT_ATTEMPTS = 5
 MAX_VERSIONS_TRIED = 20
 """Of a name that is taken before we write: after so many that are not what we would write, ours is laid over them."""
-LOCK_SLACK = timedelta(days=31)
-"""What an interrupted night left is locked from that night on. Older, or for less, it is written again."""
 MAX_REMEMBERED = 100_000
 """Names of the last listing: fifty years of nights."""
 COMPLIANCE, GOVERNANCE = "COMPLIANCE", "GOVERNANCE"
@@ -121,16 +120,22 @@ class S3Store:
         key = self._key(name)
         self.require_locked()
         digest, size_bytes = self._measured(name, data)
-        version_id = self._put(key, data, digest, IfNoneMatch="*") or self._put(key, data, digest)
+        version_id = self._put(key, data, digest, IfNoneMatch="*")
+        if version_id is None:
+            # It may be ours: of a writer beside this one, or of this one, whose first answer was lost on its way.
+            for version in self.kept(name):
+                if self._is_same(name, version, digest, size_bytes):
+                    return self._stored(name, digest.hex(), size_bytes, str(version.version_id), created=False)
+            version_id = self._put(key, data, digest)
         assert version_id is not None, "only a condition makes a write void"
         return self._stored(name, digest.hex(), size_bytes, version_id, created=True)
 
-    def kept(self, name: str) -> Iterator[StoredVersion]:
+    def kept(self, name: str, *, slack: timedelta = LOCK_SLACK) -> Iterator[StoredVersion]:
         """Yield the versions that are locked about as long as one written now would be; of very many some."""
         found = [item for item in reversed(self._bucket.versions_of(self._key(name))) if not item.is_marker]
         now = self._clock()
         for item in found[:MAX_VERSIONS_TRIED]:
-            if self._is_locked(item, max(now, now + self._retention - LOCK_SLACK)):
+            if self._is_locked(item, max(now, now + self._retention - slack)):
                 yield _version(item)
 
     def versions(self, name: str) -> Sequence[StoredVersion]:
@@ -230,6 +235,19 @@ class S3Store:
                 raise self._unfit("gave an object no version")
             return str(version_id)
         raise DependencyError(f"{SCHEME}{self._bucket.name}/{key} is being written by somebody else.")
+
+    def _is_same(self, name: str, version: StoredVersion, digest: bytes, size_bytes: int) -> bool:
+        """Say whether `version` holds the bytes that have this `digest`."""
+        if version.size_bytes != size_bytes:
+            return False
+        found = hashlib.sha256()
+        try:
+            with self.open(name, version.version_id) as source:
+                while chunk := source.read(COPY_BYTES):
+                    found.update(chunk)
+        except (NotFound, Unreadable):
+            return False
+        return found.digest() == digest
 
     def _stored_already(self, name: str, key: str, sha256: str, size_bytes: int) -> StoredObject:
         """Return the object that has the name, if it is the same and locked. Raises `IntegrityError`."""

@@ -24,6 +24,7 @@ from ledger_core.evidence.export.archive import (
     recorded_folder,
     recorded_manifest,
     signed_manifest,
+    tries_after,
 )
 from ledger_core.evidence.export.records import require_intact
 from ledger_core.log.keys import KeyRing
@@ -148,7 +149,8 @@ class Archive:
         return anchors
 
     def _is_ours(self, candidate: Candidate) -> bool:
-        found = signed_manifest(self._store, candidate.folder, self._ring, self._origin)
+        tries = tries_after(len(self._refused))
+        found = signed_manifest(self._store, candidate.folder, self._ring, self._origin, tries=tries)
         if isinstance(found, str):
             self._refused[candidate.folder] = found
             return False
@@ -178,7 +180,11 @@ class Archive:
     ) -> ArchivedManifest | None:
         """Hold one export record against its segment, and the segment against the one before; return the segment."""
         found = self._signed.get(folder)
-        if found is None or found.sha256 != recorded.manifest_sha256:
+        if (
+            found is None
+            or found.sha256 != recorded.manifest_sha256
+            or recorded.version_id not in (None, found.version_id)
+        ):
             found = self._looked_for(recorded)
         if found is None:
             return None
@@ -202,7 +208,9 @@ class Archive:
         """Return the manifest that has the recorded hash, of all that lies in its place; report why there is none."""
         closed_on = date.fromisoformat(recorded.closed_on)
         try:
-            found = recorded_manifest(self._store, self._origin, recorded, closed_on, self._ring)
+            found = recorded_manifest(
+                self._store, self._origin, recorded, closed_on, self._ring, version_id=recorded.version_id
+            )
         except IntegrityError as error:
             self._report(error, recorded.first_seq)
             return None

@@ -33,6 +33,9 @@ MAX_MANIFEST_BYTES = 1024 * 1024
 MAX_FOREIGN_LISTED = 20
 MAX_VERSIONS_TRIED = 50
 """Of a manifest in a folder that may be anybody's; one that a record names by its hash is looked for in all."""
+MAX_FOLDERS_TRIED_WELL = 200
+FEW_VERSIONS_TRIED = 2
+"""After so many folders that were nobody's of ours, the oldest and the newest version of a manifest alone are read."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -94,7 +97,7 @@ class ArchivedManifest:
     """Why it is in doubt."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Survey:
     """What one look at the segments of a log saw: the folders called as theirs, and what is nobody's of ours."""
 
@@ -103,6 +106,8 @@ class Survey:
     """Names that no segment has."""
     odd: list[tuple[str, str]] = field(default_factory=list)
     """Names over which something was laid, and what."""
+    not_listed: int = 0
+    """How many more strangers and odd names there are: anybody can make any number of them."""
 
     def foreign(self, ours: Iterable[str], manifest: Manifest) -> tuple[str, ...]:
         """Return what somebody else did, and how much more there is.
@@ -118,8 +123,22 @@ class Survey:
         found += [
             f"{folder}: no record of this log names it" for folder in sorted(self.folders) if folder not in counted
         ]
-        more = (f"and {len(found) - MAX_FOREIGN_LISTED:,} more",) if len(found) > MAX_FOREIGN_LISTED else ()
-        return (*found[:MAX_FOREIGN_LISTED], *more)
+        more = max(0, len(found) - MAX_FOREIGN_LISTED) + self.not_listed
+        return (*found[:MAX_FOREIGN_LISTED], *((f"and {more:,} more",) if more else ()))
+
+    def add_odd(self, name: str, what: str) -> None:
+        """Keep what lies over a name, or count it."""
+        if len(self.odd) < MAX_FOREIGN_LISTED:
+            self.odd.append((name, what))
+        else:
+            self.not_listed += 1
+
+    def add_stranger(self, name: str) -> None:
+        """Keep a name that no segment has, or count it."""
+        if len(self.strangers) < MAX_FOREIGN_LISTED:
+            self.strangers.append(name)
+        else:
+            self.not_listed += 1
 
 
 def survey_segments(store: ObjectStore, origin: str) -> Survey:
@@ -128,10 +147,11 @@ def survey_segments(store: ObjectStore, origin: str) -> Survey:
     written: dict[str, datetime] = {}
     found = Survey()
     for name, versions, oddities in store.survey(f"{origin}/segments/"):
-        found.odd.extend((name, what) for what in oddities)
+        for what in oddities:
+            found.add_odd(name, what)
         folder, _, file = name.rpartition("/")
         if parse_folder(folder, frozenset()) is None or file not in (*FILES, *OPTIONAL_FILES):
-            found.strangers.append(name)
+            found.add_stranger(name)
             continue
         if versions:
             names.setdefault(folder, set()).add(file)
@@ -156,16 +176,24 @@ def recorded_folder(origin: str, recorded: NamedSegment, closed_on: date) -> str
 
 
 def recorded_manifest(
-    store: ObjectStore, origin: str, recorded: NamedSegment, closed_on: date, ring: KeyRing
+    store: ObjectStore,
+    origin: str,
+    recorded: NamedSegment,
+    closed_on: date,
+    ring: KeyRing,
+    *,
+    version_id: str | None = None,
 ) -> ArchivedManifest | None:
     """Return the archived manifest that `recorded` names by its hash; None where nothing is there.
 
+    Of several versions that have it, the one called `version_id`, else the one written first.
     Raises `IntegrityError` when what is there is another one, or no key that is known has signed it.
     """
     folder = recorded_folder(origin, recorded, closed_on)
     wrong: IntegrityError | None = None
     unread: Unreadable | None = None
-    for version in store.versions(f"{folder}/{MANIFEST_FILE}"):
+    versions = store.versions(f"{folder}/{MANIFEST_FILE}")
+    for version in sorted(versions, key=lambda item: item.version_id != version_id):
         try:
             found = read_manifest(store, folder, ring, origin, version)
         except IntegrityError as error:
@@ -188,6 +216,11 @@ def recorded_manifest(
     if wrong is not None:
         raise wrong
     return None
+
+
+def tries_after(refused: int) -> int:
+    """Return how many versions of the next folder's manifest are worth reading, after so many that were nobody's."""
+    return MAX_VERSIONS_TRIED if refused < MAX_FOLDERS_TRIED_WELL else FEW_VERSIONS_TRIED
 
 
 def signed_manifest(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ledger_core.base.objects.port import ObjectStore
 from ledger_core.errors import IntegrityError
-from ledger_core.evidence.export.archive import MAX_VERSIONS_TRIED, ArchivedManifest, Survey, signed_manifest
+from ledger_core.evidence.export.archive import ArchivedManifest, Survey, signed_manifest, tries_after
 from ledger_core.evidence.export.records import describes_the_log, require_intact, verify_against_database
 from ledger_core.evidence.export.write import MAX_SMALL_FILE_BYTES, Desk, Tip, judge_checkpoint_of, registry_in
 from ledger_core.log.note import checkpoint_text
@@ -28,16 +28,17 @@ def left_segment(desk: Desk, survey: Survey, tip: Tip, *, size: int, first: str 
     """
     number, store = tip.segment + 1, desk.runtime.archive
     found: list[ArchivedManifest] = []
+    refused = 0
 
     def is_ours(candidate: Candidate) -> bool:
-        tries = MAX_LEFT_READ if candidate.folder == first else MAX_VERSIONS_TRIED
+        nonlocal refused
+        tries = MAX_LEFT_READ if candidate.folder == first else tries_after(refused)
         read = signed_manifest(store, candidate.folder, desk.ring, desk.origin, tries=tries)
-        if isinstance(read, str):
+        if isinstance(read, str) or (read.doubtful and not is_what_we_would_write(desk, tip, size, read)):
+            refused += 1
             return False
-        if not read.doubtful:
-            found.append(read)
-            return True
-        return _adopts_doubtful(desk, tip, size, read, found)
+        found.append(read)
+        return True
 
     candidates = [item.candidate() for item in survey.folders.values() if item.is_complete and item.segment >= number]
     walk([item for item in candidates if item.folder == first], is_ours)
@@ -60,8 +61,11 @@ def left_segment(desk: Desk, survey: Survey, tip: Tip, *, size: int, first: str 
     return left
 
 
-def _adopts_doubtful(desk: Desk, tip: Tip, size: int, read: ArchivedManifest, found: list[ArchivedManifest]) -> bool:
-    """Take what a compromised key signed if nothing in it is other than we would write."""
+def is_what_we_would_write(desk: Desk, tip: Tip, size: int, read: ArchivedManifest) -> bool:
+    """Say whether nothing in the segment behind `tip` is other than we would write, though a compromised key signed it.
+
+    `size` is that of the log.
+    """
     manifest, store = read.manifest, desk.runtime.archive
     if manifest.segment != tip.segment + 1 or manifest.next_seq > size or not _follows(read, tip):
         return False
@@ -73,10 +77,7 @@ def _adopts_doubtful(desk: Desk, tip: Tip, size: int, read: ArchivedManifest, fo
     if ring is None or not set(ring.documents) <= set(desk.ring.documents):
         return False
     expected = checkpoint_text(desk.origin, manifest.next_seq, manifest.root)
-    if judge_checkpoint_of(_content(store, manifest, CHECKPOINT_FILE), expected, ring) is None:
-        return False
-    found.append(read)
-    return True
+    return judge_checkpoint_of(_content(store, manifest, CHECKPOINT_FILE), expected, ring) is not None
 
 
 def _content(store: ObjectStore, manifest: Manifest, file: str) -> bytes:

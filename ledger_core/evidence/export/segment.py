@@ -29,11 +29,12 @@ from ledger_core.evidence.export.archive import (
     recorded_manifest,
     survey_segments,
 )
-from ledger_core.evidence.export.left import left_segment
+from ledger_core.evidence.export.left import is_what_we_would_write, left_segment
 from ledger_core.evidence.export.plan import Plan, forget_plan, read_plan
 from ledger_core.evidence.export.records import require_intact, verify_against_database
 from ledger_core.evidence.export.write import Desk, Tip, tip_after, write_segment
 from ledger_core.evidence.keyring import pinned_ring, read_checkpoint
+from ledger_core.log.keys import KeyRing
 from ledger_core.log.merkle import Frontier
 from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.log.patience import one_task
@@ -128,16 +129,28 @@ def require_recordable(runtime: Runtime, *, book: str, body: Mapping[str, Any]) 
             seq=-1,
         )
         ring = pinned_ring(runtime, origin)
-        archived = recorded_manifest(runtime.archive, origin, named, named.closed_on, ring)
+        version_id = body.get("version_id")
+        archived = recorded_manifest(runtime.archive, origin, named, named.closed_on, ring, version_id=version_id)
+        if archived is not None and archived.doubtful and not _is_adopted(runtime, book, ring, archived):
+            archived = None
     except (KeyError, TypeError, ValueError, IntegrityError):
         archived = None
-    if archived is not None and not archived.doubtful and archived.version_id == body.get("version_id"):
+    if archived is not None and archived.version_id == body.get("version_id"):
         return
     raise Refused(
         "the archive holds no signed segment that is the one this record names.",
         pointer="/body/manifest_sha256",
         remedy="Write the segment first, with `counterfoil export`, which records it.",
     )
+
+
+def _is_adopted(runtime: Runtime, book: str, ring: KeyRing, archived: ArchivedManifest) -> bool:
+    """Say whether an export here would take this segment, which a compromised key signed, for the next one."""
+    origin = runtime.settings.origin_of(book)
+    with one_task(), runtime.engine.connect() as connection:
+        desk = Desk(runtime=runtime, connection=connection, book=book, origin=origin, ring=ring, progress=None)
+        tip = _verified_tip(desk, _recorded(connection, book))
+        return is_what_we_would_write(desk, tip, _sizes(desk)[0], archived)
 
 
 def _refuse_a_day_to_come(closed_on: date, today: date) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ledger_core.errors import ArchiveRefused, CounterfoilError, InvalidInput
 from ledger_core.log.dsse import parse_envelope
-from ledger_core.log.findings import CANNOT_TELL, FOREIGN, LogVerdict
+from ledger_core.log.findings import CANNOT_TELL, LogVerdict
 from ledger_core.log.keys import KeyRing, TrustFile
 from ledger_core.log.note import MAX_NOTE_BYTES, decode_hash, parse_checkpoint, parse_note
 from ledger_core.log.object_tree import ObjectPlace, Place
@@ -101,8 +101,7 @@ def verified_logs(
     """
     report = verify_path(place, trust, progress=progress, since=since, shapes=shapes)
     # What somebody laid beside the segments is not read, and must not keep a ledger from being brought back.
-    is_sound = not report.suppressed and all(failure.verdict == FOREIGN for failure in report.failures)
-    if not is_sound or trust is None:
+    if not report.is_foreign_alone or trust is None:
         shown = "; ".join(str(failure) for failure in report.failures[:SHOWN_FAILURES])
         more = len(report.failures) + report.suppressed - SHOWN_FAILURES
         detail = f"{shown}{f'; and {more} more' if more > 0 else ''}"

@@ -45,6 +45,8 @@ TABLES = (
     "exports",
 )  # fmt: skip
 
+APPLICATION = "replay of counterfoil"
+
 Progress = Callable[[str, int], None]
 """Told what goes on, and the number of records done."""
 
@@ -228,8 +230,17 @@ def _signed_last(runtime: Runtime, origin: str) -> tuple[Checkpoint, str] | None
 @contextmanager
 def _connection(runtime: Runtime) -> Iterator[psycopg.Connection[Any]]:
     pooled = runtime.engine.raw_connection()
+    driver: Any = pooled.driver_connection
     try:
-        driver: Any = pooled.driver_connection
+        # A replay holds a head while it reads an archive: it is no writer of ours that stopped (`posting.holder`).
+        driver.execute(f"set application_name = '{APPLICATION}'")
+        driver.commit()
         yield driver
     finally:
+        try:
+            driver.rollback()
+            driver.execute("reset application_name")
+            driver.commit()
+        except psycopg.Error:
+            pooled.invalidate()
         pooled.close()

@@ -25,8 +25,13 @@ BATCH_RECORDS = 1_000
 def tail_lines(file: Path, head: HeadRow, signed: Checkpoint) -> Iterator[list[bytes]]:
     """Yield the records of `file` from the end of `head` to the size that is `signed`; what is beyond is left.
 
-    Raises `InvalidInput` for a file that is none of records in order, or that leaves a gap.
+    Raises `InvalidInput` for a file that is none of records in order, or that leaves a gap, and where none is signed.
     """
+    if signed.size < head.size:
+        raise InvalidInput(
+            f"the signing proxy has signed {signed.size} records, and {head.size} are there without the tail.",
+            remedy="Nothing was written, and the proxy's folder went back in time: docs/runbooks/restore.md.",
+        )
     batch: list[bytes] = []
     expected = head.size
     for number, line in enumerate(_lines(file), start=1):

@@ -19,12 +19,13 @@ from ledger_core.actor import Actor
 from ledger_core.book.ledger import Ledger
 from ledger_core.ceremony.drafts import Wish
 from ledger_core.ceremony.run import change_now
-from ledger_core.errors import DependencyError
+from ledger_core.errors import DependencyError, Refused
 from ledger_core.evidence.anchor import anchor_checkpoints, anchor_name
 from ledger_core.evidence.check.checker import check_book
+from ledger_core.evidence.export.segment import require_recordable
 from ledger_core.log.dsse import SEGMENT_TYPE, Envelope, EnvelopeSignature, pae, parse_envelope
 from ledger_core.log.note import NoteSignature, SignedNote, checkpoint_text
-from ledger_core.log.segment import MANIFEST_FILE
+from ledger_core.log.segment import MANIFEST_FILE, manifest_sha256, parse_manifest
 from ledger_core.log.verifier import verify_path
 from ledger_core.runtime import open_runtime
 from ledger_core.settings import Settings
@@ -103,9 +104,29 @@ def test_a_night_that_was_archived_and_not_recorded_when_the_key_was_stolen_is_g
     checked = check_book(company.runtime, "main")
     assert checked.sound, checked.as_lines()
     assert any("segment 2 is archived and not yet recorded" in note for note in checked.notes)
+    # A ledger that is exported from elsewhere takes the record that one beside its database would write.
+    name = next(
+        name for name in company.runtime.archive.list() if f"/{2:010d}-" in name and name.endswith(MANIFEST_FILE)
+    )
+    with company.runtime.archive.open(name) as source:
+        require_recordable(company.runtime, book="main", body=record_of(source.read()))
     company.post()
     company.night()
     company.require_sound()
+
+
+def record_of(envelope: bytes, version_id: str | None = None) -> dict[str, Any]:
+    """Return what an export record says of a manifest."""
+    payload = parse_envelope(envelope).payload
+    found = parse_manifest(payload)
+    body = {
+        "closed_on": found.closed_on.isoformat(),
+        "first_seq": found.first_seq,
+        "manifest_sha256": manifest_sha256(payload),
+        "next_seq": found.next_seq,
+        "segment": found.segment,
+    }
+    return body if version_id is None else {**body, "version_id": version_id}
 
 
 @pytest.fixture
@@ -136,7 +157,9 @@ def test_what_the_thief_of_both_keys_signs_into_the_next_place_is_foreign_and_th
     forged = Envelope(SEGMENT_TYPE, false, (signature,)).to_bytes()
     planted = name.replace("/2026/01/", "/2025/12/")
     bucket.client.put_object(Bucket=bucket.name, Key=f"books/{planted}", Body=forged)
-    bucket.client.put_object(Bucket=bucket.name, Key=f"books/{name}", Body=forged)
+    laid = bucket.client.put_object(Bucket=bucket.name, Key=f"books/{name}", Body=forged)
+    with pytest.raises(Refused, match="the archive holds no signed segment"):
+        require_recordable(company.runtime, book="main", body=record_of(forged, laid["VersionId"]))
     company.post()
     company.night()
     company.night()

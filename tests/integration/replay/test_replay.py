@@ -13,12 +13,15 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from ledger_core.book.posting import recall
+from ledger_core.book.posting.holder import Holder
 from ledger_core.errors import ConfigurationError, DuplicateExternalId, IntegrityError, LedgerBehind, NotEmpty
 from ledger_core.evidence.check.checker import Code, check_book
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.evidence.proofs.prove import entry_proof
 from ledger_core.evidence.replay import rebuild
+from ledger_core.evidence.replay import replay as module
 from ledger_core.evidence.replay.replay import TABLES, replay
+from ledger_core.log.findings import MAX_FAILURES
 from ledger_core.ports import Ask, Declined, RecordDraft
 from ledger_core.runtime import Runtime
 from tests.conftest import ArchiveBucket
@@ -242,6 +245,37 @@ def test_an_archive_in_a_bucket_is_replayed_alike(
             replay(rebuilt, bucket.place, tail=company.tail(tmp_path / "tail.jsonl"))
             require_equal(runtime.database_url, rebuilt.database_url)
             assert check_book(rebuilt, BOOK).sound
+        # More of somebody else's than a report lists.
+        for number in range(MAX_FAILURES + 20):
+            name = f"books/{given.origin_of(BOOK)}/segments/junk-{number}"
+            bucket.client.put_object(Bucket=bucket.name, Key=name, Body=b"x")
+        with open_runtime(given.model_copy(update={"database_url": fresh()})) as rebuilt:
+            replay(rebuilt, bucket.place, tail=tmp_path / "tail.jsonl")
+            require_equal(runtime.database_url, rebuilt.database_url)
+
+
+def test_a_replay_is_told_apart_from_a_writer_of_ours_that_stopped(
+    company: Company, fresh: Fresh, beside: Callable[[str], Runtime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the head while it reads an archive, for as long as that takes: nobody who waits may end it."""
+    rebuilt = beside(fresh())
+    opened = module._opened
+    names: list[str] = []
+
+    def looking(conn: psycopg.Connection[tuple[str]], *given: object) -> object:
+        done = opened(conn, *given)  # type: ignore[arg-type]
+        row = conn.execute("select application_name from pg_stat_activity where pid = pg_backend_pid()").fetchone()
+        assert row is not None
+        names.append(row[0])
+        return done
+
+    monkeypatch.setattr(module, "_opened", looking)
+    replay(rebuilt, company.archive)
+    (name,) = names
+    assert not Holder(pid=1, application=name, since=None, state=None, stopped=True).is_ours
+    with rebuilt.engine.connect() as connection:
+        after = connection.exec_driver_sql("select current_setting('application_name')").scalar()
+    assert Holder(pid=1, application=str(after), since=None, state=None, stopped=True).is_ours
 
 
 def test_the_command_says_what_it_did_and_what_is_missing(
