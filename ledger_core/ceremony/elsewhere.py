@@ -21,7 +21,7 @@ from ledger_core.ceremony.evidence import evidence_of, with_key
 from ledger_core.ceremony.install import require_room, trust_bytes
 from ledger_core.ceremony.record import Done, tell
 from ledger_core.ceremony.shown import FromHere, refuse_interrupted_exports
-from ledger_core.ceremony.vouched import vouched_change
+from ledger_core.ceremony.vouched import not_vouched, vouched_change
 from ledger_core.errors import ConfigurationError, DependencyError, IntegrityError, InvalidInput
 from ledger_core.log.dsse import Envelope, parse_envelope
 from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
@@ -137,8 +137,12 @@ def told_change(runtime: Runtime, path: Path, *, actor: Actor) -> Done:
         )
     signed = remembered(runtime)
     change, then = vouched_change(registry, change, signed, path)
-    ended = next((item for item in then.keys if item.key.key_id == change.key_id), None)
     shown = FromHere(runtime, then)
+    for origin, item in change.logs.items():
+        # Where no key begins nothing was signed of the log: then the tree is the one that the database has.
+        if not item.note and not shown.holds(Checkpoint(origin, item.size, decode_hash(item.root))):
+            raise not_vouched(path, f"the tree of {origin} at size {item.size}")
+    ended = next((item for item in then.keys if item.key.key_id == change.key_id), None)
     change = replace(
         change,
         logs={origin: _with_former(item, ended, shown, change, origin) for origin, item in change.logs.items()},

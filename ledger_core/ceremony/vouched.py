@@ -35,7 +35,7 @@ def vouched_change(
     by_hash = {sha256(item.payload).hexdigest(): item.payload for item in registry}
     document = parse_registry(by_hash[change.sha256])
     if document.previous not in by_hash:
-        raise _not_vouched(path, f"no change led to version {change.version} of the registry, which")
+        raise not_vouched(path, f"no change led to version {change.version} of the registry, which")
     before = parse_registry(by_hash[document.previous])
     after = KeyRing(version=document.version, sha256=change.sha256, keys=document.keys)
     ended, fresh = difference(
@@ -44,7 +44,7 @@ def vouched_change(
     )
     said = (change.action, change.key_id, change.successor)
     if said != (action_of(ended), _id_of(ended), _id_of(fresh)):
-        raise _not_vouched(path, f"what the file says version {change.version} of the registry changes")
+        raise not_vouched(path, f"what the file says version {change.version} of the registry changes")
     judge = _Judge(after, ended, fresh, path)
     logs = {origin: judge.log(origin, item, last.get(origin)) for origin, item in change.logs.items()}
     return replace(change, logs=logs), after
@@ -62,24 +62,24 @@ class _Judge:
         """Return what the file says of one log, with the tree beyond doubt as the statement has it."""
         tree = Checkpoint(origin, item.size, decode_hash(item.root))
         if last is not None and (tree.size > last.size or (tree.size == last.size and tree.root != last.root)):
-            raise _not_vouched(self._path, f"the tree of {origin} at size {tree.size}")
+            raise not_vouched(self._path, f"the tree of {origin} at size {tree.size}")
         has_note = self._ended is not None and self._fresh is not None
         if bool(item.note) != has_note or (has_note and not self._signed(item.note, tree)):
-            raise _not_vouched(self._path, f"the checkpoint of {origin} at size {tree.size}")
+            raise not_vouched(self._path, f"the checkpoint of {origin} at size {tree.size}")
         if not self._is_stolen:
             if (item.good_size, item.good_root, item.good_note, item.statement) != (None, None, None, None):
-                raise _not_vouched(self._path, f"a tree beyond doubt of {origin}, where no key was stolen,")
+                raise not_vouched(self._path, f"a tree beyond doubt of {origin}, where no key was stolen,")
             return item
         said = self._statement(origin, item, tree)
         good = said["good"]
         if good is None:
             if item.good_note is not None:
-                raise _not_vouched(self._path, f"the checkpoint beyond doubt of {origin}")
+                raise not_vouched(self._path, f"the checkpoint beyond doubt of {origin}")
             return replace(item, good_size=None, good_root=None)
         beyond = Checkpoint(origin, good["size"], decode_hash(good["root"]))
         may = self._signer is not None and self._signer.is_valid_at(origin, beyond.size)
         if (item.good_note is not None) != may or (may and not self._signed(item.good_note or "", beyond)):
-            raise _not_vouched(self._path, f"the checkpoint of {origin} at size {beyond.size}")
+            raise not_vouched(self._path, f"the checkpoint of {origin} at size {beyond.size}")
         return replace(item, good_size=good["size"], good_root=good["root"])
 
     def _signed(self, text: str, tree: Checkpoint) -> bool:
@@ -100,13 +100,13 @@ class _Judge:
             or envelope.payload_type != COMPROMISE_TYPE
             or not verify_envelope(envelope, [self._signer.key])
         ):
-            raise _not_vouched(self._path, f"the statement for {origin}")
+            raise not_vouched(self._path, f"the statement for {origin}")
         said: dict[str, Any] = json.loads(envelope.payload)
         stated = (said["origin"], said["key_id"], said["registry"]["sha256"], said["registry"]["version"])
         tip = said["tip"]
         is_tip = tip is None or (tip["size"], decode_hash(tip["root"])) == (tree.size, tree.root)
         if stated != (origin, _id_of(self._ended), self._ring.sha256, self._ring.version) or not is_tip:
-            raise _not_vouched(self._path, f"the statement for {origin}")
+            raise not_vouched(self._path, f"the statement for {origin}")
         return said
 
 
@@ -114,7 +114,7 @@ def _id_of(record: KeyRecord | None) -> str | None:
     return None if record is None else record.key.key_id
 
 
-def _not_vouched(path: Path, what: str) -> IntegrityError:
+def not_vouched(path: Path, what: str) -> IntegrityError:
     return IntegrityError(
         f"{what} is signed by no key of the registry.",
         file=str(path),

@@ -26,6 +26,7 @@ from ledger_core.ceremony.carried import read_proofs
 from ledger_core.ceremony.drafts import RootChange, Wish
 from ledger_core.ceremony.offline import make_root, sign_file
 from ledger_core.ceremony.run import change_now, install_files, listing, make_draft_files, record_change
+from ledger_core.ceremony.tell import lines_of
 from ledger_core.errors import ConfigurationError, CounterfoilError, DependencyError, IntegrityError, InvalidInput
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import export_segment
@@ -340,7 +341,23 @@ def test_what_does_not_fit_is_refused_and_the_proxy_goes_on_as_it_was(
             runtime, Wish(action="roots", roots=RootChange(threshold=3)), has_next=False
         )  # fmt: skip
         assert begun.install(begun.signed(roots, *HOLDERS)) == 0
-        assert record_change(runtime, begun.desk / "change.json", actor=ME).change.action == "roots"
+        honest = (begun.desk / "change.json").read_bytes()
+        value = json.loads(honest)
+        main, side = (value["change"]["logs"].get(runtime.settings.origin_of(book)) for book in ("main", "side"))
+        main["size"] -= 1
+        (begun.desk / "change.json").write_text(json.dumps(value))
+        with pytest.raises(IntegrityError, match="signed by no key"):
+            record_change(runtime, begun.desk / "change.json", actor=ME)
+        value = json.loads(honest)
+        del value["change"]["logs"][runtime.settings.origin_of("side")]
+        (begun.desk / "change.json").write_text(json.dumps(value))
+        done = record_change(runtime, begun.desk / "change.json", actor=ME)
+        assert done.not_recorded == {runtime.settings.origin_of("side"): "the file says nothing of it"}
+        assert any("side: not recorded: the file says nothing of it" in line for line in lines_of(done))
+        (begun.desk / "change.json").write_bytes(honest)
+        done = record_change(runtime, begun.desk / "change.json", actor=ME)
+        assert (done.change.action, done.not_recorded, len(done.recorded)) == ("roots", {}, 2)
+        assert side is not None
         assert listing(runtime)["roots"]["threshold"] == 3
 
 
