@@ -1,4 +1,4 @@
-"""A carried change is repeated by the log as far as the registry and the key that signs vouch for it, and no further."""
+"""A carried change is repeated by the log as far as the registry and the key that signs vouch for it."""
 
 from __future__ import annotations
 
