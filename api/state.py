@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MONITORS_AT_ONCE = 4
 MONITORS_WAITING = 60
+READERS_AT_ONCE = 4
+READERS_WAITING = 60
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class ApiState:
         default_factory=lambda: HeavyWork(at_once=MONITORS_AT_ONCE, max_waiting=MONITORS_WAITING)
     )
     """For those who read the log as tiles, who may be anybody: a part of the connections, the rest are for callers."""
+    bundles: HeavyWork = field(default_factory=lambda: HeavyWork(at_once=READERS_AT_ONCE, max_waiting=READERS_WAITING))
+    """For those who read the records as bundles, with a token: a crowd without one does not keep them waiting."""
     health: Health = field(default_factory=Health)
     signer_answer: tuple[float, Mapping[str, int], str | None] = (float("-inf"), MappingProxyType({}), None)
     """When the signing proxy was last asked for its health, the sizes it signed last, and what was wrong."""

@@ -47,7 +47,7 @@ async def get_log_entries(
 ) -> Response:
     """Return a bundle of records (`000`, `x001/234.p/8`), each after its length in two bytes, the greater one first."""
     wanted = ", ".join(request.headers.getlist("accept-encoding"))
-    async with state.monitors.place():
+    async with state.bundles.place():
         return await run_in_threadpool(_entries, state, book, parse_entries_path(path), takes_gzip(wanted))
 
 

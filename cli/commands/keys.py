@@ -253,20 +253,24 @@ def _change(
 
 def _draft(wish: Any, draft: Path, next_key: Path | None, json: bool) -> None:
     from ledger_core.base.files import write_once
+    from ledger_core.ceremony.drafts import lines_of
     from ledger_core.ceremony.offline import refuse_private
     from ledger_core.ceremony.run import make_draft_files
 
     refuse_private(draft)
     with opened(quiet=json, signer=False) as runtime:
-        payload, proofs = make_draft_files(runtime, wish, next_key=next_key, drop=note_dropped)
+        payload, proofs = make_draft_files(runtime, wish, next_key=next_key, drop=note_dropped, say=note)
         beside = draft.with_name(f"{draft.name}.proofs")
         if proofs is not None:
             write_once(beside, proofs, mode=0o644)
         write_once(draft, payload, mode=0o644)
         elsewhere = runtime.settings.signing.url is not None
     if json:
-        print_json({"draft": str(draft), **({} if proofs is None else {"proofs": str(beside)})})
+        beside_it = {} if proofs is None else {"proofs": str(beside)}
+        print_json({"draft": str(draft), **beside_it, "compare": lines_of(payload)})
         return
+    for line in lines_of(payload):
+        say(line)
     there = "`ceremony.host install` on the proxy's host"
     then = f"{there if elsewhere else '`keys install`'} what they signed"
     say(f"{draft}: have a threshold of the roots sign it (`keys sign-root`), then {then}.")

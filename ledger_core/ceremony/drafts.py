@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 from ledger_core.ceremony.offline import read_public
 from ledger_core.errors import InvalidInput, NotFound, Refused
 from ledger_core.log.keys import KeyRing
 from ledger_core.log.note import Checkpoint, PublicKey
-from ledger_core.log.registry import REVOKED, KeyRecord
+from ledger_core.log.registry import REVOKED, KeyRecord, parse_registry
 from ledger_core.signing.documents import (
     Successor,
     active_key,
@@ -80,6 +81,13 @@ def draft(
         roots=roots,
         threshold=wish.roots.threshold,
     )
+
+
+def lines_of(payload: bytes) -> list[str]:
+    """Return what the holders of roots compare by voice before they sign: the draft's hash, and who signs after it."""
+    key = active_key(parse_registry(payload).keys)
+    signs = "no key signs" if key is None else f"key {key.key.key_id} signs ({key.backend}, {key.assurance})"
+    return [f"draft with sha256 {sha256(payload).hexdigest()}", f"{signs} once it is installed"]
 
 
 def _keys(

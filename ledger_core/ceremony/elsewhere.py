@@ -7,10 +7,8 @@ end. Invariant: what a carried file says of a change is believed as far as the r
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,18 +21,13 @@ from ledger_core.ceremony.evidence import evidence_of, with_key
 from ledger_core.ceremony.install import require_room, trust_bytes
 from ledger_core.ceremony.record import Done, tell
 from ledger_core.ceremony.shown import FromHere, refuse_interrupted_exports
+from ledger_core.ceremony.vouched import not_vouched, vouched_change
 from ledger_core.errors import ConfigurationError, DependencyError, IntegrityError, InvalidInput
-from ledger_core.log.dsse import COMPROMISE_TYPE, Envelope, parse_envelope, verify_envelope
+from ledger_core.log.dsse import Envelope, parse_envelope
 from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
-from ledger_core.log.note import (
-    Checkpoint,
-    SignedNote,
-    decode_hash,
-    parse_checkpoint,
-    parse_note,
-)
+from ledger_core.log.note import Checkpoint, SignedNote, decode_hash, parse_note
 from ledger_core.log.record import format_time
-from ledger_core.log.registry import KeyRecord, parse_registry
+from ledger_core.log.registry import KeyRecord
 from ledger_core.signing.change import Change, LogChange
 from ledger_core.signing.folder import KEYS_FILE
 
@@ -52,14 +45,19 @@ def remembered(runtime: Runtime) -> dict[str, Checkpoint]:
 
 
 def make_draft(
-    runtime: Runtime, wish: Wish, *, drop: Callable[[str], None], described: NextKey | None
+    runtime: Runtime,
+    wish: Wish,
+    *,
+    drop: Callable[[str], None],
+    described: NextKey | None,
+    say: Callable[[str], None] = lambda _line: None,
 ) -> tuple[bytes, bytes | None]:
     """Return the payload of the next version, and of a compromise the proofs that go to the proxy's host with it.
 
-    `described` is what the proxy's host said of the key that is to sign. Raises `InvalidInput` where it said nothing
-    and a key is needed.
+    `described` is what the proxy's host said of the key that is to sign, `say` is told where that alone says what was
+    signed last. Raises `InvalidInput` where it said nothing and a key is needed.
     """
-    registry, last = _asked(runtime, described)
+    registry, last = _asked(runtime, described, say)
     ring = resolve_keys(TrustFile.load(runtime.trust_path), registry)
     wish = with_key(ring, wish)
     sizes = {origin: item.size for origin, item in last.items()}
@@ -86,15 +84,31 @@ def make_draft(
     return payload, FromHere(runtime, ring).proofs(good, last) if is_stolen else None
 
 
-def _asked(runtime: Runtime, described: NextKey | None) -> tuple[list[Envelope], Mapping[str, Checkpoint]]:
-    """Return the registry and what was signed last: of the proxy, or of its host where the proxy is down."""
+def _asked(
+    runtime: Runtime, described: NextKey | None, say: Callable[[str], None]
+) -> tuple[list[Envelope], Mapping[str, Checkpoint]]:
+    """Return the registry and what was signed last: of the proxy, or of its host where the proxy is down.
+
+    Raises `ConfigurationError` for a log that the host knows and the proxy does not show: it would be left out.
+    """
     try:
-        return list(map(parse_envelope, runtime.signer.keys())), remembered(runtime)
-    except DependencyError:
+        registry, last = list(map(parse_envelope, runtime.signer.keys())), remembered(runtime)
+    except DependencyError as error:
         # Without its key it does not start again, and then the key can be ended all the same.
         if described is None:
             raise
+        say(
+            f"the proxy does not answer ({error.message.rstrip('.')}): the registry and the sizes signed last are "
+            "those of the file given with --next, which nobody signed; hold them against the archive"
+        )
         return list(described.registry), described.last
+    if described is not None and (hidden := sorted(described.last.keys() - last.keys())):
+        raise ConfigurationError(
+            f"the proxy has signed {', '.join(hidden[:5])}, and does not show it to this client.",
+            remedy=f"Nothing was drafted. Allow this client {below(runtime)} in the proxy's clients.json for the "
+            "draft; if the proxy never signed it, ask who changed the file given with --next.",
+        )
+    return registry, last
 
 
 def told_change(runtime: Runtime, path: Path, *, actor: Actor) -> Done:
@@ -121,42 +135,23 @@ def told_change(runtime: Runtime, path: Path, *, actor: Actor) -> Done:
             file=str(path),
             remedy="Take what `python -m ledger_core.ceremony.host install` wrote of this proxy.",
         )
-    then = _ring_of(registry, change)
-    for origin, item in change.logs.items():
-        _require_vouched(then, change, origin, item, path)
-    ended = next((item for item in then.keys if item.key.key_id == change.key_id), None)
+    signed = remembered(runtime)
+    change, then = vouched_change(registry, change, signed, path)
     shown = FromHere(runtime, then)
+    for origin, item in change.logs.items():
+        # Where no key begins nothing was signed of the log: then the tree is the one that the database has.
+        if not item.note and not shown.holds(Checkpoint(origin, item.size, decode_hash(item.root))):
+            raise not_vouched(path, f"the tree of {origin} at size {item.size}")
+    ended = next((item for item in then.keys if item.key.key_id == change.key_id), None)
     change = replace(
         change,
         logs={origin: _with_former(item, ended, shown, change, origin) for origin, item in change.logs.items()},
     )
     _pin(runtime.trust_path, pinned, ring, registry)
-    return tell(runtime, change, actor=actor, was_begun=False)
-
-
-def _ring_of(registry: Sequence[Envelope], change: Change) -> KeyRing:
-    """Return the keys as that version says, which the chain has: a later one may have ended the key that signed it."""
-    (payload,) = {item.payload for item in registry if sha256(item.payload).hexdigest() == change.sha256}
-    return KeyRing(version=change.version, sha256=change.sha256, keys=parse_registry(payload).keys)
-
-
-def _require_vouched(ring: KeyRing, change: Change, origin: str, item: LogChange, path: Path) -> None:
-    """Raise `IntegrityError` where what the file says of a log was not signed by a key of the registry."""
-    for text, size, root in ((item.note, item.size, item.root), (item.good_note, item.good_size, item.good_root)):
-        if not text:
-            continue
-        note = parse_note(text)
-        checkpoint = parse_checkpoint(note.text)
-        stated = (checkpoint.origin, checkpoint.size, checkpoint.root)
-        if stated != (origin, size, decode_hash(root or "")) or ring.judge_checkpoint(note, checkpoint).verdict:
-            raise _not_vouched(path, f"the checkpoint of {origin} at size {size}")
-    if item.statement is None:
-        return
-    envelope = parse_envelope(item.statement.encode())
-    signers = verify_envelope(envelope, [record.key for record in ring.keys if not record.is_compromised])
-    said = json.loads(envelope.payload) if envelope.payload_type == COMPROMISE_TYPE and signers else {}
-    if (said.get("origin"), said.get("key_id")) != (origin, change.key_id):
-        raise _not_vouched(path, f"the statement for {origin}")
+    done = tell(runtime, change, actor=actor, was_begun=False)
+    # Whoever carries the file may have left one out: what is not said there is said here.
+    done.not_recorded.update({origin: "the file says nothing of it" for origin in signed if origin not in change.logs})
+    return done
 
 
 def _with_former(item: LogChange, ended: KeyRecord | None, shown: FromHere, change: Change, origin: str) -> LogChange:
@@ -173,11 +168,3 @@ def _with_former(item: LogChange, ended: KeyRecord | None, shown: FromHere, chan
 def _pin(path: Path, pinned: TrustFile, ring: KeyRing, registry: list[Envelope]) -> None:
     write_once(path.with_name(KEYS_FILE), b"".join(item.to_bytes() + b"\n" for item in registry), mode=0o644)
     write_once(path, trust_bytes(pinned, ring), mode=0o644)
-
-
-def _not_vouched(path: Path, what: str) -> IntegrityError:
-    return IntegrityError(
-        f"{what} is signed by no key of the registry.",
-        file=str(path),
-        remedy="Nothing was recorded. Take what the proxy's host wrote, and ask who changed it on the way.",
-    )

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger_core.base.files import private_folder, write_once
-from ledger_core.ceremony.offline import lines_of, merge, read_public, refuse_private
-from ledger_core.errors import ConfigurationError, InvalidInput, Refused
+from ledger_core.ceremony.offline import lines_of, merge, read_draft, read_public, refuse_private
+from ledger_core.errors import ConfigurationError, IntegrityError, InvalidInput, Refused
 from ledger_core.log.dsse import Envelope
 from ledger_core.log.keys import TrustFile, resolve_keys
 from ledger_core.log.note import PublicKey
@@ -70,13 +70,22 @@ def first_draft(folder: Path, roots: Sequence[Path], *, threshold: int, origin_p
     return payload
 
 
-def begin(folder: Path, trust_path: Path, files: Sequence[Path], *, origin_prefix: str) -> list[str]:
+def begin(folder: Path, trust_path: Path, files: Sequence[Path], *, draft: Path, origin_prefix: str) -> list[str]:
     """Take version 1 with the signatures in `files`: registry, empty memory, trust file. Return what to say of it.
 
-    Raises `IntegrityError` where a threshold of its roots has not signed, `Refused` for what is no first registry of
-    the key here, `ConfigurationError` where another registry stands, or a trust file that pins other roots.
+    `draft` is what `first_draft` wrote here: a first document names its own roots, so that anybody could have signed
+    another one. Raises `IntegrityError` where it is another one or a threshold of its roots has not signed, `Refused`
+    for what is no first registry of the key here, `ConfigurationError` where another registry stands, or a trust file
+    that pins other roots.
     """
     envelope = merge(files)
+    if envelope.payload != read_draft(draft):
+        raise IntegrityError(
+            "what was signed is another document than the draft.",
+            file=str(draft),
+            remedy="Nothing was begun. Give the file that `first` wrote on this host, and the signatures of that; ask "
+            "who changed it on its way.",
+        )
     document, origin = parse_registry(envelope.payload), below(origin_prefix)
     pinned = TrustFile(origin=origin, threshold=document.threshold, roots=document.roots)
     resolve_keys(pinned, [envelope])

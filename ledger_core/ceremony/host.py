@@ -12,6 +12,7 @@ network but to where the key is kept. Each command can be killed and given again
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -32,6 +33,7 @@ from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
 from ledger_core.log.registry import parse_registry
 from ledger_core.settings.signer import SignerSettings, load_signer_settings
 from ledger_core.signing.change import Change, forget_change, read_change, set_aside
+from ledger_core.signing.documents import Successor
 from ledger_core.signing.folder import KEYS_FILE, STATE_FILE, hold_folder
 from ledger_core.signing.state import WitnessState
 from ledger_core.signing.takeover import describe_successor, read_registry
@@ -55,8 +57,8 @@ class HostSeat:
         return datetime.now(UTC)
 
 
-def next_key(folder: Path, trust_path: Path, out: Path, *, fresh: bool = False) -> str:
-    """Write to `out` what the registry will say of the key that the settings name; return its id.
+def next_key(folder: Path, trust_path: Path, out: Path, *, fresh: bool = False) -> Successor:
+    """Write to `out`, and return, what the registry will say of the key that the settings name.
 
     Raises `ConfigurationError` for one that is in the registry already.
     """
@@ -66,7 +68,7 @@ def next_key(folder: Path, trust_path: Path, out: Path, *, fresh: bool = False) 
     ring = resolve_keys(TrustFile.load(trust_path), registry)
     key = describe_successor(folder, load_signer_settings(), ring, fresh=fresh)
     write_once(out, next_key_bytes(NextKey(successor=key, registry=tuple(registry), last=last)), mode=0o644)
-    return key.key.key_id
+    return key
 
 
 def install_signed(
@@ -134,6 +136,17 @@ def _require_registry(folder: Path) -> None:
         )
 
 
+def _require_own(folder: Path) -> None:
+    """Raise `ConfigurationError` for a folder of another user: what this one writes there the proxy could not read."""
+    if folder.exists() and folder.stat().st_uid != os.geteuid():
+        raise ConfigurationError(
+            "the folder is another user's.",
+            file=str(folder),
+            remedy="Nothing was written. Give the command as the user that the proxy runs as: `sudo -u USER "
+            "--preserve-env=...`, with the settings of the proxy.",
+        )
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the tool; return the exit status."""
     options = _parser().parse_args(arguments)
@@ -149,6 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> Iterator[str]:
     folder = options.state.absolute()
+    _require_own(folder)
     if options.command == "first":
         draft = first_draft(
             folder, options.root, threshold=options.threshold, origin_prefix=options.origin_prefix, out=options.out
@@ -157,10 +171,12 @@ def _run(options: argparse.Namespace) -> Iterator[str]:
         yield from lines_of(parse_registry(draft))
         yield f"{options.out}: have {options.threshold} of the roots or more sign it, then `begin` with that."
     elif options.command == "begin":
-        yield from begin(folder, options.trust.absolute(), options.signed, origin_prefix=options.origin_prefix)
+        trust, prefix = options.trust.absolute(), options.origin_prefix
+        yield from begin(folder, trust, options.signed, draft=options.draft, origin_prefix=prefix)
     elif options.command == "next":
-        key_id = next_key(folder, options.trust, options.out, fresh=options.fresh)
-        yield f"key {key_id} is described in {options.out}: `counterfoil keys ... --next` it where the ledger runs."
+        key = next_key(folder, options.trust, options.out, fresh=options.fresh)
+        yield f"key {key.key.key_id} ({key.backend}, {key.assurance}) is to sign next: every holder compares it"
+        yield f"{options.out} describes it: `counterfoil keys ... --next` it where the ledger runs."
     else:
         change = install_signed(folder, options.trust.absolute(), options.signed, options.out, proofs=options.proofs)
         yield f"key registry version {change.version}, sha256 {change.sha256}: {change.action}"
@@ -186,6 +202,7 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument("signed", type=Path, nargs="+", metavar="SIG", help="what `keys sign-root` wrote")
     for each in (made, described, installed):
         each.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to be written")
+    begun.add_argument("--draft", type=Path, required=True, metavar="FILE", help="what `first` wrote on this host")
     made.add_argument("--root", type=Path, action="append", required=True, metavar="PUB", help="a root's public key")
     made.add_argument("--threshold", type=int, required=True, metavar="K", help="how many roots must agree")
     described.add_argument("--fresh", action="store_true", help="after a theft: take no key that lay ready")

@@ -9,7 +9,7 @@ written that a verifier with the home's trust file would not follow.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +37,7 @@ from ledger_core.signing.memory import bind_state
 from ledger_core.signing.open import choose_backend
 from ledger_core.signing.port import SigningBackend
 from ledger_core.signing.takeover import (
+    describe,
     former_keys,
     in_hand,
     install_key_file,
@@ -46,6 +47,10 @@ from ledger_core.signing.takeover import (
 )
 
 ACTIONS = {REVOKED: "revoked", COMPROMISED: "compromised"}
+MAX_PLACES = 8
+"""Where the tree beyond doubt lies: so many are named in a statement."""
+MAX_SAID = 500
+"""Characters of a place, or of a reason, in a statement; with all of them its record is far below the log's limit."""
 SIGNATURE_BYTES = 256
 """Of one root in a document's envelope, at most: of a draft the signatures are still to come."""
 
@@ -55,7 +60,8 @@ def install(seat: Seat, envelope: Envelope) -> Change:
     does not fit what is signed here."""
     require_room(seat.registry, envelope.payload, signatures=len(envelope.signatures))
     before, after = seat.ring, resolve_keys(seat.trust, [*seat.registry, envelope])
-    ended, fresh = _difference(before, after)
+    ended, fresh = difference(before, after)
+    _require_signed_here(ended, seat.state.all())
     with in_hand(_signing_key(seat, after, fresh)) as key:
         change = _signed(seat, after, ended, fresh, key)
     change.write(seat.folder)
@@ -69,7 +75,7 @@ def _signed(
 ) -> Change:
     """Return the change with everything that has to be signed for it."""
     return Change(
-        action=_action(ended),
+        action=action_of(ended),
         version=after.version,
         sha256=after.sha256,
         key_id=ended.key.key_id if ended is not None else None,
@@ -112,7 +118,7 @@ def require_room(registry: Sequence[Envelope], payload: bytes, *, signatures: in
         )
 
 
-def _difference(before: KeyRing, after: KeyRing) -> tuple[KeyRecord | None, KeyRecord | None]:
+def difference(before: KeyRing, after: KeyRing) -> tuple[KeyRecord | None, KeyRecord | None]:
     """Return the key that ends and the one that begins. Raises `Refused` for a document that does more than that."""
     known = {item.key.key_id: item for item in before.keys}
     listed = {item.key.key_id: item for item in after.keys}
@@ -131,25 +137,47 @@ def _difference(before: KeyRing, after: KeyRing) -> tuple[KeyRecord | None, KeyR
     return (ended[0] if ended else None), (fresh[0] if fresh else None)
 
 
-def _action(ended: KeyRecord | None) -> str:
+def action_of(ended: KeyRecord | None) -> str:
     return "roots" if ended is None else ACTIONS.get(ended.status, "rotated")
 
 
 def _signing_key(seat: Seat, after: KeyRing, fresh: KeyRecord | None) -> SigningBackend:
-    """Return the key that signs after the change. Raises `Refused` when the registry names one that is not here."""
+    """Return the key that signs after the change. Raises `Refused` when the registry names one that is not here, or
+    says of a new one that it is kept otherwise than it is: every verifier repeats that."""
     if fresh is not None:
         key = open_successor(seat.folder, seat.settings, seat.ring)
         wanted = fresh
     else:
         key = choose_backend(seat.settings).open_key(seat.settings, seat.folder)
         wanted = active_key(after.keys) or after.keys[-1]
-    if key.public_key.key_id != wanted.key.key_id:
+    told, here = (wanted.key.key_id, wanted.backend, wanted.assurance), describe(key)
+    found = (here.key.key_id, here.backend, here.assurance)
+    if found != told if fresh is not None else found[0] != told[0]:
         with in_hand(key):
             raise Refused(
-                f"the registry lets {wanted.key.key_id[:16]} sign, the key here is {key.public_key.key_id[:16]}.",
-                remedy="Install the newest draft, or draft again.",
+                f"the registry lets {_named(*told)} sign, the key here is {_named(*found)}.",
+                remedy="Install the newest draft, or draft again; ask who changed the draft, or the description of the "
+                "key, on its way.",
             )
     return key
+
+
+def _named(key_id: str, backend: str, assurance: str) -> str:
+    return f"{key_id[:16]} ({backend:.40}, {assurance:.40})"
+
+
+def _require_signed_here(ended: KeyRecord | None, last: Mapping[str, Checkpoint]) -> None:
+    """Raise `Refused` where a stolen key would count on in a tree that the witness never signed."""
+    for part in ended.valid if ended is not None and ended.is_compromised else ():
+        tip = last.get(part.origin)
+        if part.root is None or part.to_size is None:
+            continue
+        if tip is None or tip.size < part.to_size or (tip.size == part.to_size and tip.root != part.root):
+            raise Refused(
+                f"the draft calls good a tree that was not signed here: {part.origin} at size {part.to_size:,}, "
+                f"signed {f'to {tip.size:,}' if tip is not None else 'not at all'}.",
+                remedy="Draft again by what this proxy signed last; ask where the sizes and the evidence came from.",
+            )
 
 
 def _log_change(
@@ -215,10 +243,12 @@ def _statement(
     seat: Seat, after: KeyRing, ended: KeyRecord, key: SigningBackend, good: Checkpoint | None, tip: Checkpoint
 ) -> str:
     """Return the signed statement of a compromise for one log, with its tip where that is shown to contain `good`."""
-    why_not = seat.shown.why_not_proved(good, tip)
+    said = seat.shown.why_not_proved(good, tip)
+    why_not = None if said is None else _short(said)
+    places = [] if good is None else list(dict.fromkeys(map(_short, seat.shown.places(good))))
     payload: dict[str, Any] = {
         "created_at": format_time(seat.now()),
-        "evidence": [] if good is None else seat.shown.places(good),
+        "evidence": places[:MAX_PLACES],
         "good": None if good is None else {"root": encode_base64(good.root), "size": good.size},
         "key_id": ended.key.key_id,
         "origin": tip.origin,
@@ -233,6 +263,12 @@ def _statement(
     signature = _sign(key, pae(COMPROMISE_TYPE, data))
     envelope = Envelope(COMPROMISE_TYPE, data, (EnvelopeSignature(key.public_key.key_id, signature),))
     return envelope.to_bytes().decode("ascii")
+
+
+def _short(text: str) -> str:
+    """Return `text` as a statement has it: what somebody else wrote must not make it too large for the log."""
+    plain = text.encode("utf-8", "replace").decode()
+    return plain if len(plain) <= MAX_SAID else f"{plain[: MAX_SAID - 1]}…"
 
 
 def _sign(key: SigningBackend, message: bytes) -> bytes:

@@ -70,15 +70,21 @@ def make_draft(runtime: Runtime, wish: Wish, *, drop: Callable[[str], None] = la
 
 
 def make_draft_files(
-    runtime: Runtime, wish: Wish, *, next_key: Path | None = None, drop: Callable[[str], None] = lambda _line: None
+    runtime: Runtime,
+    wish: Wish,
+    *,
+    next_key: Path | None = None,
+    drop: Callable[[str], None] = lambda _line: None,
+    say: Callable[[str], None] = lambda _line: None,
 ) -> tuple[bytes, bytes | None]:
     """Return what `make_draft` does, and the proofs that go with it to the proxy's host, where it needs some.
 
-    `next_key` is the file in which the proxy's host described the key that is to sign.
+    `next_key` is the file in which the proxy's host described the key that is to sign; `say` is told what of it is
+    used that nobody else says.
     """
     if is_elsewhere(runtime):
         described = None if next_key is None else read_next_key(next_key)
-        return elsewhere.make_draft(runtime, wish, drop=drop, described=described)
+        return elsewhere.make_draft(runtime, wish, drop=drop, described=described, say=say)
     if next_key is not None:
         raise InvalidInput("the next key is made here.", remedy="Leave --next out: it is for a proxy on another host.")
     return make_draft(runtime, wish, drop=drop), None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
+from ledger_core.book.sequencer.checkpoints import frontier_at
 from ledger_core.ceremony.carried import LogProof, proofs_bytes
 from ledger_core.ceremony.good import archived, tip_proved
 from ledger_core.errors import CounterfoilError, Refused
@@ -61,6 +62,16 @@ class FromHere:
                 return tip_proved(driver, tip.origin.rpartition("/")[2], good, tip)
         except NO_ANSWER as error:
             return no_answer(error)
+
+    def holds(self, tree: Checkpoint) -> bool:
+        """Say whether the database has `tree`; one that does not answer cannot take a record of it either."""
+        try:
+            with self._runtime.engine.connect() as connection:
+                driver = connection.connection.driver_connection
+                assert isinstance(driver, psycopg.Connection)
+                return frontier_at(driver, tree.origin.rpartition("/")[2], tree.size).root() == tree.root
+        except NO_ANSWER:
+            return True
 
     def places(self, good: Checkpoint) -> list[str]:
         """Return where `good` lies in the archive, nothing where that cannot be read: the registry states the tree."""

@@ -36,6 +36,11 @@ def lines_of(done: Done) -> list[str]:
             )
             if why_not := _why_not_reattested(item.statement):
                 lines.append(f"    the records since are not vouched for: {why_not}")
+    lines += [
+        f"  {origin}: not recorded: {why}"
+        for origin, why in sorted(done.not_recorded.items())
+        if origin not in change.logs
+    ]
     lines += [f"evidence that does not count: {line}" for line in done.dropped]
     return [*lines, "", "Tell:", *_auditors(done), *_others(done)]
 

@@ -21,8 +21,11 @@ SECRETS = {
 """By name; a role of the machine, a file that its owner alone reads, a token in a file stand in their place."""
 ENDPOINT = "AWS_ENDPOINT_URL"
 """Alone, or with the name of a service behind it: S3, KMS, and STS, which gives out credentials."""
+CREDENTIALS = "AWS_SHARED_CREDENTIALS_FILE"
+FILES = {"AWS_CONFIG_FILE": "config", CREDENTIALS: "credentials"}
+"""What the library reads, by the variable that names it, and what it is called in ~/.aws; addresses count in both."""
 MAX_CONFIG_BYTES = 1024 * 1024
-_PLAIN = re.compile(r"^\s*endpoint_url\s*=\s*(?!https://)\S", re.IGNORECASE | re.MULTILINE)
+_PLAIN = re.compile(r"^[ \t]*endpoint_url[ \t]*[=:][ \t]*(?!https://)\S", re.IGNORECASE | re.MULTILINE)
 
 
 def weaknesses_of_aws(environ: Mapping[str, str]) -> Iterator[str]:
@@ -31,11 +34,25 @@ def weaknesses_of_aws(environ: Mapping[str, str]) -> Iterator[str]:
     for name in sorted(given):
         if (name == ENDPOINT or name.startswith(f"{ENDPOINT}_")) and not given[name].lower().startswith("https://"):
             yield f"an address of AWS without TLS ({name} begins with https://)"
-    if _has_plain_endpoint(given):
-        yield "an address of AWS without TLS (endpoint_url in the file of AWS_CONFIG_FILE begins with https://)"
-    file = given.get("AWS_SHARED_CREDENTIALS_FILE")
-    if file and _is_open(Path(file).expanduser()):
-        yield "credentials of AWS that everybody may read (AWS_SHARED_CREDENTIALS_FILE)"
+    for name, standard in FILES.items():
+        path = _path_of(given, name, standard)
+        if path is not None and _has_plain_endpoint(path):
+            yield f"an address of AWS without TLS (endpoint_url in the file of {name} begins with https://)"
+    path = _path_of(given, CREDENTIALS, FILES[CREDENTIALS])
+    if path is not None and _is_open(path):
+        yield f"credentials of AWS that everybody may read ({CREDENTIALS})"
+
+
+def _path_of(given: Mapping[str, str], name: str, standard: str) -> Path | None:
+    """Return where the library looks: the file that the variable names, or its own in the home; None where there is no
+    home, and it finds none either."""
+    named = given.get(name)
+    if named is None and "HOME" in given:
+        return Path(given["HOME"], ".aws", standard)
+    try:
+        return Path(named or f"~/.aws/{standard}").expanduser()
+    except RuntimeError:
+        return None
 
 
 def _is_open(path: Path) -> bool:
@@ -45,8 +62,7 @@ def _is_open(path: Path) -> bool:
         return False  # whoever needs them says that they are not there
 
 
-def _has_plain_endpoint(given: Mapping[str, str]) -> bool:
-    path = Path(given.get("AWS_CONFIG_FILE") or Path(given.get("HOME", "/")) / ".aws" / "config").expanduser()
+def _has_plain_endpoint(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return _PLAIN.search(file.read(MAX_CONFIG_BYTES).decode("utf-8", errors="replace")) is not None

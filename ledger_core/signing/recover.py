@@ -74,7 +74,7 @@ def recover(
     # What a key remembers that signed before this one is this one's to remember.
     ours = former_keys(ring) | {key_id}
     known, generation = _still_known(folder, ours)
-    anchors = {} if archive is None else newest_anchors(archive, ring, trust.covers)
+    anchors = {} if archive is None else newest_anchors(archive, ring, trust.covers, known={*found, *known})
     for origin, item in (*known.items(), *anchors.items()):
         _take(found, item, asked_for=origin in anchors)
     use = _last_use(folder, ours, lost_last_use)

@@ -16,7 +16,7 @@ from ledger_core.errors import ConfigurationError
 from ledger_core.log.dsse import Envelope, parse_envelope
 from ledger_core.log.keys import KeyRing
 from ledger_core.log.note import PublicKey
-from ledger_core.settings.signer import SignerSettings
+from ledger_core.settings.signer import BACKEND_VARIABLE, SignerSettings
 from ledger_core.signing.backends import software
 from ledger_core.signing.documents import Successor, active_key
 from ledger_core.signing.folder import KEY_FILE, KEYS_FILE, NEXT_KEY_FILE, ROOT_FILE
@@ -85,8 +85,9 @@ def open_successor(folder: Path, settings: SignerSettings, ring: KeyRing, *, fre
     """Return the key that is to sign next: a new one in a file, or the one that the settings name.
 
     With `fresh` none that lay ready is taken. Raises `ConfigurationError` where the settings still name a key that is
-    in the registry.
+    in the registry, and where they name a file while the key that signs is kept elsewhere.
     """
+    _refuse_step_down(settings, ring)
     if fresh:
         drop_next_key(folder, ring)
     if settings.backend == software.NAME:
@@ -99,6 +100,18 @@ def open_successor(folder: Path, settings: SignerSettings, ring: KeyRing, *, fre
             remedy="Make the new key where the old one is kept, and run this with the settings that name it.",
         )
     return key
+
+
+def _refuse_step_down(settings: SignerSettings, ring: KeyRing) -> None:
+    """Raise where a key in a file would follow one that a token or a service keeps: so looks a shell in which the
+    settings are not set."""
+    active = active_key(ring.keys)
+    if settings.backend == software.NAME and active is not None and active.backend != software.NAME:
+        raise ConfigurationError(
+            f"{BACKEND_VARIABLE} is {software.NAME}, or is not set, and the key that signs is in {active.backend:.40}.",
+            remedy=f"Set {BACKEND_VARIABLE} and what else names the next key in the shell of this command: "
+            "docs/runbooks/signing-backends.md. A key in a file does not follow one that is kept elsewhere.",
+        )
 
 
 def describe_successor(folder: Path, settings: SignerSettings, ring: KeyRing, *, fresh: bool = False) -> Successor:

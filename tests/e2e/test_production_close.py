@@ -143,7 +143,7 @@ def first_registry(site: Site) -> None:
             offline, "sign-root", "--key", desk / f"{name}.pem", "--draft", draft, "--out", desk / f"{name}.sig"
         )
         assert "(pkcs11, hsm)" in shown
-    begin = ("--trust", site.signing.trust, "--origin-prefix", PREFIX)
+    begin = ("--trust", site.signing.trust, "--origin-prefix", PREFIX, "--draft", draft)
     assert "signed by the pinned roots" in site.on_host("begin", *begin, desk / "anna.sig", status=2)
     assert not site.signing.trust.exists()
     said = site.on_host("begin", *begin, desk / "anna.sig", desk / "cy.sig")

@@ -53,7 +53,11 @@ def test_an_address_with_tls_and_a_role_are_let_through(tmp_path: Path) -> None:
         ("[default]\nendpoint_url = http://x\n", True),
         ("[default]\nservices = mine\n[services mine]\ns3 =\n  endpoint_url = http://x\n", True),
         ("[default]\n\tENDPOINT_URL=http://x", True),
+        ("[default]\nendpoint_url: http://x\n", True),
+        ("[default]\nendpoint_url : http://x\n", True),
         ("[default]\nendpoint_url = https://x\n", False),
+        ("[default]\nendpoint_url : https://x\n", False),
+        ("[default]\nendpoint_url =\nregion = x\n", False),
         ("[default]\n# endpoint_url = http://x\nregion = x\n", False),
         ("", False),
         ("\xff\x00", False),
@@ -66,6 +70,38 @@ def test_a_plain_address_in_the_librarys_own_file_is_named(tmp_path: Path, text:
     path.write_bytes(text.encode("latin-1"))
     told = {} if where == "at home" else {"AWS_CONFIG_FILE": str(path)}
     assert ["AWS_CONFIG_FILE" in item for item in found(tmp_path, **told)] == [True] * plain
+
+
+def test_an_address_beside_the_credentials_counts_too(tmp_path: Path) -> None:
+    path = tmp_path / ".aws" / "credentials"
+    path.parent.mkdir()
+    path.touch(mode=0o600)
+    path.write_text("[default]\nendpoint_url = http://hunter2\n")
+    (only,) = found(tmp_path)
+    assert "without TLS" in only
+    assert "hunter2" not in only
+
+
+def test_credentials_at_home_that_everybody_may_read_are_named(tmp_path: Path) -> None:
+    path = tmp_path / ".aws" / "credentials"
+    path.parent.mkdir()
+    path.touch(mode=0o600)
+    assert found(tmp_path) == []
+    path.chmod(0o604)
+    (only,) = found(tmp_path)
+    assert "everybody may read" in only
+    assert found(tmp_path, AWS_SHARED_CREDENTIALS_FILE=str(tmp_path / "none")) == []
+
+
+def test_where_there_is_no_home_there_is_no_file_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless(path: Path) -> Path:
+        raise RuntimeError(f"Could not determine home directory of {path}.")
+
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    assert list(weaknesses_of_aws({})) == []
+    assert found(tmp_path, AWS_CONFIG_FILE="~nobody/config", AWS_SHARED_CREDENTIALS_FILE="~nobody/x") == []
 
 
 def test_credentials_that_everybody_may_read_are_named(tmp_path: Path) -> None:

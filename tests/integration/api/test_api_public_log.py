@@ -237,6 +237,9 @@ def test_a_crowd_of_monitors_is_told_to_wait_and_leaves_room_for_callers(api, an
         assert all(answer.headers["retry-after"] for answer in answers)
         assert not entered.acquire(timeout=0.2), "four at once, whoever waits"
         assert reader.get("/finance/checkpoints/latest").status_code == 200
+        monkeypatch.setattr(tiles, "read_tile_bytes", real)
+        # Whoever has a token waits for none of them.
+        assert reader.get(f"{LOG}/tile/entries/000.p/1").status_code == 200
     finally:
         let_go.set()
         for each in crowd:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ledger_core.ceremony.carried import read_proofs
 from ledger_core.ceremony.drafts import RootChange, Wish
 from ledger_core.ceremony.offline import make_root, sign_file
 from ledger_core.ceremony.run import change_now, install_files, listing, make_draft_files, record_change
+from ledger_core.ceremony.tell import lines_of
 from ledger_core.errors import ConfigurationError, CounterfoilError, DependencyError, IntegrityError, InvalidInput
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import export_segment
@@ -96,7 +98,10 @@ class Site:
             elif words == ["systemctl", "start", "counterfoil-signer"]:
                 self.start()
             else:
-                known = {"counterfoil": [sys.executable, "-m", "cli.main"], "python": [sys.executable], "cp": ["cp"]}
+                known = {
+                    "counterfoil": [sys.executable, "-m", "cli.main"], "python": [sys.executable],
+                    "cp": ["cp"], "install": ["install"],
+                }  # fmt: skip
                 done = subprocess.run(
                     [*known[words[0]], *words[1:]], capture_output=True, text=True, check=False, timeout=120
                 )
@@ -115,9 +120,12 @@ class Site:
         roots = [word for name in HOLDERS for word in ("--root", self.desk / f"{name}.pem.pub")]
         prefix = ("--origin-prefix", self.settings.origin_prefix)
         assert self.host("first", *prefix, *roots, "--threshold", 2, "--out", self.desk / "first.draft") == 0
-        assert self.host("begin", *prefix, *self.signed(self.desk / "first.draft", "anna", "cy")) == 0
+        assert self.begin_with(*prefix, *self.signed(self.desk / "first.draft", "anna", "cy")) == 0
         shutil.copy(self.trust, self.settings.home / "trust.json")
         self.start()
+
+    def begin_with(self, *words: object) -> int:
+        return self.host("begin", "--draft", self.desk / "first.draft", *words)
 
     def signed(self, draft: Path, *holders: str) -> list[Path]:
         for name in holders:
@@ -176,10 +184,12 @@ def body_of(runtime: Runtime, seq: int) -> dict[str, Any]:
 
 
 def test_the_two_pages_do_what_they_say(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    begins = next(at for at, line in enumerate(commands("first-registry.md")) if line.startswith("cp "))
+    begins = next(at for at, line in enumerate(commands("first-registry.md")) if line.startswith("install "))
     said = site.page("first-registry.md", last=begins)
     assert "2 of 3 roots sign the version after it" in said
     site.start()
+    shutil.copy(site.trust, site.desk / "trust.json")  # carried from the proxy's host
+    site.settings.home.rmdir()
     said = site.page("first-registry.md", first=begins)
     assert "registry version 1" in said
     with open_runtime(site.settings) as runtime:
@@ -192,6 +202,11 @@ def test_the_two_pages_do_what_they_say(site: Site, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("ROOT", found["roots"]["keys"][0])
     monkeypatch.setenv("STOLEN_AT", f"{today + timedelta(minutes=1):%Y-%m-%dT%H:%M:%S}")
     said = site.page("keys-on-another-host.md")
+    assert site.settings.home.stat().st_mode & 0o777 == 0o700
+    drafts = [sha256((site.desk / f"{name}.draft").read_bytes()).hexdigest() for name in ("rotate", "stolen", "roots")]
+    assert all(said.count(f"draft with sha256 {digest}") == 3 for digest in drafts), (
+        "where it is made, and by each root"
+    )
     for words in ("has ended", "is revoked", "is compromised", "the roots have changed", "recorded at seq"):
         assert words in said, words
     assert "not recorded" not in said
@@ -260,6 +275,12 @@ def test_a_compromise_is_proved_by_what_is_carried_and_said_where_it_is_not(begu
         (lambda told: log_of(told).update(root="A" * 43 + "="), CounterfoilError),
         (lambda told: log_of(told).update(note=log_of(told)["note"].replace("main", "side")), CounterfoilError),
         (lambda told: told.update(logs=[]), InvalidInput),
+        (
+            lambda told: (
+                told.update(action="roots", key_id=None, successor=None) or log_of(told).update(note="", statement=None)
+            ),
+            IntegrityError,
+        ),
         (lambda told: told.update(stranger=1), InvalidInput),
     ],
 )
@@ -320,7 +341,23 @@ def test_what_does_not_fit_is_refused_and_the_proxy_goes_on_as_it_was(
             runtime, Wish(action="roots", roots=RootChange(threshold=3)), has_next=False
         )  # fmt: skip
         assert begun.install(begun.signed(roots, *HOLDERS)) == 0
-        assert record_change(runtime, begun.desk / "change.json", actor=ME).change.action == "roots"
+        honest = (begun.desk / "change.json").read_bytes()
+        value = json.loads(honest)
+        main, side = (value["change"]["logs"].get(runtime.settings.origin_of(book)) for book in ("main", "side"))
+        main["size"] -= 1
+        (begun.desk / "change.json").write_text(json.dumps(value))
+        with pytest.raises(IntegrityError, match="signed by no key"):
+            record_change(runtime, begun.desk / "change.json", actor=ME)
+        value = json.loads(honest)
+        del value["change"]["logs"][runtime.settings.origin_of("side")]
+        (begun.desk / "change.json").write_text(json.dumps(value))
+        done = record_change(runtime, begun.desk / "change.json", actor=ME)
+        assert done.not_recorded == {runtime.settings.origin_of("side"): "the file says nothing of it"}
+        assert any("side: not recorded: the file says nothing of it" in line for line in lines_of(done))
+        (begun.desk / "change.json").write_bytes(honest)
+        done = record_change(runtime, begun.desk / "change.json", actor=ME)
+        assert (done.change.action, done.not_recorded, len(done.recorded)) == ("roots", {}, 2)
+        assert side is not None
         assert listing(runtime)["roots"]["threshold"] == 3
 
 

@@ -182,7 +182,10 @@ def first(state: str, root: str) -> tuple[str, ...]:
 PROGRAMS: list[tuple[Callable[[list[str]], int], tuple[str, ...]]] = [
     *((host.main, first(path, "root.pem.pub")) for path in ("a-file", "a-file/x")),
     *((host.main, first("s", path)) for path in IN),
-    *((host.main, ("begin", "--state", "s", "--trust", "t", "--origin-prefix", "a/b/", path)) for path in IN),
+    *(
+        (host.main, ("begin", "--state", "s", "--trust", "t", "--origin-prefix", "a/b/", "--draft", "d", path))
+        for path in IN
+    ),
     *((host.main, ("next", "--state", path, "--trust", "t", "--out", "out")) for path in IN),
     *((host.main, ("install", "--state", path, "--trust", "t", "--out", "out", "a-file")) for path in IN),
     *((recover.main, ("--state", path, "--trust", "t", "--checkpoint", "a-file")) for path in IN),

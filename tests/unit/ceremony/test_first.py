@@ -45,7 +45,7 @@ class Site:
         return [self.folder / f"{name}.sig" for name in names]
 
     def begin(self, files: list[Path], prefix: str = PREFIX) -> list[str]:
-        return begin(self.state, self.trust, files, origin_prefix=prefix)
+        return begin(self.state, self.trust, files, draft=self.folder / "draft", origin_prefix=prefix)
 
     def left(self) -> set[str]:
         return {path.name for path in self.state.iterdir()} if self.state.exists() else set()
@@ -136,6 +136,42 @@ def test_fewer_roots_than_must_agree_begin_nothing(site: Site, names: tuple[str,
         site.begin([*files, *files])
     assert "keys.jsonl" not in site.left()
     assert not site.trust.exists()
+
+
+def test_another_document_that_its_own_roots_have_signed_is_not_begun(site: Site) -> None:
+    """A first document names who may sign it: the key and the origin are right, the roots are a thief's."""
+    honest = site.signed(site.draft(), "anna", "cy")
+    (site.folder / "thief").mkdir()
+    thief = Site(site.folder / "thief")
+    thief.state = site.state
+    with pytest.raises(IntegrityError, match="another document than the draft"):
+        site.begin(thief.signed(thief.draft(), "anna", "cy"))
+    assert "keys.jsonl" not in site.left()
+    assert not site.trust.exists()
+    site.begin(honest)
+
+
+@pytest.mark.parametrize("command", ["first", "begin", "next", "install"])
+def test_in_another_users_folder_nothing_is_written(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    files = site.signed(site.draft(), "anna", "cy")
+    if command in ("next", "install"):
+        site.begin(files)
+    more = {
+        "first": ["--origin-prefix", PREFIX, "--root", f"{site.folder / 'anna.pem.pub'}", "--threshold", "1"],
+        "begin": ["--origin-prefix", PREFIX, "--draft", f"{site.folder / 'draft'}", *map(str, files)],
+        "next": ["--fresh"],
+        "install": list(map(str, files)),
+    }[command]
+    out = [] if command == "begin" else ["--out", str(site.folder / "out")]
+    trust = [] if command == "first" else ["--trust", str(site.trust)]
+    before = {path: path.read_bytes() for path in site.folder.rglob("*") if path.is_file()}
+    uid = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
+    assert host.main([command, "--state", str(site.state), *trust, *out, *more]) == 2
+    assert "the folder is another user's" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in site.folder.rglob("*") if path.is_file()} == before
 
 
 def test_a_root_that_is_a_strangers_does_not_count(site: Site) -> None:

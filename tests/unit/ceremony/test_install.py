@@ -20,12 +20,15 @@ from ledger_core.actor import Actor
 from ledger_core.base.objects.file import FileStore
 from ledger_core.ceremony import install as installing
 from ledger_core.ceremony import shown
+from ledger_core.ceremony.carried import Carried, LogProof
 from ledger_core.ceremony.desk import Desk
 from ledger_core.ceremony.drafts import Wish
 from ledger_core.ceremony.install import install
 from ledger_core.ceremony.offline import sign_draft
+from ledger_core.ceremony.record import _body
 from ledger_core.ceremony.run import change_now, install_files, make_draft
 from ledger_core.errors import ConfigurationError, Refused
+from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.dsse import parse_envelope
 from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
 from ledger_core.log.merkle import Frontier, leaf_hash
@@ -37,7 +40,7 @@ from ledger_core.log.note import (
     parse_checkpoint,
     parse_note,
 )
-from ledger_core.log.record import format_time
+from ledger_core.log.record import MAX_RECORD_BYTES, format_time
 from ledger_core.log.registry import Validity
 from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing.backends import software
@@ -233,6 +236,73 @@ def test_a_document_that_would_lose_a_key_or_let_none_sign_is_not_installed(home
         rotate(home, payload=of_before_a_log_was_opened)
     assert ring_of(home).version == 1
     start(home).close()
+
+
+def test_a_draft_that_says_a_key_is_kept_otherwise_than_it_is_is_not_installed(home: Path) -> None:
+    """Its description was changed on its way: every proof would call a key in a file one in a module."""
+    for told in ({"assurance": "hsm"}, {"backend": "pkcs11"}):
+
+        def swapped(desk: Desk, told: dict[str, str] = told) -> bytes:
+            successor = replace(describe(open_successor(desk.folder, desk.settings, desk.ring)), **told)
+            keys = rotated(desk.ring.keys, successor, desk.state.sizes(), f"{PREFIX}*")
+            return next_document(desk.ring, keys, created_at="")
+
+        with pytest.raises(Refused, match=r"the key here is [0-9a-f]{16} \(software, software\)"):
+            rotate(home, payload=swapped)
+    assert ring_of(home).version == 1
+    rotate(home)
+
+
+def stolen_payload(desk: Desk, good: Checkpoint) -> bytes:
+    successor = describe(open_successor(desk.folder, desk.settings, desk.ring, fresh=True))
+    keys = compromised(desk.ring.keys, desk.ring.keys[0], {good.origin: good}, f"{PREFIX}*", successor=successor)
+    return next_document(desk.ring, keys, created_at=format_time(NOW))
+
+
+@pytest.mark.parametrize(
+    ("origin", "size", "root"),
+    [(MAIN, 11, None), (MAIN, 10, bytes(32)), (SIDE, 4, None), (f"{PREFIX}other", 2, None)],
+)
+def test_a_draft_that_calls_good_what_was_not_signed_here_is_not_installed(
+    home: Path, origin: str, size: int, root: bytes | None
+) -> None:
+    good = Checkpoint(origin, size, root or Frontier().extend(LEAVES[:size]).root())
+    with pytest.raises(Refused, match="calls good a tree that was not signed here"):
+        rotate(home, payload=lambda desk: stolen_payload(desk, good))
+    assert ring_of(home).version == 1
+    start(home).close()
+
+
+def test_what_others_wrote_does_not_make_a_statement_too_large_for_the_log(home: Path) -> None:
+    good = Checkpoint(MAIN, 10, Frontier().extend(LEAVES[:10]).root())
+    places = tuple(f"s3://{number % 40}/\0\ud800{'é' * 20_000}" for number in range(400))
+    proofs = [
+        LogProof(tip=good, places=("s3://a/b", "s3://a/b", *places), why_not="\1" * 100_000),
+        LogProof(tip=Checkpoint(SIDE, 3, Frontier().extend(LEAVES[:3]).root()), why_not="\1" * 100_000),
+    ]
+    with desk_of(home) as desk:
+        seat: Any = SimpleNamespace(
+            folder=desk.folder, state=desk.state, trust=desk.trust, trust_path=desk.trust_path,
+            registry=desk.registry, ring=desk.ring, settings=desk.settings, now=lambda: NOW,
+            shown=Carried(logs=tuple(proofs)),
+        )  # fmt: skip
+        payload = stolen_payload(desk, good)
+        change = install(seat, sign_draft(payload, software.load(desk.folder / "root.pem")))
+    for item in change.logs.values():
+        assert len(canonical_bytes(_body(change, item))) < MAX_RECORD_BYTES - 4096
+    said = json.loads(parse_envelope((change.logs[MAIN].statement or "").encode()).payload)
+    assert (said["evidence"][0], len(said["evidence"]), len(set(said["evidence"]))) == ("s3://a/b", 8, 8)
+    assert len(said["why_not_reattested"]) == 500
+
+
+def test_settings_that_are_not_set_do_not_make_a_key_in_a_file_follow_one_that_is_kept_elsewhere(home: Path) -> None:
+    with desk_of(home) as desk:
+        (first,) = desk.ring.keys
+        ring = replace(desk.ring, keys=(replace(first, backend="pkcs11", assurance="hsm"),))
+        before = set(desk.folder.iterdir())
+        with pytest.raises(ConfigurationError, match="COUNTERFOIL_SIGNING__BACKEND is software, or is not set"):
+            open_successor(desk.folder, SignerSettings(), ring, fresh=True)
+        assert set(desk.folder.iterdir()) == before
 
 
 def test_a_version_that_makes_the_registry_larger_than_verifiers_read_is_not_installed(

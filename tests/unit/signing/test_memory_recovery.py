@@ -13,6 +13,7 @@ from ledger_core.errors import ConfigurationError, SignerRefused
 from ledger_core.log.dsse import KEYS_TYPE, Envelope, EnvelopeSignature, pae
 from ledger_core.log.keys import TrustFile, resolve_keys
 from ledger_core.log.note import parse_checkpoint, parse_note
+from ledger_core.signing import anchors
 from ledger_core.signing.backends import software
 from ledger_core.signing.documents import next_document, rotated
 from ledger_core.signing.folder import hold_folder
@@ -177,6 +178,16 @@ def test_recovery_leaves_out_no_log_that_is_archived(tmp_path: Path, capsys: pyt
     assert f"the archive holds a checkpoint of {OTHER} at size 7" in capsys.readouterr().err
     assert recover(tmp_path, note, other) == 0
     assert capsys.readouterr().out.splitlines() == [f"{ORIGIN} goes on from size 10", f"{OTHER} goes on from size 7"]
+
+
+def test_a_log_that_is_given_is_looked_for_under_its_name_whoever_fills_the_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    anchor(tmp_path, used(tmp_path))
+    state(tmp_path).unlink()
+    monkeypatch.setattr(anchors, "_logs", lambda _archive: iter(()))  # all that is looked at are somebody else's
+    assert recover(tmp_path, tmp_path / "note-10", more=("--lost-last-use",)) == 2
+    assert f"the archive holds a checkpoint of {ORIGIN} at size 20" in capsys.readouterr().err
 
 
 def test_a_log_for_which_the_trust_file_does_not_speak_is_not_given(
