@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
 
-from ledger_core.actor import Actor
-from ledger_core.base.objects.file import FileStore
 from ledger_core.ceremony import install as installing
-from ledger_core.ceremony import shown
 from ledger_core.ceremony.carried import Carried, LogProof
 from ledger_core.ceremony.desk import Desk
-from ledger_core.ceremony.drafts import Wish
 from ledger_core.ceremony.install import install
 from ledger_core.ceremony.offline import sign_draft
 from ledger_core.ceremony.record import _body
-from ledger_core.ceremony.run import change_now, install_files, make_draft
 from ledger_core.errors import ConfigurationError, Refused
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.dsse import parse_envelope
-from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
-from ledger_core.log.merkle import Frontier, leaf_hash
+from ledger_core.log.keys import TrustFile
+from ledger_core.log.merkle import Frontier
 from ledger_core.log.note import (
     Checkpoint,
-    NoteSignature,
-    SignedNote,
-    checkpoint_text,
     parse_checkpoint,
     parse_note,
 )
@@ -44,83 +33,9 @@ from ledger_core.log.record import MAX_RECORD_BYTES, format_time
 from ledger_core.log.registry import Validity
 from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing.backends import software
-from ledger_core.signing.bootstrap import open_service
 from ledger_core.signing.documents import compromised, next_document, rotated
-from ledger_core.signing.service import SigningService
-from ledger_core.signing.state import WitnessState
-from ledger_core.signing.takeover import describe, drop_next_key, open_successor, read_registry
-from ledger_core.signing.witness import Request
-
-PREFIX = "ledger.example/test/"
-MAIN, SIDE = f"{PREFIX}main", f"{PREFIX}side"
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
-LEAVES = [leaf_hash(b"%d" % number) for number in range(20)]
-
-
-def start(home: Path) -> SigningService:
-    """What the proxy does when it starts."""
-    return open_service(
-        home / "signer",
-        trust_path=home / "trust.json",
-        origin_prefix=PREFIX,
-        settings=SignerSettings(),
-        clock=lambda: NOW,
-    )
-
-
-def sign(service: SigningService, origin: str, old: int, new: int) -> str:
-    frontier = Frontier().extend(LEAVES[:old])
-    grown = frontier.extend(LEAVES[old:new])
-    return service.sign_checkpoint(
-        Request(old=frontier, leaves=tuple(LEAVES[old:new]), checkpoint=Checkpoint(origin, new, grown.root()))
-    )
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A home whose proxy has signed two logs."""
-    made = tmp_path / "home"
-    made.mkdir()
-    service = start(made)
-    sign(service, MAIN, 0, 10)
-    sign(service, SIDE, 0, 3)
-    service.close()
-    return made
-
-
-@contextlib.contextmanager
-def desk_of(home: Path) -> Iterator[Desk]:
-    folder, trust = home / "signer", TrustFile.load(home / "trust.json")
-    registry = read_registry(folder)
-    state = WitnessState(folder / "state.sqlite", create=False)
-    wiring: Any = SimpleNamespace(trust_path=home / "trust.json", archive=FileStore(home / "archive"), home=home)
-    try:
-        yield Desk(
-            runtime=wiring,
-            folder=folder,
-            state=state,
-            trust=trust,
-            registry=registry,
-            ring=resolve_keys(trust, registry),
-            settings=SignerSettings(),
-        )
-    finally:
-        state.close()
-
-
-def rotate(home: Path, *, payload: Callable[[Desk], bytes] | None = None) -> None:
-    with desk_of(home) as desk:
-        if payload is None:
-            successor = describe(open_successor(desk.folder, desk.settings, desk.ring))
-            keys = rotated(desk.ring.keys, successor, desk.state.sizes(), f"{PREFIX}*")
-            made = next_document(desk.ring, keys, created_at=format_time(NOW))
-        else:
-            made = payload(desk)
-        install(desk, sign_draft(made, software.load(desk.folder / "root.pem")))
-
-
-def ring_of(home: Path) -> KeyRing:
-    return resolve_keys(TrustFile.load(home / "trust.json"), read_registry(home / "signer"))
+from ledger_core.signing.takeover import describe, drop_next_key, open_successor
+from tests.unit.ceremony.homes import LEAVES, MAIN, NOW, PREFIX, SIDE, desk_of, ring_of, rotate, sign, start
 
 
 class Killed(BaseException):
@@ -338,81 +253,3 @@ def test_a_fresh_successor_is_none_that_lay_ready_and_the_key_that_signs_is_neve
         assert signs.read_bytes() == data
         assert not (desk.folder / "next.pem").exists()
     start(home).close()
-
-
-def test_a_stolen_key_ends_while_the_database_and_the_archive_are_away(home: Path) -> None:
-    good = Checkpoint(MAIN, 5, Frontier().extend(LEAVES[:5]).root())
-    with desk_of(home) as desk:
-        wiring: Any = desk.runtime
-        wiring.engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
-        wiring.clock = lambda: NOW
-        (home / "archive").write_text("no folder")
-        successor = describe(open_successor(desk.folder, desk.settings, desk.ring, fresh=True))
-        keys = compromised(desk.ring.keys, desk.ring.keys[0], {MAIN: good}, f"{PREFIX}*", successor=successor)
-        payload = next_document(desk.ring, keys, created_at=format_time(NOW))
-        change = install(desk, sign_draft(payload, software.load(desk.folder / "root.pem")))
-    for item in change.logs.values():
-        said = json.loads(parse_envelope((item.statement or "").encode()).payload)
-        assert "the database does not answer" in said["why_not_reattested"]
-        assert (said["tip"], said["evidence"]) == (None, [])
-    assert [item.status for item in ring_of(home).keys] == ["compromised", "active"]
-    start(home).close()
-
-
-def test_of_a_stored_note_one_line_of_the_old_key_over_the_last_checkpoint_is_taken_over_and_nothing_else(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The key itself lies elsewhere, the database may hold anything."""
-    with desk_of(home) as desk:
-        old = software.load(desk.folder / "key.pem")
-        (desk.folder / "key.pem").unlink()
-        stranger, ended = software.load(desk.folder / "root.pem"), desk.ring.keys[0]
-        last = desk.state.last(MAIN)
-        assert last is not None
-        text = checkpoint_text(last.origin, last.size, last.root)
-
-        def line(key: software.SoftwareKey, over: str = text, name: str = MAIN) -> NoteSignature:
-            return NoteSignature(name, key.public_key.note_hash(name), key.sign(over.encode()))
-
-        own, again, other = line(old), line(old), checkpoint_text(MAIN, 4, bytes(32))
-        false = NoteSignature(MAIN, old.public_key.note_hash(MAIN), b"false")
-        wiring: Any = desk.runtime
-        wiring.engine = SimpleNamespace(connect=contextlib.nullcontext)
-        for over, lines, taken in (
-            (text, [own], [own]),
-            (text, [line(stranger), own, again], [own]),
-            (text, [false, own], [own]),
-            (text, [false, line(stranger), line(old, name=SIDE)], []),
-            (other, [line(old, other)], []),
-            (other, [own], []),
-        ):
-            note = str(SignedNote(over, tuple(lines)))
-            monkeypatch.setattr(shown, "checkpoint_at", lambda *_args, note=note: SimpleNamespace(note=note))
-            assert installing._former_lines(desk, ended, last) == taken
-        monkeypatch.setattr(shown, "checkpoint_at", lambda *_args: SimpleNamespace(note="no note"))
-        assert installing._former_lines(desk, ended, last) == []
-        wiring.engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
-        monkeypatch.undo()
-        assert installing._former_lines(desk, ended, last) == []
-
-
-def test_keys_that_a_proxy_elsewhere_keeps_are_not_changed_from_here(home: Path, tmp_path: Path) -> None:
-    folder = home / "signer"
-    signed = tmp_path / "signed"
-    with desk_of(home) as desk:
-        payload = next_document(desk.ring, desk.ring.keys, created_at="", threshold=1)
-        signed.write_bytes(sign_draft(payload, software.load(folder / "root.pem")).to_bytes() + b"\n")
-    before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
-    signing = SimpleNamespace(url="https://proxy.example:8443")
-    runtime: Any = SimpleNamespace(
-        home=home, trust_path=home / "trust.json", settings=SimpleNamespace(signing=signing, origin_prefix=PREFIX)
-    )
-    me = Actor(subject="keeper")
-    for action in ("rotate", "revoke", "compromise", "roots"):
-        with pytest.raises(ConfigurationError, match="on its own host"):
-            make_draft(runtime, Wish(action=action))
-        with pytest.raises(ConfigurationError, match="on its own host"):
-            change_now(runtime, Wish(action=action), actor=me)
-    with pytest.raises(ConfigurationError, match="on its own host"):
-        install_files(runtime, [signed], actor=me)
-    assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before

@@ -25,9 +25,8 @@ from ledger_core.signing.backends import software
 from ledger_core.signing.change import Change
 from ledger_core.signing.documents import compromised, next_document, rotated
 from ledger_core.signing.takeover import describe, open_successor, read_registry
-from tests.unit.ceremony.test_install import LEAVES, MAIN, NOW, PREFIX, SIDE, desk_of, home
+from tests.unit.ceremony.homes import LEAVES, MAIN, NOW, PREFIX, SIDE, desk_of
 
-__all__ = ["home"]
 GOOD = Checkpoint(MAIN, 5, Frontier().extend(LEAVES[:5]).root())
 
 
