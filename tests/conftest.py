@@ -182,9 +182,7 @@ class ArchiveBucket:
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A Versity gateway over a folder, with the credentials of its owner in the environment."""
-    program = versitygw()
-    if not program.exists():
-        pytest.skip("needs an S3 service: make setup-full builds one with Go")
+    program = s3_program()
     folder = tmp_path_factory.mktemp("s3")
     for part in ("data", "versions"):
         (folder / part).mkdir()
@@ -209,6 +207,14 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         finally:
             process.terminate()
             process.wait(timeout=30)
+
+
+def s3_program() -> Path:
+    """Return the S3 service; where it is not, the test is skipped by name."""
+    program = versitygw()
+    if not program.exists():
+        pytest.skip("needs an S3 service: make setup-full builds one with Go")
+    return program
 
 
 def versitygw() -> Path:

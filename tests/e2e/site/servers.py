@@ -24,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from ledger_core.base import embedded
 from ledger_core.base.processes import free_port
 from ledger_core.signing.tls import TlsFiles
-from tests.conftest import versitygw
+from tests.conftest import s3_program
 from tests.integration.signing_tls.conftest import Authority
 
 ROOT = Path(__file__).parents[3]
@@ -61,9 +61,7 @@ def running(words: Sequence[object], log: Path, environment: Mapping[str, str], 
 @contextmanager
 def bucket_service(folder: Path, authority: Authority, secret: str) -> Iterator[str]:
     """Run an S3 service over TLS; yield its address. Its owner's key is `archive` with `secret`."""
-    program = versitygw()
-    if not program.exists():
-        pytest.skip("needs an S3 service: make setup-full builds one with Go")
+    program = s3_program()
     for part in ("data", "versions"):
         (folder / part).mkdir(parents=True)
     files, port = server_certificate(authority, "s3"), free_port()
