@@ -1,3 +1,8 @@
+{# What a payout or a top-up counts for at the bank: one that failed is worth nothing, in a group as elsewhere. #}
+{% macro counted_minor(transfers) -%}
+    case when {{ transfers }}.is_expected or {{ transfers }}.kind = 'topup' then {{ transfers }}.bank_minor else 0 end
+{%- endmacro %}
+
 {# Pairs (payout_number, bank_line_id) of the CTE `pairs`, each with how many lines its payout has there and how many payouts its line. #}
 {% macro counted(pairs) -%}
     select

@@ -18,7 +18,7 @@ from ledger_core.errors import InvalidInput
 
 BLOCK_BYTES = 256 * 1024
 HEAD_BYTES = 64 * 1024
-"""The root element starts within it."""
+"""The document's first element starts within it."""
 _MARK_BYTES = 1024
 """A byte order mark or an XML declaration is shorter."""
 MAX_ELEMENT_BYTES = 16 * 1024 * 1024
@@ -43,10 +43,11 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def root_tag(stream: BinaryIO, *, name: str) -> str:
-    """Return the tag of the root as `{namespace}name` and rewind.
+def document_tag(stream: BinaryIO, *, wanted: str, name: str) -> str:
+    """Return the tag of the first element called `wanted`, else of the root, as `{namespace}name`, and rewind.
 
-    Raises `InvalidInput` for a document type declaration, an encoding that is not read, or what is no XML.
+    A document may stand in an envelope, beside its business application header (ISO 20022, head.001). Raises
+    `InvalidInput` for a document type declaration, an encoding that is not read, or what is no XML.
     """
     stream.seek(0)
     raw = stream.read(HEAD_BYTES)
@@ -57,21 +58,21 @@ def root_tag(stream: BinaryIO, *, name: str) -> str:
     parser = etree.XMLPullParser(events=("start",), **_options(codec))
     try:
         parser.feed(head)
-        event = next(iter(parser.read_events()), None)
+        started = [element for _, element in parser.read_events()]
     except etree.XMLSyntaxError as error:
         raise _malformed(error, name) from error
-    if event is None:
+    if not started:
         problem = (
             "is cut before its first element"
             if len(raw) < HEAD_BYTES
             else f"has no element in its first {HEAD_BYTES} bytes"
         )
         raise InvalidInput(f"the file {problem}.", file=name, line=1, remedy="Fetch it again.")
-    root = event[1]
-    document = root.getroottree().docinfo
-    if document.doctype or document.internalDTD is not None:
+    declared = started[0].getroottree().docinfo
+    if declared.doctype or declared.internalDTD is not None:
         raise _document_type(name, line=1)
-    return str(root.tag)
+    found = (each for each in started if etree.QName(each).localname == wanted)
+    return str(next(found, started[0]).tag)
 
 
 def finished_elements(stream: BinaryIO, names: tuple[str, ...], *, name: str) -> Iterator[Element]:

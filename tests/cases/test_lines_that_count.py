@@ -52,6 +52,11 @@ REVERSALS: dict[str, tuple[list[Page], list[tuple[int, str]], list[int]]] = {
         [(-500, "STORNO"), (500, "STRIPE"), (500, "rent")],
         [],
     ),
+    "that-says-nothing-of-two-that-say-the-same": (
+        [_statement(IN), _statement(_line(-500, "STORNO", reversal=True), IN, day="2026-03-06", opening=500)],
+        [(500, "STRIPE payout")],
+        [500, -500],
+    ),
     "of-another-amount": (
         [_statement(IN, _line(-400, reversal=True))],
         [(-400, "STRIPE payout"), (500, "STRIPE payout")],

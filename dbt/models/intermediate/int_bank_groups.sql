@@ -10,7 +10,7 @@ transfers as (
         transfers.provider,
         transfers.currency,
         transfers.kind = 'topup' or transfers.is_expected as is_counted,
-        case when transfers.kind = 'topup' or transfers.is_expected then transfers.bank_minor else 0 end as counted_minor
+        {{ counted_minor('transfers') }} as counted_minor
     from {{ ref('int_transfers') }} as transfers
 
 ),

@@ -72,8 +72,7 @@ final as (
         transfers.provider,
         coalesce(in_groups.account, transfers.account) as account,
         transfers.currency,
-        -- A payout that failed is worth nothing, in a group as elsewhere.
-        case when transfers.is_expected or transfers.kind = 'topup' then transfers.bank_minor else 0 end as amount_minor
+        {{ counted_minor('transfers') }} as amount_minor
     from transfers
     left join in_groups
         on transfers.payout_number = in_groups.payout_number

@@ -33,6 +33,7 @@ members as (
         lines.currency,
         abs(lines.amount_minor) as size_minor,
         case when lines.is_reversal then -sign(lines.amount_minor) else sign(lines.amount_minor) end as direction,
+        concat_ws(' / ', lines.end_to_end_id, lines.structured_reference, lines.remittance, lines.counterparty_name) as named,
         row_number() over (
             order by lines.booked_on, lines.stated_on, lines.statement_no, lines.page, lines.bank_line_id
         ) as place
@@ -46,19 +47,16 @@ members as (
 
 ),
 
--- Where one line alone has the amount of a reversal, the amount says enough.
+-- Where one line alone has the amount of a reversal, the amount says enough; and where all that have it name the same, for which of
+-- them is taken back makes no difference then.
 alone as (
 
-    select counted.bank_line_id
-    from (
-        select
-            members.bank_line_id,
-            count(*) filter (where not members.is_reversal) over (
-                partition by members.account_iban, members.currency, members.size_minor, members.direction
-            ) as candidates
-        from members
-    ) as counted
-    where counted.candidates = 1
+    select members.account_iban, members.currency, members.size_minor, members.direction
+    from members
+    where not members.is_reversal
+    group by members.account_iban, members.currency, members.size_minor, members.direction
+    having count(*) = 1
+        or (count(distinct members.named) = 1 and min(members.named) <> '')
 
 ),
 
@@ -74,7 +72,11 @@ marked as (
 
     select members.*, '' as mark
     from members
-    where members.bank_line_id in (select alone.bank_line_id from alone)
+    inner join alone
+        on members.account_iban = alone.account_iban
+        and members.currency = alone.currency
+        and members.size_minor = alone.size_minor
+        and members.direction = alone.direction
 
 ),
 

@@ -1,5 +1,6 @@
 -- One row per payout or bank line of leg B that nothing matched, with what it is: ambiguous together with others that name it
--- (`group_number`), ambiguous alone by amount and day, missing, unexpected, or a payout that came back.
+-- (`group_number`), ambiguous alone by amount and day, missing, unexpected, or a payout that came back. What came and went back of
+-- payouts that failed is one, and the bank's charge for it what is left.
 with recursive
 transfers as (
 
@@ -31,9 +32,15 @@ fitting as (
 
 named as (
 
-    select candidates.payout_number, candidates.bank_line_id, candidates.is_same_sign, candidates.is_same_currency
+    select
+        candidates.payout_number,
+        candidates.bank_line_id,
+        candidates.is_same_sign,
+        bool_or(candidates.is_same_sign) over payouts and bool_or(not candidates.is_same_sign) over payouts as is_both_ways
     from {{ ref('int_bank_candidates') }} as candidates
-    where not exists (select 1 from matched where matched.bank_line_id = candidates.bank_line_id)
+    where candidates.is_same_currency
+        and not exists (select 1 from matched where matched.bank_line_id = candidates.bank_line_id)
+    window payouts as (partition by candidates.payout_number)
 
 ),
 
@@ -43,13 +50,23 @@ rest_pairs as (
     from named
     inner join transfers
         on named.payout_number = transfers.payout_number
-    where named.is_same_sign
-        and named.is_same_currency
-        and (transfers.is_expected or transfers.kind = 'topup')
+    where case when transfers.is_expected or transfers.kind = 'topup' then named.is_same_sign else named.is_both_ways end
         and not exists (select 1 from matched where matched.payout_number = named.payout_number)
 
 ),
 {{ components('rest', 'rest_pairs') }},
+
+rest_classes as (
+
+    select
+        rest.group_number,
+        case when bool_or(transfers.is_expected or transfers.kind = 'topup') then 'ambiguous' else 'payout_returned' end as class
+    from rest
+    inner join transfers
+        on rest.payout_number = transfers.payout_number
+    group by rest.group_number
+
+),
 
 rest_lines as (
 
@@ -78,7 +95,8 @@ final as (
         null::bigint as bank_line_id,
         rest.group_number,
         case
-            when rest.payout_number is not null or fitting.payout_number is not null then 'ambiguous'
+            when rest.payout_number is not null then rest_classes.class
+            when fitting.payout_number is not null then 'ambiguous'
             else 'payout_missing_at_bank'
         end as class,
         case when rest.payout_number is null and fitting.payout_number is not null then 'payout_amount_window' else 'payout_reference' end as rule,
@@ -86,6 +104,8 @@ final as (
     from transfers
     left join rest
         on transfers.payout_number = rest.payout_number
+    left join rest_classes
+        on rest.group_number = rest_classes.group_number
     left join fitting
         on transfers.payout_number = fitting.payout_number
     where (transfers.is_expected or rest.payout_number is not null)
@@ -98,7 +118,8 @@ final as (
         lines.bank_line_id,
         rest_lines.group_number,
         case
-            when rest_lines.bank_line_id is not null or fitting.bank_line_id is not null then 'ambiguous'
+            when rest_lines.bank_line_id is not null then rest_classes.class
+            when fitting.bank_line_id is not null then 'ambiguous'
             when returned.bank_line_id is not null then 'payout_returned'
             when lines.amount_minor > 0 then 'unexpected_bank_credit'
             else 'unexpected_bank_debit'
@@ -111,6 +132,8 @@ final as (
     from lines
     left join rest_lines
         on lines.bank_line_id = rest_lines.bank_line_id
+    left join rest_classes
+        on rest_lines.group_number = rest_classes.group_number
     left join fitting
         on lines.bank_line_id = fitting.bank_line_id
     left join returned

@@ -1,17 +1,20 @@
 -- One row per item that has an equal claim to several others after all stages: ambiguity is a class of its own.
 -- Items that share an id form one group under the first kind that joins them; a ledger item without any id of the provider's
 -- whose amount and days fit an unmatched PSP item is ambiguous alone, because nothing says which of them is its own.
+-- What moved nothing takes no part.
 {%- set kinds = match_kinds() %}
 {%- set window_days %}(select rules.window_business_days from {{ ref('match_rules') }} as rules where rules.rule = 'amount_window'){% endset %}
 with ledger_rest as (
 
     select * from {{ ref('int_ledger_unmatched') }}
+    where net_minor <> 0
 
 ),
 
 psp_rest as (
 
     select * from {{ ref('int_psp_unmatched') }}
+    where net_minor <> 0
 
 ),
 

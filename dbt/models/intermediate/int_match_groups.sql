@@ -137,7 +137,9 @@ psp_sums as (
         sum(psp_rest.net_minor) as net_minor,
         sum(psp_rest.fee_minor) as fee_minor,
         -- Fees that the provider gives as rows: booked as fees, or not.
-        sum(psp_rest.fee_minor + psp_rest.open_fee_minor) as most_fee_minor
+        sum(psp_rest.fee_minor + psp_rest.open_fee_minor) as most_fee_minor,
+        -- What moved nothing, because its fee was all of it: part of the summary, or not.
+        coalesce(sum(psp_rest.fee_minor) filter (where psp_rest.net_minor = 0), 0) as unmoved_fee_minor
     from psp_rest
     group by psp_rest.provider, psp_rest.account, psp_rest.payout_id, psp_rest.currency
 
@@ -199,7 +201,12 @@ agreed as (
         and psp_sums.payout_id = ledger_sums.payout_id
         and psp_sums.currency = ledger_sums.currency
         and psp_sums.net_minor = ledger_sums.net_minor
-        and ledger_sums.fee_minor in (psp_sums.fee_minor, psp_sums.most_fee_minor)
+        and ledger_sums.fee_minor in (
+            psp_sums.fee_minor,
+            psp_sums.most_fee_minor,
+            psp_sums.fee_minor - psp_sums.unmoved_fee_minor,
+            psp_sums.most_fee_minor - psp_sums.unmoved_fee_minor
+        )
     order by psp_sums.provider, psp_sums.account, psp_sums.payout_id, psp_sums.currency, ledger_sums.place
 
 ),

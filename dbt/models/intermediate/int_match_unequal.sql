@@ -1,7 +1,53 @@
 -- One row per match of items with the same key and unequal amounts, or with another currency (stage 2): matched, and one break.
 -- First all kinds in the same currency, then all kinds across currencies; unique among what the stages before left.
 {%- set kinds = match_kinds() %}
-with edges as (
+with
+-- A fee as large as the payment turns its net round, or leaves nothing of it: who booked the payment without the fee booked the
+-- other side. The payment's own side tells them together. Whoever has a candidate on its own side looks no further.
+turned as materialized (
+
+    select items.*
+    from {{ ref('int_psp_items') }} as items
+    where items.fee_minor <> 0
+        and items.gross_minor <> 0
+        and items.sign <> sign(items.gross_minor)
+        {%- for consumer in ['int_match_equal', 'int_match_groups', 'int_match_shared', 'int_match_left'] %}
+        and not exists (select 1 from {{ ref(consumer) }} as taken where taken.psp_item_id = items.psp_item_id)
+        {%- endfor %}
+
+),
+
+turned_edges as (
+
+    select
+        ledger_items.ledger_item_id,
+        turned.psp_item_id,
+        ids.kind_rank,
+        ledger_items.currency = turned.currency as is_same_currency,
+        coalesce(repeated.is_reference_unique, true) as is_reference_unique,
+        false as is_equal
+    from turned
+    cross join lateral (
+        values
+        {% for kind in kinds -%}
+        ({{ loop.index }}::smallint, turned.{{ kind.column }}){{ ',' if not loop.last }}
+        {% endfor %}
+    ) as ids (kind_rank, id)
+    inner join {{ ref('int_ledger_items') }} as ledger_items
+        on ids.id = ledger_items.reference
+        and turned.provider = ledger_items.provider
+        and turned.account = ledger_items.account
+        and sign(turned.gross_minor) = ledger_items.sign
+    left join {{ ref('int_match_duplicates') }} as repeated
+        on ledger_items.ledger_item_id = repeated.ledger_item_id
+    where not coalesce(repeated.is_duplicate, false)
+        {%- for consumer in ['int_match_equal', 'int_match_groups', 'int_match_shared', 'int_match_left'] %}
+        and not exists (select 1 from {{ ref(consumer) }} as taken where taken.ledger_item_id = ledger_items.ledger_item_id)
+        {%- endfor %}
+
+),
+
+edges as (
 
     select edges.*
     from {{ ref('int_match_left') }} as edges
@@ -11,6 +57,11 @@ with edges as (
         and not exists (
             select 1 from {{ ref('int_match_shared') }} as shared where shared.psp_item_id = edges.psp_item_id
         )
+
+    union all
+
+    select turned_edges.*
+    from turned_edges
 
 ),
 {% for pass in ['same_currency', 'other_currency'] %}

@@ -109,16 +109,16 @@ single as (
 grouped as (
 
     select
-        'ambiguous:' || min(transfers.payout_id) as anchor,
+        min(unmatched.class) || ':' || min(transfers.payout_id) as anchor,
         min(members.provider) as provider,
         min(members.account) as account,
-        'ambiguous' as class,
+        min(unmatched.class) as class,
         'payout_reference' as rule,
         min(transfers.payout_id) as key,
         min(transfers.sign) as sign,
         min(transfers.currency) as currency,
-        coalesce(sum(transfers.bank_minor), 0) - coalesce(sum(lines.amount_minor), 0) as amount_minor,
-        sum(transfers.bank_minor) as psp_amount_minor,
+        coalesce(sum({{ counted_minor('transfers') }}), 0) - coalesce(sum(lines.amount_minor), 0) as amount_minor,
+        sum({{ counted_minor('transfers') }}) as psp_amount_minor,
         sum(lines.amount_minor) as bank_amount_minor,
         min(transfers.currency) as bank_currency,
         null::date as base_on,

@@ -59,12 +59,13 @@ statuses as (
 
 ),
 
--- A report may leave out the status and still give the money back.
+-- A report may leave out the status and still give the money back: with the payout's fee or without it.
 reversed as (
 
-    select distinct items.provider, items.account, items.source_id as payout_id, items.currency, items.net_minor
+    select items.provider, items.account, items.source_id as payout_id, items.currency, array_agg(items.net_minor) as nets
     from {{ ref('int_psp_items') }} as items
     where items.event = 'payout_reversal'
+    group by items.provider, items.account, items.source_id, items.currency
 
 ),
 
@@ -111,7 +112,7 @@ final as (
         and newest.account = reversed.account
         and newest.payout_id = reversed.payout_id
         and newest.currency = reversed.currency
-        and newest.net_minor = reversed.net_minor
+        and (newest.net_minor = any(reversed.nets) or newest.bank_minor = any(reversed.nets))
     left join contradicted
         on newest.provider = contradicted.provider
         and newest.account = contradicted.account

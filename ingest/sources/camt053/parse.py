@@ -15,7 +15,7 @@ import orjson
 
 from ingest.contract.cards import find_cards
 from ingest.contract.rows import Batch, ControlTotal, Facts, Fault, QuarantinedRow, Value
-from ingest.formats.xml import Element, finished_elements, forget, root_tag
+from ingest.formats.xml import Element, document_tag, finished_elements, forget
 from ingest.landing.quarantine import put_aside, refuse_too_many
 from ingest.sources.camt053.contract import LINES, NAMESPACES, STATEMENTS
 from ingest.sources.camt053.elements import (
@@ -54,7 +54,7 @@ Extra = Mapping[str, Any]
 
 def parse(stream: BinaryIO, *, name: str) -> StatementReader:
     """Return a reader of the statements in `stream`. Raises `InvalidInput` for another message or version."""
-    tag = root_tag(stream, name=name)
+    tag = document_tag(stream, wanted="Document", name=name)
     namespace, _, local = tag.rpartition("}")
     namespace = namespace.removeprefix("{")
     if local != "Document" or namespace not in NAMESPACES:

@@ -142,6 +142,20 @@ def interest_comes_with_a_payout(case):
     case.line(25, f"STRIPE INTEREST {payout}", day=4)
 
 
+@sibling()
+def an_instant_payout_without_a_status_goes_back_without_its_fee(case):
+    case.item("x", 10_000, fee=320, payout="alpha01")
+    payout = case.payout("alpha01", 9680, fee=97, arrives=1, status="")
+    case.item("rev1", 9583, category="payout_reversal", day=4, source_id=payout)
+
+
+@sibling((("payout_missing_at_bank", "B", 9583),))
+def an_instant_payout_without_a_status_goes_back_in_part(case):
+    case.item("x", 10_000, fee=320, payout="alpha01")
+    payout = case.payout("alpha01", 9680, fee=97, arrives=1, status="")
+    case.item("rev1", 500, category="payout_reversal", day=4, source_id=payout)
+
+
 @sibling((("batch_sum_mismatch", "B", 500),))
 def a_payout_holds_more_than_its_items(case):
     case.item("x", 10_000, fee=320, payout="alpha01")

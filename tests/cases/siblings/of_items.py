@@ -128,6 +128,66 @@ def nothing_moves_in_any_kind(case):
     case.payout("zero001", 0, arrives=3)
 
 
+# Fees as large as the payment
+
+
+@sibling((("fee_mismatch", "A", -45),))
+def a_fee_is_more_than_the_payment_and_nobody_books_it(case):
+    transaction = case.item("n1", 30, fee=45, booked=False)
+    case.entry(f"stripe:{transaction}", net=30, reference=transaction)
+
+
+@sibling((("fee_mismatch", "A", -30),))
+def a_fee_is_the_whole_payment_and_nobody_books_it(case):
+    transaction = case.item("n1", 30, fee=30, booked=False)
+    case.entry(f"stripe:{transaction}", net=30, reference=transaction)
+
+
+@sibling((("fee_mismatch", "A", -45), ("duplicate_ledger", "A", 30)))
+def a_fee_is_more_than_the_payment_which_is_booked_twice(case):
+    transaction = case.item("n1", 30, fee=45, booked=False)
+    for number in range(2):
+        case.entry(f"shop:{number}-{case.number}", net=30, reference=transaction)
+
+
+@sibling()
+def a_refund_gives_back_more_fee_than_money_and_is_booked_so(case):
+    case.item("n1", -30, fee=-45, category="refund")
+
+
+@sibling((("amount_mismatch", "A", None),))
+def one_of_an_order_moved_nothing_and_the_other_is_booked_short(case):
+    case.item("n1", 50, fee=5, booked=False, order_id=f"order-{case.number}")
+    case.item("n2", 30, fee=30, booked=False, order_id=f"order-{case.number}")
+    case.entry(f"shop:{case.number}", net=40, reference=f"order-{case.number}")
+
+
+@sibling()
+def a_summary_leaves_out_what_moved_nothing(case):
+    _summary(case, fee=320)
+
+
+@sibling()
+def a_summary_holds_what_moved_nothing(case):
+    _summary(case, fee=350)
+
+
+def _summary(case, *, fee):
+    case.item("s1", 10_000, fee=320, payout="alpha01", booked=False)
+    case.item("s2", 30, fee=30, payout="alpha01", booked=False)
+    payout = case.payout("alpha01", 9680, arrives=3)
+    case.entry(f"shop:sum-{case.number}", net=9680, fee=fee, reference=payout)
+    case.line(9680, f"STRIPE {payout}", day=3)
+
+
+@sibling()
+def two_that_moved_nothing_share_a_charge(case):
+    for number, amount in enumerate((30, 20)):
+        case.item(f"z{number}", amount, fee=amount, charge_id=case.id("ch", "z"), booked=False)
+    case.entry(f"shop:zero-{case.number}", net=0, fee=30, reference=case.id("ch", "z"))
+    case.entries[-1]["postings"] += [case._posting("clearing", amount) for amount in (30, -30)]
+
+
 # Documents
 
 

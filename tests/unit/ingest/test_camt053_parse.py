@@ -187,6 +187,16 @@ def test_another_message_is_called_by_its_name(read_statement, statement, messag
         read_statement(statement("").replace("camt.053.001.02", message))
 
 
+@pytest.mark.parametrize("envelope", ["BizMsgEnvlp", "bank:Message"])
+def test_a_document_is_read_in_its_envelope(read_statement, statement, entry, envelope):
+    document = statement(entry()).split("?>")[1].strip()
+    header = '<AppHdr xmlns="urn:iso:std:iso:20022:tech:xsd:head.001.001.02"><BizMsgIdr>B1</BizMsgIdr></AppHdr>'
+    wrapped = f'<{envelope} xmlns:bank="urn:bank">{header}{document}</{envelope}>'
+    assert len(read_statement(wrapped).rows) == 1
+    with pytest.raises(InvalidInput, match="root element is"):
+        read_statement(wrapped.replace("Document", "Letter"))
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
