@@ -4,6 +4,11 @@
     coalesce({{ event }} in ('fee', 'tax', 'payout', 'payout_reversal'), false)
 {%- endmacro %}
 
+{# What a row of the provider's own fees or taxes says as an amount, which a company may book as a fee or anywhere else. #}
+{% macro row_fee_minor(psp) -%}
+    case when {{ psp }}.event in ('fee', 'tax') then -{{ psp }}.net_minor - {{ psp }}.fee_minor else 0 end
+{%- endmacro %}
+
 {# Equal net, gross and fee; of what is compared by its net, equal net. #}
 {% macro amounts_agree(ledger, psp) -%}
     {{ ledger }}.net_minor = {{ psp }}.net_minor

@@ -1,5 +1,7 @@
 -- One row per page of a statement inside the pin: whether it counts, and if not which page replaced it and why. The newest whole
--- delivery replaces every page of the ones before it; a page that was sent again alone replaces its like. A copy counts once.
+-- delivery replaces every page of the ones before it; a page that was sent again alone replaces its like. A copy counts once, and so
+-- does what a statement of a week or a month repeats of the days' own statements.
+{%- set most_days = 4 %}
 with pages as (
 
     select * from {{ ref('int_bank_pages') }}
@@ -93,6 +95,8 @@ assembled as (
         (array_agg(current_pages.opening_minor order by current_pages.page))[1] as opening_minor,
         (array_agg(current_pages.closing_minor order by current_pages.page desc))[1] as closing_minor,
         string_agg(current_pages.movements, ' ' order by current_pages.page) as movements,
+        min(current_pages.starts_on) as starts_on,
+        sum(current_pages.movements_sum) as movements_sum,
         max(current_pages.electronic_sequence) as electronic_sequence,
         bool_or(current_pages.is_copy) as is_copy,
         max(current_pages.made_at) as made_at,
@@ -142,18 +146,48 @@ copies as (
 
 ),
 
+-- A day's own statement may reach over a long weekend. Where they all are here the longer one says nothing of its own; where one is
+-- missing, or says something else, both count, and their days overlap.
+gathered as (
+
+    select
+        longer.statement_no,
+        (array_agg(shorter.statement_no order by shorter.stated_on desc, shorter.rank))[1] as copy_of
+    from ranked as longer
+    inner join ranked as shorter
+        on longer.account_iban = shorter.account_iban
+        and longer.currency = shorter.currency
+        and shorter.stated_on between longer.starts_on and longer.stated_on
+        and shorter.stated_on - shorter.starts_on <= {{ most_days }}
+    where longer.stated_on - longer.starts_on > {{ most_days }}
+        and not exists (select 1 from copies where copies.statement_no = shorter.statement_no)
+        and not exists (select 1 from copies where copies.statement_no = longer.statement_no)
+    group by longer.statement_no, longer.movements_sum
+    having sum(shorter.movements_sum) = longer.movements_sum
+        and longer.movements_sum <> 0
+
+),
+
+repeated as (
+
+    select copies.statement_no, copies.copy_of from copies
+    union all
+    select gathered.statement_no, gathered.copy_of from gathered
+
+),
+
 judged as (
 
     select
         pages.*,
-        copies.copy_of,
-        current_pages.statement_no is not null and copies.copy_of is null as is_current
+        repeated.copy_of,
+        current_pages.statement_no is not null and repeated.copy_of is null as is_current
     from pages
     left join current_pages
         on pages.file_no = current_pages.file_no
         and pages.statement_ordinal = current_pages.statement_ordinal
-    left join copies
-        on pages.statement_no = copies.statement_no
+    left join repeated
+        on pages.statement_no = repeated.statement_no
 
 ),
 

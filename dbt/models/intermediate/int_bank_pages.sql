@@ -21,6 +21,8 @@ contents as (
         lines.statement_ordinal,
         sum(lines.amount_minor) as moved_minor,
         string_agg(lines.booked_on || ' ' || lines.amount_minor, ' ' order by lines.booked_on, lines.amount_minor) as movements,
+        -- One number for all movements, which adds up as they do: of several statements it is that of the one that holds them all.
+        sum(hashtextextended(lines.booked_on || ' ' || lines.amount_minor, 0)::numeric) as movements_sum,
         string_agg(said.content, ' ' order by said.content) as content
     from lines
     cross join lateral (
@@ -43,6 +45,7 @@ named as (
         landed.page = 1 and landed.is_last_page as is_whole,
         coalesce(contents.moved_minor, 0) as moved_minor,
         md5(coalesce(contents.movements, '')) as movements,
+        coalesce(contents.movements_sum, 0) as movements_sum,
         md5(coalesce(contents.content, '')) as content
     from landed
     left join contents
@@ -168,5 +171,6 @@ select
     final.stated_on,
     final.moved_minor,
     final.movements,
+    final.movements_sum,
     final.content
 from final

@@ -83,7 +83,7 @@ settled as (
         items.sign,
         items.net_minor,
         items.fee_minor,
-        case when items.event in ('fee', 'tax') then -items.net_minor - items.fee_minor else 0 end as open_fee_minor,
+        {{ row_fee_minor('items') }} as open_fee_minor,
         {% for kind in match_kinds() -%}
         items.{{ kind.column }}{{ ',' if not loop.last }}
         {% endfor %}

@@ -84,6 +84,7 @@ psp_members as (
         psp_items.payout_id,
         psp_items.net_minor,
         psp_items.fee_minor,
+        {{ row_fee_minor('psp_items') }} as row_fee_minor,
         {{ is_compared_by_net('psp_items.event') }} as is_by_net
     from left_over
     inner join {{ ref('int_psp_items') }} as psp_items
@@ -102,6 +103,7 @@ psp_sums as (
         count(*) as items,
         sum(members.net_minor) as net_minor,
         sum(members.fee_minor) as fee_minor,
+        sum(members.row_fee_minor) as row_fee_minor,
         array_agg(members.net_minor order by members.net_minor) as nets,
         bool_and(members.is_by_net) as is_by_net,
         -- The payout that settles them, if it is one.
@@ -127,7 +129,7 @@ agreed as (
         and psp_sums.reference = ledger_sums.reference
         and psp_sums.currency = ledger_sums.currency
         and psp_sums.net_minor = ledger_sums.net_minor
-        and (psp_sums.fee_minor = ledger_sums.fee_minor or psp_sums.is_by_net)
+        and (ledger_sums.fee_minor in (psp_sums.fee_minor, psp_sums.fee_minor + psp_sums.row_fee_minor) or psp_sums.is_by_net)
     where greatest(psp_sums.items, ledger_sums.items) > 1
         and (least(psp_sums.items, ledger_sums.items) = 1 or psp_sums.nets = ledger_sums.nets)
     order by psp_sums.provider, psp_sums.account, psp_sums.reference, psp_sums.currency, psp_sums.kind_rank

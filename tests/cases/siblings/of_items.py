@@ -113,6 +113,27 @@ def a_fee_is_booked_with_the_payout(case):
     case.line(9790, f"STRIPE {payout}", day=3)
 
 
+@sibling()
+def a_dispute_and_its_fee_are_one_entry(case):
+    _dispute(case, fee=1500)
+
+
+@sibling()
+def a_dispute_and_its_fee_are_one_entry_on_other_accounts(case):
+    _dispute(case, fee=0)
+
+
+@sibling((("ambiguous", "A", 0),))
+def a_dispute_and_a_part_of_its_fee_are_one_entry(case):
+    _dispute(case, fee=1499)
+
+
+def _dispute(case, *, fee):
+    case.item("d1", -3000, category="dispute", source_id=f"dp_{case.number}", booked=False)
+    case.item("d2", -1500, category="fee", source_id=f"dp_{case.number}", booked=False)
+    case.entry(f"shop:dp-{case.number}", net=-4500, fee=fee, reference=f"dp_{case.number}")
+
+
 @sibling((("fee_mismatch", "A", None),))
 def a_fee_is_booked_a_cent_short(case):
     transaction = case.item("ch1", 10_000, fee=320, booked=False)

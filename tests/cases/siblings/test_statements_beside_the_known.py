@@ -48,6 +48,16 @@ class Batch(Line):
         return f"{before}<NtryDtls>{details}</NtryDtls>{after}"
 
 
+def _on(day: str, line: Line) -> Line:
+    return replace(line, day=f"2026-03-{day}")
+
+
+def _month(*lines: Line) -> Page:
+    """Return a statement of the month up to the 18th, its lines on the days on which their own statements have them."""
+    dated = [_on(day, line) for day, line in zip(("05", "09", "18"), lines, strict=False)]
+    return Page(day="2026-03-18", starts="2026-03-01", opening=1000, lines=dated, id="M")
+
+
 BATCH = Batch(minor=14505, parts=[(4825, "STRIPE one"), (9680, "STRIPE two")])
 NEW_YEAR = Page(day="2026-01-02", opening=0, lines=[ONE], id="00001", number=1)
 
@@ -183,6 +193,31 @@ TABLE: dict[str, tuple[list[Page], list[tuple[int, str]], set[str]]] = {
         ],
         BOTH,
         set(),
+    ),
+    "a-month-beside-its-days": (
+        [
+            Page(day="2026-03-05", opening=1000, lines=[ONE], id="D1"),
+            Page(day="2026-03-09", opening=5825, lines=[TWO], id="D2"),
+            Page(day="2026-03-18", opening=15505, lines=[THREE], id="D3"),
+            _month(ONE, TWO, THREE),
+        ],
+        [(-700, "rent"), *BOTH],
+        set(),
+    ),
+    "a-week-and-a-month-beside-their-days": (
+        [
+            Page(day="2026-03-05", opening=1000, lines=[ONE], id="D1"),
+            Page(day="2026-03-09", opening=5825, lines=[TWO], id="D2"),
+            Page(day="2026-03-09", starts="2026-03-02", opening=1000, lines=[_on("05", ONE), TWO], id="W"),
+            _month(ONE, TWO),
+        ],
+        BOTH,
+        set(),
+    ),
+    "a-month-that-says-more-than-its-days": (
+        [Page(day="2026-03-05", opening=1000, lines=[ONE], id="D1"), _month(ONE, TWO)],
+        [BOTH[0], *BOTH],
+        {"statement_overlap"},
     ),
     "overdrawn-all-along": (
         [
