@@ -14,6 +14,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from ledger_core.base.copying import copy_in
 from ledger_core.book.posting.balances import add_to_balances, require_balances
 from ledger_core.book.posting.clock import check_clock, seconds_ahead
 from ledger_core.book.posting.head import HeadRow, lock_head, move_head
@@ -72,17 +73,12 @@ def write_planned(
 
     Raises `IntegrityError` where the head or a balance is not where it was left.
     """
-    (into_records, records), *streams = planned.streams
-    with conn.cursor() as cursor:
-        with cursor.copy(into_records) as copy:
-            copy.write(records)
-            if locked is not None:
-                # From here on the server has work to do; planning any earlier only competes for the interpreter.
-                locked(planned)
-        for into, data in streams:
-            if data:
-                with cursor.copy(into) as copy:
-                    copy.write(data)
+    # Only once the server has work to do may the next plan begin: any earlier it competes for the interpreter.
+    copy_in(
+        conn,
+        [(into, data) for into, data in planned.streams if data],
+        started=None if locked is None else lambda: locked(planned),
+    )
     # One wait for all of them: under load each wait costs a turn of the interpreter's lock.
     with conn.pipeline():
         for kind, accepted in planned.projected.items():
