@@ -17,7 +17,7 @@ from psycopg import Connection
 from ledger_core.base.copying import copy_in
 from ledger_core.book.posting.balances import add_to_balances, require_balances
 from ledger_core.book.posting.clock import check_clock, seconds_ahead
-from ledger_core.book.posting.head import HeadRow, lock_head, move_head
+from ledger_core.book.posting.head import HeadRow, locked_head, move_head
 from ledger_core.book.posting.idempotency import write_outcomes
 from ledger_core.book.posting.plan import PlannedBatch, Planner
 from ledger_core.book.posting.requests import Request
@@ -51,8 +51,7 @@ class BatchWriter:
         was written, or the outcome is unknown if the connection broke. After any error the caller must have the planner
         forget.
         """
-        with conn.transaction():
-            head = lock_head(conn, self.book, durable=self._durable)
+        with locked_head(conn, self.book, durable=self._durable) as head:
             admit(head)
             if planned is None or not planned.holds_for(head):
                 if planned is not None:
