@@ -78,7 +78,7 @@ def read_auditor_public(path: Path) -> PublicKey:
 
 
 def report_payload(report: VerificationReport, **more: Any) -> bytes:
-    """Return what is signed: the report's JSON, and the `origin`, `checkpoint` and `key_registry` that a company adds."""
+    """Return what is signed: the report's JSON, and what a company adds (`origin`, `checkpoint`, `key_registry`)."""
     document: Mapping[str, Any] = {**report.as_json(), **more}
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode("ascii")
 

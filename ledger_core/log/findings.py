@@ -33,6 +33,8 @@ NOT_CANONICAL = "not_canonical"
 UNKNOWN_SCHEMA = "unknown_schema"
 UNSIGNED_PENDING = "unsigned_pending"
 """The record is durable and no checkpoint covers it yet."""
+MISDATED = "misdated"
+"""A signed record says that it was taken after an authority, which is believed, had stamped a tree that holds it."""
 FAILED = "failed"
 """The evidence says of itself that its verification failed, and not of what kind the failure was."""
 FOREIGN = "foreign"
@@ -52,6 +54,7 @@ FAILURES = frozenset(
         KEY_NOT_VALID_AT_SIZE,
         UNBALANCED,
         NOT_CANONICAL,
+        MISDATED,
         FAILED,
         FOREIGN,
     }

@@ -18,6 +18,7 @@ from ledger_core.log.findings import EDITED, FAILED
 from ledger_core.log.merkle import leaf_hash
 from ledger_core.log.note import decode_base64, decode_hash, encode_base64
 from ledger_core.log.reading import load_json
+from ledger_core.log.timestamps import MAX_TOKEN_BYTES
 
 SCHEMA = "cf-proof/1"
 TLOG_HEADER = "c2sp.org/tlog-proof@v1"
@@ -49,6 +50,8 @@ class Consistency:
 
     checkpoint: str
     path: tuple[bytes, ...]
+    timestamp: bytes | None = None
+    """A time-stamp token over the checkpoint's note."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,8 @@ class ProofBundle:
     records: tuple[ProvedRecord, ...]
     keys: tuple[Envelope, ...]
     consistency: tuple[Consistency, ...] = ()
+    timestamp: bytes | None = None
+    """A time-stamp token (RFC 3161) over the checkpoint's note."""
     assurance: str = ""
     extra: Mapping[str, Any] | None = None
     """More members, as they are written (`verdict`, `checked_at`, `failures`, ...)."""
@@ -92,9 +97,14 @@ class ProofBundle:
                 for item in self.records
             ],
             "consistency": [
-                {"checkpoint": item.checkpoint, "path": [encode_base64(part) for part in item.path]}
+                {
+                    "checkpoint": item.checkpoint,
+                    "path": [encode_base64(part) for part in item.path],
+                    **_stamp(item.timestamp),
+                }
                 for item in self.consistency
             ],
+            **_stamp(self.timestamp),
             "keys": [envelope.as_json() for envelope in self.keys],
         }
 
@@ -149,9 +159,14 @@ def parse_bundle(value: Any) -> ProofBundle:
             records=tuple(_parse_record(item) for item in records),
             keys=tuple(parse_envelope(object_of(item)) for item in keys),
             consistency=tuple(
-                Consistency(checkpoint=text_of(item["checkpoint"]), path=_parse_path(item["path"]))
+                Consistency(
+                    checkpoint=text_of(item["checkpoint"]),
+                    path=_parse_path(item["path"]),
+                    timestamp=_parse_token(item.get("timestamp")),
+                )
                 for item in consistency
             ),
+            timestamp=_parse_token(value.get("timestamp")),
             assurance=text_of(value.get("assurance", "")),
             stated=parse_stated(value),
         )
@@ -218,6 +233,17 @@ def _parse_path(items: Sequence[Any]) -> tuple[bytes, ...]:
     if len(items) > MAX_PATH:
         raise TypeError(f"a path has at most {MAX_PATH} hashes")
     return tuple(decode_hash(text_of(item)) for item in items)
+
+
+def _stamp(token: bytes | None) -> dict[str, str]:
+    return {} if token is None else {"timestamp": encode_base64(token)}
+
+
+def _parse_token(text: Any) -> bytes | None:
+    token = None if text is None else decode_base64(text_of(text))
+    if token is not None and len(token) > MAX_TOKEN_BYTES:
+        raise TypeError(f"a time-stamp has at most {MAX_TOKEN_BYTES:,} bytes")
+    return token
 
 
 def text_of(value: Any) -> str:

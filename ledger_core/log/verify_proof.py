@@ -28,7 +28,8 @@ from ledger_core.log.findings import (
 from ledger_core.log.keys import Judgement, KeyRing, TrustFile
 from ledger_core.log.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger_core.log.note import Checkpoint, encode_base64, parse_checkpoint, parse_note
-from ledger_core.log.proof import ProofBundle, Stated, TlogProof
+from ledger_core.log.proof import Consistency, ProofBundle, Stated, TlogProof
+from ledger_core.log.proof_stamps import check_stamps
 from ledger_core.log.record import parse_record
 from ledger_core.log.registries import Registries, fork_failure, registry_failure
 from ledger_core.log.shapes import SHAPES, Shape, check_body
@@ -55,7 +56,7 @@ def verify_bundle(
     if ring is None or signed is None:
         return None
     checkpoint = signed.checkpoint
-    _check_consistency(bundle, signed, trust, ring, report)
+    proved = _check_consistency(bundle, signed, trust, ring, report)
     if bundle.origin != checkpoint.origin:
         _fail(report, FORKED, None, f"a proof of {bundle.origin} with a checkpoint of {checkpoint.origin}")
     if envelope is not None:
@@ -66,6 +67,7 @@ def verify_bundle(
             _fail(report, judgement.verdict, None, judgement.detail)
     for item in bundle.records:
         _check_record(item.canonical, item.seq, item.inclusion, checkpoint, report, shapes)
+    check_stamps(bundle, proved, trust.timestamp_roots, report)
     return checkpoint if signed.counts else None
 
 
@@ -202,12 +204,13 @@ def _check_record(
 
 def _check_consistency(
     bundle: ProofBundle, main: Signed, trust: TrustFile, ring: KeyRing, report: VerificationReport
-) -> None:
+) -> list[Consistency]:
     """Prove the other checkpoints' trees and the proof's own of each other, the smaller of each two in the larger.
 
-    What compromised keys signed counts where its tree is so shown to lie in one that counts.
+    What compromised keys signed counts where its tree is so shown to lie in one that counts. Return those that hold.
     """
     others: list[Signed] = []
+    proved: list[Consistency] = []
     for item in bundle.consistency:
         other = read_signed(item.checkpoint, trust, ring, report)
         if other is None:
@@ -219,11 +222,13 @@ def _check_consistency(
             _fail(report, FORKED, None, f"the tree of size {small.size} is no part of that of {large.size}")
         else:
             others.append(other)
+            proved.append(item)
     main.counts = main.counts or any(other.counts and other.checkpoint.size >= main.checkpoint.size for other in others)
     _conclude(main, report)
     for other in others:
         other.counts = other.counts or (main.counts and other.checkpoint.size <= main.checkpoint.size)
         _conclude(other, report)
+    return proved
 
 
 def _fail(report: VerificationReport, verdict: str, seq: int | None, detail: str) -> None:
