@@ -247,6 +247,18 @@ def test_an_older_stamp_vouches_for_the_records_below_its_tree_alone(authority: 
     assert not any("existed at" in note for note in report.notes)
 
 
+def test_each_stamp_of_a_bundle_counts_and_the_newest_is_of_the_largest_tree(
+    authority: Authority, tmp_path: Path
+) -> None:
+    log = Log().fill(40)
+    older = older_tree(log, 20)
+    both = with_stamp(log.bundle(3), authority.stamp(older.checkpoint.encode()), older=older)
+    both = with_stamp(both, authority.stamp(both.checkpoint.encode()))
+    report = verify_made(log, both, tmp_path, authority.root)
+    assert (report.verdict, report.timestamps) == ("verified", 2)
+    assert str(report.newest_timestamp).startswith("size 40 at")
+
+
 def test_a_stamp_over_a_tree_that_is_not_shown_to_be_ours_vouches_for_nothing(
     authority: Authority, tmp_path: Path
 ) -> None:

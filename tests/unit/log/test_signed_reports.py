@@ -155,6 +155,12 @@ def test_what_is_no_word_of_the_companys_is_named(
     assert found.signed_report is None, "what is not proved to be said is not told"
 
 
+def test_what_is_asked_of_logs_is_not_answered_by_a_report(archive: Any, sound: VerificationReport, file: Path) -> None:
+    log, envelope = archive.log, companys(archive.log, sound)
+    assert read(file, envelope, log.trust, since=5).exit_status == 2
+    assert read(file, envelope, log.trust, known_checkpoint=log.note(5)).exit_status == 2
+
+
 def test_a_key_signs_reports_at_the_sizes_that_are_its_own(archive: Any, sound: VerificationReport, file: Path) -> None:
     log = archive.log
     follower = SoftwareKey(ec.generate_private_key(ec.SECP256R1()))
