@@ -23,7 +23,7 @@ import cli.main
 from ledger_core.errors import ConfigurationError, InvalidInput
 from ledger_core.log.__main__ import main as verifier_main
 from ledger_core.log.attest import AuditorKey, attest, read_auditor_key, read_auditor_public, report_payload
-from ledger_core.log.dsse import PROOF_TYPE, REPORT_TYPE, Envelope, parse_envelope
+from ledger_core.log.dsse import PROOF_TYPE, REPORT_TYPE, Envelope, EnvelopeSignature, pae, parse_envelope
 from ledger_core.log.findings import VerificationReport
 from ledger_core.log.report_files import check_report_names
 from ledger_core.log.report_page import report_page
@@ -183,8 +183,11 @@ def test_an_auditors_word_is_read_with_the_key_that_the_reader_names(
         assert any("the key that you named" in line for line in found.as_lines())
         assert read(file, envelope, None, signed_by=another.public_key).verdict == "bad_signature"
         assert read(file, envelope, archive.log.trust).verdict == "unverifiable", "no company's"
-        proof = dataclasses.replace(envelope, payload_type=PROOF_TYPE)
-        assert read(file, proof, None, signed_by=key.public_key).verdict == "bad_signature"
+        renamed = dataclasses.replace(envelope, payload_type=PROOF_TYPE)
+        message = pae(PROOF_TYPE, envelope.payload)
+        signed = EnvelopeSignature(key.public_key.key_id, key.sign(message))
+        for other in (renamed, Envelope(PROOF_TYPE, envelope.payload, (signed,))):
+            assert read(file, other, None, signed_by=key.public_key).verdict == "bad_signature"
     assert verify_path(file.with_name("absent"), None, signed_by=key.public_key).exit_status == 2
     file.write_bytes(b"{}")
     assert verify_path(file, None, signed_by=key.public_key).exit_status == 2
