@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,9 +73,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Embedde
     process.wait(timeout=30)
 
 
-@pytest.fixture
-def database_url(postgres: tuple[EmbeddedPostgres, int]) -> Iterator[str]:
-    """The address of a fresh, migrated database."""
+@contextmanager
+def fresh_database(postgres: tuple[EmbeddedPostgres, int]) -> Iterator[str]:
+    """Yield the address of a fresh, migrated database, which is dropped afterwards."""
     embedded, port = postgres
     name = f"test_{next(_numbers)}"
     admin = make_engine(embedded.url(port, "postgres"), role="login", pool_size=1)
@@ -84,6 +85,13 @@ def database_url(postgres: tuple[EmbeddedPostgres, int]) -> Iterator[str]:
     with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"drop database if exists {name} with (force)"))
     admin.dispose()
+
+
+@pytest.fixture
+def database_url(postgres: tuple[EmbeddedPostgres, int]) -> Iterator[str]:
+    """The address of a fresh, migrated database."""
+    with fresh_database(postgres) as url:
+        yield url
 
 
 @pytest.fixture
@@ -99,7 +107,12 @@ def home(tmp_path: Path) -> Iterator[Path]:
     """A home folder; whatever was started in it is stopped afterwards."""
     folder = tmp_path / "home"
     yield folder
-    group = ProcessGroup(folder / "run")
+    stop_all(folder)
+
+
+def stop_all(home: Path) -> None:
+    """Stop what was started in `home`."""
+    group = ProcessGroup(home / "run")
     for record in reversed(group.records()):
         group.stop(record.name)
 

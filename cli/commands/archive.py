@@ -11,6 +11,7 @@ import typer
 from cli.errors import COULD_NOT_RUN, NO
 from cli.output import BookOption, JsonFlag, note, print_json, progress, say
 from cli.runtime import opened
+from cli.signature import signature
 from cli.trust import pinned_trust
 from ledger_core.errors import NotFound
 from ledger_core.settings import load_settings
@@ -56,7 +57,10 @@ def _say_segment(result: ExportResult) -> None:
 
 def verify(
     path: Annotated[
-        str, typer.Argument(metavar="PATH", help="A segment, a folder of them, a proof, or s3://bucket/prefix.")
+        str,
+        typer.Argument(
+            metavar="PATH", help="A segment, a folder of them, a proof, a signed report, or s3://bucket/prefix."
+        ),
     ],
     trust: Annotated[
         Path | None, typer.Option("--trust", metavar="FILE", help="The pinned trust file; default the home's.")
@@ -75,7 +79,22 @@ def verify(
     ] = None,
     report_files: Annotated[
         list[Path] | None,
-        typer.Option("--report", metavar="FILE", help="Write the report to FILE.json, .html or .txt as well."),
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Write the report to FILE.json, .html or .txt as well; signed to .dsse.json.",
+        ),
+    ] = None,
+    sign: Annotated[
+        bool, typer.Option("--sign", help="Have the home's signing proxy sign FILE.dsse.json, as the company.")
+    ] = False,
+    sign_with: Annotated[
+        Path | None,
+        typer.Option("--sign-with", metavar="KEY", help="Sign FILE.dsse.json with this PEM key, as an auditor."),
+    ] = None,
+    signed_by: Annotated[
+        Path | None,
+        typer.Option("--signed-by", metavar="PUB", help="PATH is a report signed by the key of this public half."),
     ] = None,
     processes: Annotated[
         int,
@@ -84,24 +103,36 @@ def verify(
         ),
     ] = 2,
     json: JsonFlag = False,
+    book: BookOption = None,
 ) -> None:
-    """Verify an export or a proof offline: needs no database, no network and no word of ours."""
+    """Verify an export, a proof or a signed report offline: needs no database, no network and no word of ours."""
+    from ledger_core.log.attest import read_auditor_public
     from ledger_core.log.report_files import check_report_names, write_report
     from ledger_core.log.verifier import verify_path
 
-    check_report_names(report_files or ())
+    check_report_names(report_files or (), signs=sign or sign_with is not None)
     known = [_note_of(file) for file in known_checkpoint or ()]
     place = place_at(path)
-    pinned = pinned_trust(place, trust)
-    with progress("verifying", quiet=json) as update:
-        report = verify_path(place, pinned, progress=update, known_checkpoint=known, since=since, processes=processes)
-    if json:
-        print_json(report.as_json())
-    else:
-        for line in report.as_lines():
-            say(line)
-    for file in report_files or ():
-        write_report(report, file)
+    with signature(sign=sign, key_file=sign_with, book=book, quiet=json) as seal:
+        pinned = pinned_trust(place, trust) if signed_by is None or trust is not None else None
+        with progress("verifying", quiet=json) as update:
+            report = verify_path(
+                place,
+                pinned,
+                progress=update,
+                known_checkpoint=known,
+                since=since,
+                processes=processes,
+                signed_by=None if signed_by is None else read_auditor_public(signed_by),
+            )
+        if json:
+            print_json(report.as_json())
+        else:
+            for line in report.as_lines():
+                say(line)
+        envelope = None if seal is None else seal(report)
+        for file in report_files or ():
+            write_report(report, file, envelope=envelope)
     if report.exit_status:
         raise typer.Exit(report.exit_status)
 

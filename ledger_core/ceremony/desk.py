@@ -8,47 +8,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ledger_core.ceremony.seat import Held
 from ledger_core.ceremony.shown import FromHere
 from ledger_core.errors import ConfigurationError, DependencyError
-from ledger_core.log.dsse import Envelope
-from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
 from ledger_core.runtime import Runtime
 from ledger_core.services import SIGNING_PROXY, process_group, signing_service
-from ledger_core.settings.signer import SignerSettings, load_signer_settings
-from ledger_core.signing.folder import KEYS_FILE, STATE_FILE, hold_folder
-from ledger_core.signing.state import WitnessState
-from ledger_core.signing.takeover import read_registry
+from ledger_core.signing.folder import KEYS_FILE, hold_folder
 
 ATTEMPTS = 5
 """Another command may start the proxy between our stopping it and our taking its folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Desk(Held):
     """The folder under its lock, and what its registry says to whom the home's trust file pins."""
 
     runtime: Runtime
-    folder: Path
-    state: WitnessState
-    trust: TrustFile
-    registry: list[Envelope]
-    ring: KeyRing
-    settings: SignerSettings
 
     @property
     def below(self) -> str:
         """The wildcard of the logs that are signed here."""
         return below(self.runtime)
-
-    @property
-    def trust_path(self) -> Path:
-        """The home's trust file."""
-        return self.runtime.trust_path
 
     @property
     def shown(self) -> FromHere:
@@ -108,17 +93,7 @@ def at_desk(runtime: Runtime) -> Iterator[Desk]:
                 if attempt == ATTEMPTS:
                     raise
                 time.sleep(0.1 * attempt)
-        state = stack.enter_context(closing(WitnessState(folder / STATE_FILE, create=False)))
-        trust, registry = TrustFile.load(runtime.trust_path), read_registry(folder)
-        yield Desk(
-            runtime=runtime,
-            folder=folder,
-            state=state,
-            trust=trust,
-            registry=registry,
-            ring=resolve_keys(trust, registry),
-            settings=load_signer_settings(),
-        )
+        yield stack.enter_context(Desk.read(folder, runtime.trust_path, runtime=runtime))
 
 
 @contextmanager

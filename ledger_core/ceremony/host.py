@@ -15,7 +15,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -26,30 +26,21 @@ from ledger_core.ceremony.carried import Carried, NextKey, change_bytes, next_ke
 from ledger_core.ceremony.first import begin, first_draft
 from ledger_core.ceremony.install import follow, install
 from ledger_core.ceremony.offline import lines_of, merge, refuse_private
-from ledger_core.ceremony.seat import remembered
+from ledger_core.ceremony.seat import Held, remembered
 from ledger_core.errors import ConfigurationError, CounterfoilError, Refused
-from ledger_core.log.dsse import Envelope
-from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
+from ledger_core.log.keys import TrustFile, resolve_keys
 from ledger_core.log.registry import parse_registry
-from ledger_core.settings.signer import SignerSettings, load_signer_settings
+from ledger_core.settings.signer import load_signer_settings
 from ledger_core.signing.change import Change, forget_change, read_change, set_aside
 from ledger_core.signing.documents import Successor
-from ledger_core.signing.folder import KEYS_FILE, STATE_FILE, hold_folder
-from ledger_core.signing.state import WitnessState
+from ledger_core.signing.folder import KEYS_FILE, hold_folder
 from ledger_core.signing.takeover import describe_successor, read_registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HostSeat:
+class HostSeat(Held):
     """The folder in the hand of this command."""
 
-    folder: Path
-    state: WitnessState
-    trust: TrustFile
-    trust_path: Path
-    registry: list[Envelope]
-    ring: KeyRing
-    settings: SignerSettings
     shown: Carried
 
     def now(self) -> datetime:
@@ -113,18 +104,8 @@ def _begun(seat: HostSeat) -> Change | None:
 
 @contextmanager
 def _seated(folder: Path, trust_path: Path, shown: Carried) -> Iterator[HostSeat]:
-    with hold_folder(folder), closing(WitnessState(folder / STATE_FILE, create=False)) as state:
-        trust, registry = TrustFile.load(trust_path), read_registry(folder)
-        yield HostSeat(
-            folder=folder,
-            state=state,
-            trust=trust,
-            trust_path=trust_path,
-            registry=registry,
-            ring=resolve_keys(trust, registry),
-            settings=load_signer_settings(),
-            shown=shown,
-        )
+    with hold_folder(folder), HostSeat.read(folder, trust_path, shown=shown) as seat:
+        yield seat
 
 
 def _require_registry(folder: Path) -> None:

@@ -8,17 +8,20 @@ the ledger's.
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 from ledger_core.log.dsse import Envelope
-from ledger_core.log.keys import KeyRing, TrustFile
+from ledger_core.log.keys import KeyRing, TrustFile, resolve_keys
 from ledger_core.log.note import Checkpoint, NoteSignature, PublicKey
-from ledger_core.settings.signer import SignerSettings
+from ledger_core.settings.signer import SignerSettings, load_signer_settings
 from ledger_core.signing.folder import STATE_FILE
 from ledger_core.signing.state import WitnessState
+from ledger_core.signing.takeover import read_registry
 
 
 class Shown(Protocol):
@@ -65,6 +68,36 @@ class Seat(Protocol):
     def shown(self) -> Shown: ...
 
     def now(self) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What a folder that is held consists of; what is shown beside it, and the time, are the holder's to add."""
+
+    folder: Path
+    state: WitnessState
+    trust: TrustFile
+    trust_path: Path
+    registry: list[Envelope]
+    ring: KeyRing
+    settings: SignerSettings
+
+    @classmethod
+    @contextmanager
+    def read(cls, folder: Path, trust_path: Path, **more: Any) -> Iterator[Self]:
+        """Read the folder, which the caller holds, and keep its memory open; `more` is what a holder adds."""
+        with closing(WitnessState(folder / STATE_FILE, create=False)) as state:
+            trust, registry = TrustFile.load(trust_path), read_registry(folder)
+            yield cls(
+                folder=folder,
+                state=state,
+                trust=trust,
+                trust_path=trust_path,
+                registry=registry,
+                ring=resolve_keys(trust, registry),
+                settings=load_signer_settings(),
+                **more,
+            )
 
 
 def remembered(folder: Path) -> dict[str, Checkpoint]:

@@ -33,6 +33,8 @@ NOT_CANONICAL = "not_canonical"
 UNKNOWN_SCHEMA = "unknown_schema"
 UNSIGNED_PENDING = "unsigned_pending"
 """The record is durable and no checkpoint covers it yet."""
+MISDATED = "misdated"
+"""A signed record says that it was taken after an authority, which is believed, had stamped a tree that holds it."""
 FAILED = "failed"
 """The evidence says of itself that its verification failed, and not of what kind the failure was."""
 FOREIGN = "foreign"
@@ -52,6 +54,7 @@ FAILURES = frozenset(
         KEY_NOT_VALID_AT_SIZE,
         UNBALANCED,
         NOT_CANONICAL,
+        MISDATED,
         FAILED,
         FOREIGN,
     }
@@ -112,6 +115,21 @@ class Signer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedReport:
+    """What a signed report says, and the keys whose signatures it bears: the `registry`'s, or the `named_key` alone."""
+
+    signed_by: str
+    keys: tuple[str, ...]
+    verdict: str
+    path: str
+    verified_at: str
+    software: str
+    origins: tuple[str, ...]
+    size: int | None
+    root: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentVerdict:
     """One segment: what its manifest says it is (None where it cannot be read), and what was found in it."""
 
@@ -161,6 +179,10 @@ class VerificationReport:
     newest_timestamp: str | None = None
     timestamps_unjudged: dict[str, int] = field(default_factory=dict)
     """Tokens of which nobody here can tell, by the reason."""
+    signed_report: SignedReport | None = None
+    """What was verified, where that is a signed report."""
+    company_keys: frozenset[str] = frozenset()
+    """Ids of the keys and roots that the company is known to have: whoever attests signs with none of them."""
     notes: list[str] = field(default_factory=list)
     """What a reader should know although nothing is wrong."""
 
@@ -290,6 +312,7 @@ class VerificationReport:
                 "newest": self.newest_timestamp,
                 "unjudged": dict(self.timestamps_unjudged),
             },
+            "signed_report": None if self.signed_report is None else asdict(self.signed_report),
             "notes": self.notes,
             "failures": [asdict(failure) for failure in self.failures],
             "failures_not_listed": self.suppressed,
@@ -317,6 +340,12 @@ class VerificationReport:
             ]
         if self.proofs:
             lines.append(f"  {self.proofs} records proved")
+        if (said := self.signed_report) is not None:
+            whose = ", ".join(key[:16] for key in said.keys)
+            named = "the company's key" if said.signed_by == "registry" else "the key that you named,"
+            reach = "" if said.size is None else f", size {said.size} root {said.root}"
+            lines.append(f"  {named} {whose} signed: {said.verdict.upper()}: {said.path}{reach}")
+            lines.append(f"  by {said.software} on {said.verified_at}")
         if self.size is not None:
             lines.append(f"  checkpoint {', '.join(self.origins)} size {self.size} root {self.root}")
         if self.assurance:

@@ -18,6 +18,7 @@ from ledger_core.log.findings import EDITED, FAILED
 from ledger_core.log.merkle import leaf_hash
 from ledger_core.log.note import decode_base64, decode_hash, encode_base64
 from ledger_core.log.reading import load_json
+from ledger_core.log.timestamps import MAX_TOKEN_BYTES
 
 SCHEMA = "cf-proof/1"
 TLOG_HEADER = "c2sp.org/tlog-proof@v1"
@@ -49,6 +50,8 @@ class Consistency:
 
     checkpoint: str
     path: tuple[bytes, ...]
+    timestamp: bytes | None = None
+    """A time-stamp token over the checkpoint's note."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,8 @@ class ProofBundle:
     records: tuple[ProvedRecord, ...]
     keys: tuple[Envelope, ...]
     consistency: tuple[Consistency, ...] = ()
+    timestamp: bytes | None = None
+    """A time-stamp token (RFC 3161) over the checkpoint's note."""
     assurance: str = ""
     extra: Mapping[str, Any] | None = None
     """More members, as they are written (`verdict`, `checked_at`, `failures`, ...)."""
@@ -92,9 +97,14 @@ class ProofBundle:
                 for item in self.records
             ],
             "consistency": [
-                {"checkpoint": item.checkpoint, "path": [encode_base64(part) for part in item.path]}
+                {
+                    "checkpoint": item.checkpoint,
+                    "path": [encode_base64(part) for part in item.path],
+                    **_stamp(item.timestamp),
+                }
                 for item in self.consistency
             ],
+            **_stamp(self.timestamp),
             "keys": [envelope.as_json() for envelope in self.keys],
         }
 
@@ -144,30 +154,39 @@ def parse_bundle(value: Any) -> ProofBundle:
         if len(consistency) > MAX_CONSISTENCY:
             raise InvalidInput(f"more than {MAX_CONSISTENCY} checkpoints.", pointer="/consistency", remedy=_REMEDY)
         return ProofBundle(
-            origin=_text(value["origin"]),
-            checkpoint=_text(value["checkpoint"]),
+            origin=text_of(value["origin"]),
+            checkpoint=text_of(value["checkpoint"]),
             records=tuple(_parse_record(item) for item in records),
-            keys=tuple(parse_envelope(_object(item)) for item in keys),
+            keys=tuple(parse_envelope(object_of(item)) for item in keys),
             consistency=tuple(
-                Consistency(checkpoint=_text(item["checkpoint"]), path=_parse_path(item["path"]))
+                Consistency(
+                    checkpoint=text_of(item["checkpoint"]),
+                    path=_parse_path(item["path"]),
+                    timestamp=_parse_token(item.get("timestamp")),
+                )
                 for item in consistency
             ),
-            assurance=_text(value.get("assurance", "")),
-            stated=_parse_stated(value),
+            timestamp=_parse_token(value.get("timestamp")),
+            assurance=text_of(value.get("assurance", "")),
+            stated=parse_stated(value),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInput(f"the proof is malformed: {error}.", remedy=_REMEDY) from error
 
 
-def parse_bundle_bytes(data: bytes) -> tuple[ProofBundle, Envelope | None]:
-    """Return the bundle in `data`, and the DSSE envelope around it if there is one. Raises `InvalidInput`."""
+def open_json(data: bytes) -> Envelope | dict[str, Any]:
+    """Return the DSSE envelope in `data`, or whatever other JSON object it is. Raises `InvalidInput`."""
     if len(data) > MAX_BUNDLE_BYTES:
         raise InvalidInput(f"a proof has at most {MAX_BUNDLE_BYTES} bytes.", remedy=_REMEDY)
     value = _json(data)
-    if "payloadType" not in value:
-        return parse_bundle(value), None
-    envelope = parse_envelope(value)
-    return parse_bundle(_json(envelope.payload)), envelope
+    return parse_envelope(value) if "payloadType" in value else value
+
+
+def bundle_in(found: Envelope | dict[str, Any]) -> tuple[ProofBundle, Envelope | None]:
+    """Return the bundle that `open_json` found, and the envelope around it if there is one. Raises `InvalidInput`."""
+    if isinstance(found, Envelope):
+        return parse_bundle(_json(found.payload)), found
+    return parse_bundle(found), None
 
 
 _REMEDY = "See docs/formats/proof.md."
@@ -188,40 +207,54 @@ def _parse_record(item: Mapping[str, Any]) -> ProvedRecord:
     if type(seq) is not int or not 0 <= seq < 2**63:
         raise TypeError("seq is not a position in a log")
     return ProvedRecord(
-        seq=seq, canonical=decode_base64(_text(item["canonical"])), inclusion=_parse_path(item["inclusion"])
+        seq=seq, canonical=decode_base64(text_of(item["canonical"])), inclusion=_parse_path(item["inclusion"])
     )
 
 
-def _parse_stated(value: Mapping[str, Any]) -> Stated:
+def parse_stated(value: Mapping[str, Any]) -> Stated:
+    """Return what `value`, a bundle or a report, says came of it. Raises `TypeError`, `KeyError`, `AttributeError`."""
     verdict, listed, rows = value.get("verdict"), value.get("failures", []), value.get("rows", [])
     unlisted = value.get("failures_not_listed", 0)
     failures = [_parse_failure(item) for item in listed]
     failures += [(item.get("seq"), EDITED, "a stored row differs") for item in rows if item["crosscheck"] == "differs"]
     if unlisted:
         failures.append((None, FAILED, f"{unlisted} more failures"))
-    return Stated(verdict=None if verdict is None else _text(verdict), failures=tuple(failures))
+    return Stated(verdict=None if verdict is None else text_of(verdict), failures=tuple(failures))
 
 
 def _parse_failure(item: Mapping[str, Any]) -> tuple[int | None, str, str]:
     seq = item.get("seq")
     if seq is not None and type(seq) is not int:
         raise TypeError("seq is not a position in a log")
-    return seq, _text(item["verdict"]), _text(item.get("detail", ""))
+    return seq, text_of(item["verdict"]), text_of(item.get("detail", ""))
 
 
 def _parse_path(items: Sequence[Any]) -> tuple[bytes, ...]:
     if len(items) > MAX_PATH:
         raise TypeError(f"a path has at most {MAX_PATH} hashes")
-    return tuple(decode_hash(_text(item)) for item in items)
+    return tuple(decode_hash(text_of(item)) for item in items)
 
 
-def _text(value: Any) -> str:
+def _stamp(token: bytes | None) -> dict[str, str]:
+    return {} if token is None else {"timestamp": encode_base64(token)}
+
+
+def _parse_token(text: Any) -> bytes | None:
+    token = None if text is None else decode_base64(text_of(text))
+    if token is not None and len(token) > MAX_TOKEN_BYTES:
+        raise TypeError(f"a time-stamp has at most {MAX_TOKEN_BYTES:,} bytes")
+    return token
+
+
+def text_of(value: Any) -> str:
+    """Return `value`. Raises `TypeError` where it is no text."""
     if type(value) is not str:
         raise TypeError(f"{value!r:.40} is not text")
     return value
 
 
-def _object(value: Any) -> dict[str, Any]:
+def object_of(value: Any) -> dict[str, Any]:
+    """Return `value`. Raises `TypeError` where it is no object."""
     if type(value) is not dict:
         raise TypeError("an object is expected")
     return value

@@ -36,6 +36,13 @@ class Registries:
         found = self._newest
         return None if found is None or found.version < self.trust.registry_version else found
 
+    def key_ids(self) -> frozenset[str]:
+        """Return the ids of all keys and roots that are known to be the company's."""
+        ring = self._newest
+        roots = self.trust.roots if ring is None else (*self.trust.roots, *ring.roots)
+        keys = () if ring is None else ring.keys
+        return frozenset((*(key.key_id for key in roots), *(item.key.key_id for item in keys)))
+
     def add_folders(self, folders: Iterable[Place]) -> None:
         """Take in the registry of each of `folders`; a broken one is reported where its own segment is checked."""
         for folder in folders:

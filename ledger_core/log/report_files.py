@@ -1,4 +1,4 @@
-"""Write a verification report where it was asked for: JSON, HTML or text, as the name of the file says.
+"""Write a verification report where it was asked for: JSON, HTML, text or signed, as the name of the file says.
 
 A name that says none of these is refused before the work begins. A report replaces the file whole or not at all.
 """
@@ -12,15 +12,31 @@ from contextlib import suppress
 from pathlib import Path
 
 from ledger_core.errors import ConfigurationError, InvalidInput
+from ledger_core.log.dsse import Envelope
 from ledger_core.log.findings import VerificationReport
 from ledger_core.log.report_page import report_page
 from ledger_core.log.shown import shown
 
+SIGNED = ".dsse.json"
+"""How the file of a signed report is called: a DSSE envelope."""
 SUFFIXES = (".json", ".html", ".txt")
 
 
-def check_report_names(paths: Sequence[Path]) -> None:
-    """Refuse, before anything is verified, a report that could not be written. Raises `InvalidInput`."""
+def is_signed(path: Path) -> bool:
+    """Say whether the report at `path` is to be a signed one."""
+    return path.name.lower().endswith(SIGNED)
+
+
+def check_report_names(paths: Sequence[Path], *, signs: bool = False) -> None:
+    """Refuse, before anything is verified, a report that could not be written. Raises `InvalidInput`.
+
+    `signs` says whether somebody is there to sign.
+    """
+    if signs != any(map(is_signed, paths)):
+        raise InvalidInput(
+            f"a signed report needs a file called *{SIGNED}." if signs else f"nobody is named to sign *{SIGNED}.",
+            remedy=f"Give --report FILE{SIGNED} and who signs it together.",
+        )
     for path in paths:
         if path.suffix.lower() not in SUFFIXES:
             raise InvalidInput(
@@ -41,9 +57,16 @@ def report_text(report: VerificationReport, suffix: str) -> str:
     return "".join(line + "\n" for line in report.as_lines())
 
 
-def write_report(report: VerificationReport, path: Path) -> None:
-    """Write the report to `path`. Raises `ConfigurationError` where that cannot be."""
-    data = report_text(report, path.suffix.lower()).encode()
+def write_report(report: VerificationReport, path: Path, *, envelope: Envelope | None = None) -> None:
+    """Write the report to `path`, in `envelope` where it is a signed one.
+
+    Raises `ConfigurationError` where that cannot be.
+    """
+    if is_signed(path):
+        assert envelope is not None, "check_report_names asks for it"
+        data = envelope.to_bytes() + b"\n"
+    else:
+        data = report_text(report, path.suffix.lower()).encode()
     temporary = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:

@@ -29,6 +29,7 @@ def report_page(report: Json) -> str:
         f'<p class="soft"><code>{_text(report["path"])}</code></p></div>',
         f'<div class="stamp {tone}">{_text(verdict.replace("_", " ").upper())}</div></header>',
         _summary(report),
+        _signed_report(report),
         _failures(report),
         _logs(report),
         _totals(report),
@@ -66,6 +67,27 @@ def _summary(report: Json) -> str:
     rows += [("Time-stamps not judged", f"{_number(n)}: {_text(why)}") for why, n in stamps["unjudged"].items()]
     listed = "".join(f"<tr><th>{_text(name)}</th><td>{value}</td></tr>" for name, value in rows)
     return _card("What was found", f'<table class="facts">{listed}</table>')
+
+
+def _signed_report(report: Json) -> str:
+    said = report["signed_report"]
+    if said is None:
+        return ""
+    rows = [
+        ("Verdict", _verdict_tag(said["verdict"])),
+        ("Of", f"<code>{_text(said['path'])}</code>"),
+        ("Logs", ", ".join(_text(origin) for origin in said["origins"])),
+        ("Speaks up to", "" if said["size"] is None else f"size {_number(said['size'])}"),
+        ("Root at that size", f"<code>{_text(said['root'] or '')}</code>"),
+        ("Verified", f"on {_text(said['verified_at'])} by {_text(said['software'])}"),
+        ("Signed by", "<br>".join(f"<code>{_text(key)}</code>" for key in said["keys"])),
+        (
+            "Whose key",
+            "the company's, by its registry" if said["signed_by"] == "registry" else "as the reader named it",
+        ),
+    ]
+    listed = "".join(f"<tr><th>{_text(name)}</th><td>{value}</td></tr>" for name, value in rows)
+    return _card("What the signed report says", f'<table class="facts">{listed}</table>')
 
 
 def _failures(report: Json) -> str:

@@ -9,34 +9,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from hashlib import sha256
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256, sha384, sha512
 
-from ledger_core.log.findings import BAD_SIGNATURE, EDITED, FOREIGN, MISSING, VerificationReport
+from ledger_core.log.findings import BAD_SIGNATURE, EDITED, FOREIGN, MISDATED, MISSING, VerificationReport
 from ledger_core.log.object_tree import Place
 from ledger_core.log.reading import read_bounded, why_unread
 from ledger_core.log.segment import CHECKPOINT_FILE, TIMESTAMP_FILE, Manifest
 
 MAX_TOKEN_BYTES = 64 * 1024
 MAX_NOTE_BYTES = 64 * 1024
+CLOCKS_APART = timedelta(minutes=1)
+"""How far the ledger's clock may go before the authority's, which tells whole seconds and an accuracy at best."""
 PEM_START = "-----BEGIN CERTIFICATE-----"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenJudgement:
-    """`made_at` where the token counts; else `refusal` says why it does not, or `unjudged` why nobody can tell."""
+    """`made_at` where the token counts; else `refusal` says why it does not, or `unjudged` why nobody can tell.
+
+    `verdict` is that of a refusal.
+    """
 
     made_at: datetime | None = None
     refusal: str | None = None
+    verdict: str = BAD_SIGNATURE
     unjudged: str | None = None
 
 
 def timestamp_failure(
-    path_of: Callable[[str], Place], manifest: Manifest, roots: Sequence[str], report: VerificationReport
+    path_of: Callable[[str], Place],
+    manifest: Manifest,
+    recorded_at: str,
+    roots: Sequence[str],
+    report: VerificationReport,
 ) -> tuple[str, str] | None:
     """Return verdict and detail of what is wrong with the token of a segment, and count one that is right.
 
-    The manifest lists it, or it is somebody else's; `path_of` says where the segment's files are.
+    The manifest lists it, or it is somebody else's; `path_of` says where the segment's files are, `recorded_at` when
+    the last of its records was taken.
     """
     path, stored = path_of(TIMESTAMP_FILE), manifest.stored(TIMESTAMP_FILE)
     token = read_bounded(path, MAX_TOKEN_BYTES)
@@ -47,8 +58,30 @@ def timestamp_failure(
     if sha256(token).hexdigest() != stored.sha256:
         return EDITED, "the file is not the one that the manifest lists"
     judgement = judge_token(token, read_bounded(path_of(CHECKPOINT_FILE), MAX_NOTE_BYTES) or b"", roots)
+    if judgement.refusal is not None:
+        return judgement.verdict, judgement.refusal
+    if late := why_late(judgement.made_at, recorded_at):
+        return MISDATED, f"the last record {late}"
     report.count_timestamp(manifest.next_seq, judgement.made_at, judgement.unjudged)
-    return None if judgement.refusal is None else (BAD_SIGNATURE, judgement.refusal)
+    return None
+
+
+def why_late(made_at: datetime | None, recorded_at: str) -> str | None:
+    """Return what is wrong with a record of that time in a tree stamped at `made_at`; None where nothing is."""
+    if made_at is None:
+        return None
+    try:
+        is_late = datetime.fromisoformat(recorded_at) - CLOCKS_APART > made_at
+    except (ValueError, TypeError, OverflowError):
+        return None  # of another form, which is the record's own failure
+    if not is_late:
+        return None
+    return f"says it was recorded at {recorded_at}, and its tree was stamped at {as_text(made_at)}"
+
+
+def as_text(moment: datetime) -> str:
+    """Return an authority's time as reports show it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def judge_token(token: bytes, data: bytes, roots: Sequence[str]) -> TokenJudgement:
@@ -69,6 +102,12 @@ def judge_token(token: bytes, data: bytes, roots: Sequence[str]) -> TokenJudgeme
         return TokenJudgement(unjudged=f"a certificate in the trust file cannot be read: {error}")
     try:
         response = decode_timestamp_response(token)
+        stamped = response.tst_info.message_imprint.message
+    except ValueError as error:
+        return TokenJudgement(refusal=f"the time-stamp does not hold: {error}")
+    if stamped not in (sha256(data).digest(), sha384(data).digest(), sha512(data).digest()):
+        return TokenJudgement(refusal="the time-stamp is over something else than this checkpoint", verdict=EDITED)
+    try:
         builder.build().verify_message(response, data)
         made_at = response.tst_info.gen_time
     except (VerificationError, ValueError) as error:

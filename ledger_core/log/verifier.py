@@ -1,8 +1,8 @@
 """The verifier: a path and a pinned trust in, a report with a typed verdict out. Needs no database, no network, no word
 of the operator's beyond the trust file.
 
-It takes a segment's folder, a tree of segments, a proof bundle (`.json`) or a tlog-proof, or the address of an archive
-in a bucket, and works in constant memory.
+It takes a segment's folder, a tree of segments, a proof bundle (`.json`), a tlog-proof or a signed report, or the
+address of an archive in a bucket, and works in constant memory.
 What is damaged, hostile or missing becomes a failure in the report; nothing raises. Where nothing is pinned, or nothing
 is proved, nothing is verified: exit status 2.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from ledger_core.errors import CannotRun, CounterfoilError, InvalidInput
 from ledger_core.log.anchored import look_at_anchors
 from ledger_core.log.doubts import Doubts
+from ledger_core.log.dsse import REPORT_TYPE, Envelope, parse_envelope
 from ledger_core.log.findings import (
     CANNOT_TELL,
     FOREIGN,
@@ -29,11 +30,11 @@ from ledger_core.log.findings import (
 )
 from ledger_core.log.keys import TrustFile
 from ledger_core.log.known import KnownCheckpoint, absent_log, hold_against_log, hold_against_proof, parse_known
-from ledger_core.log.note import Checkpoint
+from ledger_core.log.note import Checkpoint, PublicKey
 from ledger_core.log.object_tree import ObjectPlace, Place
 from ledger_core.log.patience import one_task
 from ledger_core.log.places import FoundLog, FoundSegments
-from ledger_core.log.proof import MAX_BUNDLE_BYTES, TLOG_HEADER, ProofBundle, parse_bundle_bytes, parse_tlog_proof
+from ledger_core.log.proof import MAX_BUNDLE_BYTES, TLOG_HEADER, ProofBundle, bundle_in, open_json, parse_tlog_proof
 from ledger_core.log.reading import read_bounded, why_unread
 from ledger_core.log.registries import Registries, registry_failure
 from ledger_core.log.segment import KEYS_FILE
@@ -42,6 +43,7 @@ from ledger_core.log.shapes import SHAPES, Shape
 from ledger_core.log.stream import account_failures
 from ledger_core.log.unfolding import SecondProcess
 from ledger_core.log.verify_proof import verify_bundle, verify_tlog_proof
+from ledger_core.log.verify_report import verify_auditor_report, verify_company_report
 from ledger_core.log.verify_segment import Context, Progress, SegmentCheck, SegmentEnd
 
 MAX_LOGS = 1_000
@@ -71,6 +73,7 @@ def verify_path(
     since: int | None = None,
     shapes: Mapping[str, Shape] = SHAPES,
     processes: int = 1,
+    signed_by: PublicKey | None = None,
 ) -> VerificationReport:
     """Return what can be said of `path`.
 
@@ -78,7 +81,8 @@ def verify_path(
     from an earlier visit, or one of each log: the log must contain the tree it commits to. A folder of segments must
     begin at seq 0, or at `since` or before; one segment's own folder is judged alone. `progress` is told the number of
     records done. `shapes` are the kinds that can be judged; a record of any other is `unknown_schema`. With two
-    `processes` the second unfolds large files, where there is a core for it.
+    `processes` the second unfolds large files, where there is a core for it. `signed_by` is an auditor's key: `path` is
+    a report that it signed, and nothing else of it is pinned.
     """
     path = path if isinstance(path, ObjectPlace) else Path(path)
     report = VerificationReport(path=str(path), verified_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
@@ -89,6 +93,9 @@ def verify_path(
             raise InvalidInput("--since is a size, 0 or more.")
     except CounterfoilError as error:
         return _cannot_tell(report, str(error))
+    if signed_by is not None:
+        _verify_auditors(path, signed_by, report)
+        return report
     if pinned is None:
         return _cannot_tell(report, "nothing is pinned: give the trust file with --trust")
     trust_path = trust if isinstance(trust, Path) else None
@@ -117,7 +124,19 @@ def verify_path(
     finally:
         if question.second_process is not None:
             question.second_process.close()
+    report.company_keys = question.registries.key_ids()
     return report
+
+
+def _verify_auditors(path: Place, key: PublicKey, report: VerificationReport) -> None:
+    data = read_bounded(path, MAX_BUNDLE_BYTES)
+    if data is None:
+        _cannot_tell(report, f"no file of ours: {why_unread(path, MAX_BUNDLE_BYTES)}")
+        return
+    try:
+        verify_auditor_report(parse_envelope(data), key, report)
+    except CounterfoilError as error:
+        _cannot_tell(report, str(error))
 
 
 def _verify_place(question: _Question, report: VerificationReport) -> None:
@@ -233,9 +252,13 @@ def _verify_file(question: _Question, path: Path, report: VerificationReport) ->
             _add_keys_near(question, path.parent, report)
             checkpoint = verify_tlog_proof(proof, question.registries, report, shapes=question.shapes)
         elif data.lstrip()[:1] == b"{":
-            bundle, envelope = parse_bundle_bytes(data)
+            found = open_json(data)
             # It brings its own: what lies beside it may be another company's, and counts where the roots vouch for it.
             question.registries.add_folders([path.parent])
+            if isinstance(found, Envelope) and found.payload_type == REPORT_TYPE:
+                _verify_companys(question, found, report)
+                return
+            bundle, envelope = bundle_in(found)
             checkpoint = verify_bundle(bundle, envelope, question.registries, report, shapes=question.shapes)
         else:
             _cannot_tell(report, "this is neither a segment's folder nor a proof")
@@ -252,6 +275,12 @@ def _verify_file(question: _Question, path: Path, report: VerificationReport) ->
             failure = hold_against_proof(item, checkpoint, bundle, report.path)
             if failure is not None:
                 report.add(failure)
+
+
+def _verify_companys(question: _Question, envelope: Envelope, report: VerificationReport) -> None:
+    verify_company_report(envelope, question.registries, report)
+    if question.since is not None or question.known:
+        _cannot_tell(report, "--since and --known-checkpoint are for what a report speaks of, not for the report")
 
 
 def _add_keys_near(question: _Question, folder: Path, report: VerificationReport) -> None:

@@ -28,7 +28,8 @@ from ledger_core.log.findings import (
 from ledger_core.log.keys import Judgement, KeyRing, TrustFile
 from ledger_core.log.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger_core.log.note import Checkpoint, encode_base64, parse_checkpoint, parse_note
-from ledger_core.log.proof import ProofBundle, Stated, TlogProof
+from ledger_core.log.proof import Consistency, ProofBundle, Stated, TlogProof
+from ledger_core.log.proof_stamps import check_stamps
 from ledger_core.log.record import parse_record
 from ledger_core.log.registries import Registries, fork_failure, registry_failure
 from ledger_core.log.shapes import SHAPES, Shape, check_body
@@ -47,24 +48,15 @@ def verify_bundle(
     What the bundle says of itself can only make it worse: one that says that its verification failed has failed.
     Return the checkpoint if keys that count signed it.
     """
-    _take_stated(bundle.stated, report)
-    if bundle.keys:
-        try:
-            brought = registries.resolve(bundle.keys)
-        except CounterfoilError as error:
-            report.add(registry_failure(error, report.path))
-            return None
-        version = registries.forked_version(brought)
-        if version is not None:
-            report.add(fork_failure(version, report.path))
-    elif registries.newest is None:
-        _fail(report, UNVERIFIABLE, None, "no key registry came with the proof")
+    take_stated(bundle.stated, report)
+    if not take_keys(bundle.keys, registries, report):
+        return None
     ring, trust = registries.newest, registries.trust
-    signed = _read_signed(bundle.checkpoint, trust, ring, report)
+    signed = read_signed(bundle.checkpoint, trust, ring, report)
     if ring is None or signed is None:
         return None
     checkpoint = signed.checkpoint
-    _check_consistency(bundle, signed, trust, ring, report)
+    proved = _check_consistency(bundle, signed, trust, ring, report)
     if bundle.origin != checkpoint.origin:
         _fail(report, FORKED, None, f"a proof of {bundle.origin} with a checkpoint of {checkpoint.origin}")
     if envelope is not None:
@@ -75,6 +67,7 @@ def verify_bundle(
             _fail(report, judgement.verdict, None, judgement.detail)
     for item in bundle.records:
         _check_record(item.canonical, item.seq, item.inclusion, checkpoint, report, shapes)
+    check_stamps(bundle, proved, trust.timestamp_roots, report)
     return checkpoint if signed.counts else None
 
 
@@ -88,7 +81,7 @@ def verify_tlog_proof(
     """Add to `report` what is wrong with a tlog-proof; its `extra` must be the record's bytes."""
     if registries.newest is None and not report.failures:
         _fail(report, UNVERIFIABLE, None, "no key registry came with the proof: put keys.jsonl beside it")
-    signed = _read_signed(proof.checkpoint, registries.trust, registries.newest, report)
+    signed = read_signed(proof.checkpoint, registries.trust, registries.newest, report)
     if signed is None:
         return None
     _conclude(signed, report)
@@ -102,23 +95,42 @@ def verify_tlog_proof(
     return checkpoint
 
 
-def _take_stated(stated: Stated, report: VerificationReport) -> None:
-    """Add what the maker of the bundle found; a verdict that is no word of ours cannot be told from a failure."""
+def take_keys(keys: Sequence[Envelope], registries: Registries, report: VerificationReport) -> bool:
+    """Take in the key registry that came with what is verified; say whether it holds, and in `report` why not."""
+    if keys:
+        try:
+            brought = registries.resolve(keys)
+        except CounterfoilError as error:
+            report.add(registry_failure(error, report.path))
+            return False
+        version = registries.forked_version(brought)
+        if version is not None:
+            report.add(fork_failure(version, report.path))
+    elif registries.newest is None:
+        _fail(report, UNVERIFIABLE, None, "no key registry came with it, and none lies beside it")
+    return True
+
+
+def take_stated(stated: Stated, report: VerificationReport, *, what: str = "proof") -> None:
+    """Add what the maker of a proof or report found; a verdict that is no word of ours counts as a failure."""
     for seq, verdict, detail in stated.failures:
         _fail(
-            report, verdict if verdict in FAILURES | CANNOT_TELL else FAILED, seq, f"as the proof itself says: {detail}"
+            report,
+            verdict if verdict in FAILURES | CANNOT_TELL else FAILED,
+            seq,
+            f"as the {what} itself says: {detail}",
         )
     if stated.verdict in (None, VERIFIED) or any(item.verdict == stated.verdict for item in report.failures):
         return
     if stated.verdict in CANNOT_TELL:
-        _fail(report, stated.verdict, None, "the proof says of itself that it cannot tell")
+        _fail(report, stated.verdict, None, f"the {what} says of itself that it cannot tell")
     elif report.exit_status != 1:
         known = stated.verdict if stated.verdict in FAILURES else FAILED
-        _fail(report, known, None, f"the proof says of itself that it is {stated.verdict!r:.80}")
+        _fail(report, known, None, f"the {what} says of itself that it is {stated.verdict!r:.80}")
 
 
 @dataclass(slots=True)
-class _Signed:
+class Signed:
     """A checkpoint with known keys' signatures; `counts` is not yet so where compromised keys alone signed it."""
 
     checkpoint: Checkpoint
@@ -126,7 +138,7 @@ class _Signed:
     counts: bool
 
 
-def _read_signed(text: str, trust: TrustFile, ring: KeyRing | None, report: VerificationReport) -> _Signed | None:
+def read_signed(text: str, trust: TrustFile, ring: KeyRing | None, report: VerificationReport) -> Signed | None:
     """Return the checkpoint of the note `text` if the ring's keys signed it, or a failure in the report."""
     if ring is None:
         return None
@@ -143,10 +155,10 @@ def _read_signed(text: str, trust: TrustFile, ring: KeyRing | None, report: Veri
     if judgement.verdict is not None and not judgement.doubtful:
         _fail(report, judgement.verdict, None, f"the checkpoint: {judgement.detail}")
         return None
-    return _Signed(checkpoint, judgement, counts=judgement.verdict is None)
+    return Signed(checkpoint, judgement, counts=judgement.verdict is None)
 
 
-def _conclude(signed: _Signed, report: VerificationReport) -> None:
+def _conclude(signed: Signed, report: VerificationReport) -> None:
     """Take a checkpoint that counts into the report, and one that stayed in doubt as a failure."""
     checkpoint, judgement = signed.checkpoint, signed.judgement
     if not signed.counts:
@@ -191,15 +203,16 @@ def _check_record(
 
 
 def _check_consistency(
-    bundle: ProofBundle, main: _Signed, trust: TrustFile, ring: KeyRing, report: VerificationReport
-) -> None:
+    bundle: ProofBundle, main: Signed, trust: TrustFile, ring: KeyRing, report: VerificationReport
+) -> list[Consistency]:
     """Prove the other checkpoints' trees and the proof's own of each other, the smaller of each two in the larger.
 
-    What compromised keys signed counts where its tree is so shown to lie in one that counts.
+    What compromised keys signed counts where its tree is so shown to lie in one that counts. Return those that hold.
     """
-    others: list[_Signed] = []
+    others: list[Signed] = []
+    proved: list[Consistency] = []
     for item in bundle.consistency:
-        other = _read_signed(item.checkpoint, trust, ring, report)
+        other = read_signed(item.checkpoint, trust, ring, report)
         if other is None:
             continue
         small, large = sorted((other.checkpoint, main.checkpoint), key=lambda tree: tree.size)
@@ -209,11 +222,13 @@ def _check_consistency(
             _fail(report, FORKED, None, f"the tree of size {small.size} is no part of that of {large.size}")
         else:
             others.append(other)
+            proved.append(item)
     main.counts = main.counts or any(other.counts and other.checkpoint.size >= main.checkpoint.size for other in others)
     _conclude(main, report)
     for other in others:
         other.counts = other.counts or (main.counts and other.checkpoint.size <= main.checkpoint.size)
         _conclude(other, report)
+    return proved
 
 
 def _fail(report: VerificationReport, verdict: str, seq: int | None, detail: str) -> None:

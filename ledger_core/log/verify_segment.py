@@ -115,7 +115,7 @@ class SegmentCheck:
             self._check_place(self._manifest)
         stream = self._read_records()
         if self._manifest is not None:
-            self._check_small_files(self._manifest)
+            self._check_small_files(self._manifest, stream.recorded_at)
             self._check_continuity(self._manifest)
         self._count(stream)
         if self._manifest is None:
@@ -322,7 +322,7 @@ class SegmentCheck:
         starts = manifest is not None and self._previous is None and manifest.first_seq == stream.first_seq
         return manifest.before.root() if manifest is not None and starts else None
 
-    def _check_small_files(self, manifest: Manifest) -> None:
+    def _check_small_files(self, manifest: Manifest, recorded_at: str) -> None:
         for name, limit in ((CHECKPOINT_FILE, MAX_CHECKPOINT_BYTES), (KEYS_FILE, MAX_KEYS_BYTES)):
             stored, data = manifest.stored(name), read_bounded(self._path(name), limit)
             if stored is None:
@@ -332,7 +332,7 @@ class SegmentCheck:
         if manifest.stored(RECORDS_FILE) is None:
             self._fail(EDITED, MANIFEST_FILE, f"it does not list {RECORDS_FILE}")
         roots = self._context.registries.trust.timestamp_roots
-        failure = timestamp_failure(self._path, manifest, roots, self._report)
+        failure = timestamp_failure(self._path, manifest, recorded_at, roots, self._report)
         if failure is not None:
             self._fail(failure[0], TIMESTAMP_FILE, failure[1])
 

@@ -192,6 +192,17 @@ def test_missing_tiles_are_evidence_and_no_traceback(posted: Runtime) -> None:
     assert verdicts(select(posted, {"seq_range": (50, 51)})) == {"missing"}
 
 
+@pytest.mark.parametrize("change", ["kind = 'hold'", "recorded_at = recorded_at + interval '1 second'"])
+def test_every_verification_sees_that_a_records_own_row_was_edited(posted: Runtime, change: str) -> None:
+    before = select(posted, {"seq_range": (49, 52)}).payload["rows"]
+    assert [row["crosscheck"] for row in before] == ["match", "match", "match"]
+    attack(posted, f"update ledger.records set {change} where seq = 50")
+    found = select(posted, {"seq_range": (49, 52)})
+    assert (found.verdict, verdicts(found)) == ("failed", {"edited"})
+    assert {(failure["where"], failure["seq"]) for failure in found.failures} == {("ledger.records", 50)}
+    assert [row["crosscheck"] for row in found.payload["rows"]] == ["match", "differs", "match"]
+
+
 @pytest.mark.parametrize(
     ("statement", "table"),
     [

@@ -5,13 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import subprocess
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -29,91 +25,18 @@ from ledger_core.ports import Ask
 from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
 from ledger_core.settings.rooms import ArchiveSettings
+from tests.integration.authority import Authority, make_authority, openssl, serving
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl"),
 ]
 
-# Without the chain: what OpenSSL 3.0 makes of two certificates is not in the order that DER asks for.
-CONFIG = """
-[tsa]
-default_tsa = it
-[it]
-serial = {folder}/serial
-signer_cert = {folder}/tsa.pem
-signer_key = {folder}/tsa.key
-default_policy = 1.2.3.4.1
-digests = sha256
-signer_digest = sha256
-ess_cert_id_alg = sha256
-"""
-EXTENSIONS = (
-    "[tsa]\nextendedKeyUsage=critical,timeStamping\nkeyUsage=critical,digitalSignature\nbasicConstraints=CA:FALSE\n"
-)
-
-
-@dataclasses.dataclass(slots=True)
-class Authority:
-    """A time-stamping authority; `answer` may be replaced by what a broken one says."""
-
-    folder: Path
-    url: str = ""
-    asked: int = 0
-    answer: Callable[[bytes], bytes] | None = None
-
-    @property
-    def root(self) -> str:
-        return (self.folder / "ca.pem").read_text()
-
-    def reply(self, query: bytes) -> bytes:
-        (self.folder / "query").write_bytes(query)
-        openssl("ts", "-reply", "-config", "config", "-queryfile", "query", "-out", "reply", folder=self.folder)
-        return (self.folder / "reply").read_bytes()
-
-
-def openssl(*arguments: str, folder: Path) -> str:
-    done = subprocess.run(["openssl", *arguments], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout
-
-
-def make_authority(folder: Path) -> Authority:
-    folder.mkdir()
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Root", "-days", "30",
-            folder=folder)  # fmt: skip
-    openssl("req", *new_key, "-keyout", "tsa.key", "-out", "tsa.csr", "-subj", "/CN=Stamper", folder=folder)
-    (folder / "ext").write_text(EXTENSIONS)
-    openssl("x509", "-req", "-in", "tsa.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "tsa.pem",
-            "-days", "20", "-extfile", "ext", "-extensions", "tsa", folder=folder)  # fmt: skip
-    (folder / "config").write_text(CONFIG.format(folder=folder))
-    (folder / "serial").write_text("01\n")
-    return Authority(folder)
-
 
 @pytest.fixture(scope="module")
 def stamper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
-    made = make_authority(tmp_path_factory.mktemp("tsa") / "ca")
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            made.asked += 1
-            query = self.rfile.read(int(self.headers["Content-Length"]))
-            body = (made.answer or made.reply)(query)
-            self.send_response(200)
-            self.send_header("Content-Type", "application/timestamp-reply")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        made.url = f"http://127.0.0.1:{server.server_port}/tsa"
+    with serving(tmp_path_factory.mktemp("tsa") / "ca") as made:
         yield made
-        server.shutdown()
 
 
 @pytest.fixture

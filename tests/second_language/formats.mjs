@@ -7,9 +7,10 @@ import { gunzipSync } from "node:zlib";
 
 import { fromBase64, hashOf, hex, need, parseStrict, sha256 } from "./bytes.mjs";
 import { addEntry, checkRecord, parseRecord } from "./records.mjs";
-import { checkSigned, goodTrees, newestOf, openSigned, parseNote } from "./signatures.mjs";
+import { checkSigned, goodTrees, newestOf, openEnvelope, openSigned, parseNote } from "./signatures.mjs";
 
 const PROOF_TYPE = "application/vnd.counterfoil.proof.v1+json";
+const REPORT_TYPE = "application/vnd.counterfoil.verification-report.v1+json";
 const SEGMENT_TYPE = "application/vnd.counterfoil.segment.v1+json";
 const SHA256 = /^[0-9a-f]{64}$/;
 
@@ -261,4 +262,26 @@ export function checkBundle(given, trust) {
   need(counts, "a stolen key signed it, and nothing shows its tree");
   need(others.every((other) => !other.doubtful || other.size <= note.size), "a stolen key's larger tree");
   return bundle.records.length;
+}
+
+// --- signed reports, docs/formats/report.md
+
+// The company's: by a key that counts at the checkpoint which the report carries, and by no stolen one.
+export function checkReport(envelope, trust) {
+  need(envelope.payloadType === REPORT_TYPE, "an envelope of another type");
+  const { origin, checkpoint, key_registry: envelopes } = JSON.parse(fromBase64(envelope.payload));
+  const note = parseNote(checkpoint);
+  const signed = checkSigned(note, newestOf(trust, [envelopes], note.origin));
+  need(origin === note.origin, "a report in another log's name");
+  return checkSaid(openEnvelope(envelope, REPORT_TYPE, signed.keys));
+}
+
+export const checkAuditorsReport = (envelope, key) => checkSaid(openEnvelope(envelope, REPORT_TYPE, [key]));
+
+// What a report says of itself can only make it worse.
+function checkSaid(payload) {
+  const report = JSON.parse(payload);
+  need(report.schema === "cf-report/1", "no report");
+  need(report.verdict === "verified" && !report.failures.length && !report.failures_not_listed, "it tells of a failure");
+  return report;
 }

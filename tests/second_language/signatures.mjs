@@ -61,7 +61,7 @@ export function checkNote(note, known, counted = () => true) {
   need(known.some((key) => signers.has(key.id) && counted(key)), "no key that counts signed the note");
 }
 
-function openEnvelope(envelope, type, keys, threshold = 1) {
+export function openEnvelope(envelope, type, keys, threshold = 1) {
   need(envelope.payloadType === type, `an envelope of type ${envelope.payloadType}`);
   const payload = fromBase64(envelope.payload);
   const head = `DSSEv1 ${Buffer.byteLength(type)} ${type} ${payload.length} `;

@@ -4,17 +4,22 @@
 //   node verify.mjs segment DIR --trust F   verify one exported segment; exit 0 verified, 1 failed
 //   node verify.mjs proof FILE --trust F    verify a proof: a bundle, bare or in its envelope, or a tlog-proof
 //                                           with the keys.jsonl beside it
+//   node verify.mjs report FILE --trust F   verify a report that the company signed
+//   node verify.mjs report FILE --key PEM   verify one that the holder of this public key signed
 //
 // It decides whether a thing holds; it does not name what kind of damage it met.
 
+import { createPublicKey } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 import { fromBase64, hex, holds, need, parseStrict } from "./bytes.mjs";
 import {
+  checkAuditorsReport,
   checkBundle,
   checkConsistency,
   checkInclusion,
+  checkReport,
   checkRun,
   checkSegment,
   checkTlogProof,
@@ -96,6 +101,12 @@ function checkVectors(folder) {
     expect(what, holds(check), false);
   }
   checkKeys(load("keys.json"), expect);
+  const { trust, auditor_spki, company, auditors } = load("report.json");
+  const auditor = new Key(fromBase64(auditor_spki));
+  for (const { what, envelope, verdict } of company) expect(what, holds(() => checkReport(envelope, trust)), verdict === "verified");
+  for (const { what, envelope, verdict } of auditors) {
+    expect(what, holds(() => checkAuditorsReport(envelope, auditor)), verdict === "verified");
+  }
   return count;
 }
 
@@ -131,8 +142,13 @@ const decoded = (files) => Object.fromEntries(Object.entries(files).map(([name, 
 
 function main([command, place, option, trustPath]) {
   if (command === "vectors" && place) return { vectors: checkVectors(place) };
+  if (command === "report" && option === "--key") {
+    const key = new Key(createPublicKey(readFileSync(trustPath)).export({ type: "spki", format: "der" }));
+    return { says: checkAuditorsReport(JSON.parse(readFileSync(place)), key).verdict };
+  }
   need(option === "--trust" && existsSync(trustPath ?? ""), "see the head of this file for its use");
   const trust = JSON.parse(readFileSync(trustPath));
+  if (command === "report") return { says: checkReport(JSON.parse(readFileSync(place)), trust).verdict };
   if (command === "proof") return { records: checkProof(place, trust) };
   need(command === "segment", "see the head of this file for its use");
   const names = ["records.jsonl.gz", "checkpoint", "keys.jsonl", "manifest.dsse.json"];

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from attested import reports
 from change import keys
 from company import (
     KEY,
@@ -63,6 +64,7 @@ def files() -> dict[str, str]:
         "proof.json": proof,
         "segment.json": segment,
         "keys.json": keys,
+        "report.json": reports,
     }
     return {name: json.dumps(make(), indent=1, ensure_ascii=True) + "\n" for name, make in made.items()}
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from ledger_core.errors import CounterfoilError, IntegrityError, InvalidInput, SignatureLate
 from ledger_core.evidence.keyring import is_doubtful, read_checkpoint, resolve_pinned
+from ledger_core.evidence.proofs.stamp import stamped_tree
 from ledger_core.log.dsse import parse_envelope
 from ledger_core.log.findings import EDITED, MISSING, TRUNCATED, Failure
 from ledger_core.log.keys import KeyRing
@@ -43,9 +44,17 @@ class BuiltBundle:
 
 
 def build_bundle(
-    runtime: Runtime, connection: Connection, book: str, seqs: Sequence[int], *, known_checkpoint: str | None = None
+    runtime: Runtime,
+    connection: Connection,
+    book: str,
+    seqs: Sequence[int],
+    *,
+    known_checkpoint: str | None = None,
+    is_stamped: bool = False,
 ) -> BuiltBundle:
     """Return the proofs of `seqs` under the newest stored checkpoint, and the one from `known_checkpoint` on.
+
+    One that `is_stamped` has the time-stamp of an exported tree that holds them, where the archive has one.
 
     Raises `SignatureLate` while nothing is signed, `InvalidInput` for a known checkpoint that is none of this log's,
     and for more bytes than a bundle holds, before any is read.
@@ -62,6 +71,10 @@ def build_bundle(
     consistency: tuple[Consistency, ...] = ()
     if known_checkpoint is not None:
         consistency = _consistency(known_checkpoint, ring, origin, stored.size, reader, failures)
+    if is_stamped:
+        proved = [record.seq for record in records]
+        stamp = stamped_tree(runtime, connection, book, ring, proved, stored.size, reader)
+        consistency += () if stamp is None else (stamp,)
     bundle = ProofBundle(
         origin=origin,
         checkpoint=stored.note,

@@ -118,16 +118,17 @@ def verify_selection(
     """Prove what `selector` names, from the caller's own checkpoint on if one is given, and sign the evidence.
 
     `selector` is one of `{"entry_ids": [...]}`, `{"seq_range": (first, next)}`, `{"period": Period}`, `{"segment":
-    number}`; `deep` compares every stored row of the records with its bytes. A failed verification is an answer, and
-    appends a `security_event` record. Raises `NotFound` for what was never recorded, `InvalidInput` for a checkpoint
-    that is not of this log.
+    number}`. Each record's own row is held against its bytes; `deep` does so with every stored row derived from
+    them. A failed verification is an answer, and appends a `security_event` record. Raises `NotFound` for what was
+    never recorded, `InvalidInput` for a checkpoint that is not of this log.
     """
-    rows: list[dict[str, Any]] = []
     # Kept whatever comes of it: beside ours it is the evidence of a fork, or of an end that was cut off.
     extra: dict[str, Any] = {} if known_checkpoint is None else {"known_checkpoint": known_checkpoint}
     with runtime.engine.connect() as connection:
         selected, gone = _select(connection, book, selector)
-        built = build_bundle(runtime, connection, book, selected.seqs, known_checkpoint=known_checkpoint)
+        built = build_bundle(
+            runtime, connection, book, selected.seqs, known_checkpoint=known_checkpoint, is_stamped=True
+        )
         report = _judged(runtime, built, selected)
         for failure in gone:
             report.add(failure)
@@ -138,10 +139,9 @@ def verify_selection(
             report.add(failure)
         if "segment" in selector:
             extra["segment"] = verify_segment(runtime, connection, book, selector["segment"], built.ring, report)
-    if deep:
-        rows, differing = compare_rows(runtime, book, built.bundle.records)
-        for failure in differing:
-            report.add(failure)
+    rows, differing = compare_rows(runtime, book, built.bundle.records, deep=deep)
+    for failure in differing:
+        report.add(failure)
     verdict = "failed" if report.exit_status == 1 else report.verdict
     shown = {name: _shown(value) for name, value in selector.items()}
     if verdict == "failed":

@@ -1,8 +1,8 @@
-"""The stored rows of a few records against their bytes: the `deep` part of a verification.
+"""The stored rows of a few records against their bytes: each record's own, and `deep` all that are derived from it.
 
-The same derivations as the whole check (each kind's own), over the records asked for: the record's row, an entry with
-its postings, an account's version and the account as it stands, an export, and what rooms above keep. What a record
-alone does not decide is not here: balances, of which the whole history decides.
+The same derivations as the whole check (each kind's own), over the records asked for: an entry with its postings, an
+account's version and the account as it stands, an export, and what rooms above keep. What a record alone does not
+decide is not here: balances, of which the whole history decides.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MATCH, DIFFERS, NONE = "match", "differs", "none"
 
 
 def compare_rows(
-    runtime: Runtime, book: str, records: Sequence[ProvedRecord]
+    runtime: Runtime, book: str, records: Sequence[ProvedRecord], *, deep: bool
 ) -> tuple[list[dict[str, Any]], list[Failure]]:
     """Return `{"seq", "crosscheck": "match"|"differs"|"none"}` for each record, and a failure for each difference.
 
@@ -50,8 +50,9 @@ def compare_rows(
             else:
                 own.expect((item.seq, record.kind, record.recorded_at, item.leaf_hash))
         own.finish()
-        checking = Checking(snapshot, findings, runtime.kinds, runtime.settings.origin_of(book), only=only)
-        _derive(checking, {seq: parsed[seq] for seq in only})
+        if deep:
+            checking = Checking(snapshot, findings, runtime.kinds, runtime.settings.origin_of(book), only=only)
+            _derive(checking, {seq: parsed[seq] for seq in only})
     wrong = {finding.seq for finding in findings.listed}
     rows = [{"seq": item.seq, "crosscheck": _word(item.seq in wrong, parsed[item.seq])} for item in records]
     return rows, [_as_failure(finding) for finding in findings.listed]

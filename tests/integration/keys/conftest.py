@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,20 @@ from typing import Any
 import pytest
 
 from ledger_core.actor import Actor
+from ledger_core.base.embedded import EmbeddedPostgres
 from ledger_core.base.processes import ProcessGroup
 from ledger_core.ceremony.drafts import Wish
 from ledger_core.ceremony.record import Done
 from ledger_core.ceremony.run import change_now, listing
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import export_segment
+from ledger_core.log.note import Checkpoint, NoteSignature, SignedNote, checkpoint_text, parse_checkpoint, parse_note
 from ledger_core.log.verifier import verify_path
 from ledger_core.ports import Ask, RecordDraft
-from ledger_core.runtime import Runtime
+from ledger_core.runtime import Runtime, open_runtime
+from ledger_core.settings import Settings
+from ledger_core.signing.backends.software import SoftwareKey, load
+from tests.conftest import fresh_database, stop_all
 
 ME = Actor(subject="keeper")
 ROTATE = Wish(action="rotate")
@@ -52,6 +58,20 @@ class Company:
     def rotate(self) -> Done:
         return change_now(self.runtime, ROTATE, actor=ME)
 
+    def compromise(self, **more: Any) -> Done:
+        return change_now(self.runtime, Wish(action="compromise", **more), actor=ME)
+
+    def signing_key(self) -> SoftwareKey:
+        """The key that signs, as whoever steals its file has it."""
+        return load(self.signer / "key.pem")
+
+    def checkpoint_path(self) -> Path:
+        """Where the archive keeps a night's checkpoint: of the only night, where there was one."""
+        return next((self.runtime.home / "archive").rglob("checkpoint"))
+
+    def archived(self) -> Checkpoint:
+        return parse_checkpoint(parse_note(self.checkpoint_path().read_text()).text)
+
     def key_id(self) -> str:
         return str(self.runtime.signer.health()["key_id"])
 
@@ -75,9 +95,27 @@ class Company:
         assert not check.findings, check.as_lines()
 
 
+def note_by(key: SoftwareKey, origin: str, size: int, root: bytes) -> str:
+    """A checkpoint that `key` signs of whatever tree whoever holds it likes."""
+    text = checkpoint_text(origin, size, root)
+    return str(SignedNote(text, (NoteSignature(origin, key.public_key.note_hash(origin), key.sign(text.encode())),)))
+
+
 @pytest.fixture
 def company(runtime: Runtime, tmp_path: Path) -> Company:
     return Company(runtime, tmp_path)
+
+
+@contextmanager
+def open_company(postgres: tuple[EmbeddedPostgres, int], folder: Path) -> Iterator[Company]:
+    """A company for as long as the caller likes, in `folder`; `company` is one of a single test."""
+    home = folder / "home"
+    with fresh_database(postgres) as url:
+        try:
+            with open_runtime(Settings(home_path=home, database_url=url, env="test", actor="test")) as runtime:
+                yield Company(runtime, folder)
+        finally:
+            stop_all(home)
 
 
 class Killed(BaseException):

@@ -15,22 +15,19 @@ from typing import Any
 import pytest
 
 from ledger_core.actor import Actor
-from ledger_core.ceremony.drafts import Wish
-from ledger_core.ceremony.run import change_now, current_trust
+from ledger_core.ceremony.run import current_trust
 from ledger_core.evidence.proofs.prove import verify_selection
 from ledger_core.log.dsse import PROOF_TYPE, Envelope, EnvelopeSignature, pae
 from ledger_core.log.merkle import Frontier, RangeTree, inclusion_path, leaf_hash
 from ledger_core.log.note import (
-    NoteSignature,
-    SignedNote,
-    checkpoint_text,
     encode_base64,
     parse_checkpoint,
     parse_note,
 )
 from ledger_core.log.proof import TlogProof, parse_bundle
 from ledger_core.log.verifier import verify_path
-from ledger_core.signing.backends.software import SoftwareKey, load
+from ledger_core.signing.backends.software import SoftwareKey
+from tests.integration.keys.conftest import note_by
 
 pytestmark = pytest.mark.integration
 
@@ -138,15 +135,13 @@ def thiefs(key: SoftwareKey, company: Any, size: int, *, tail: bytes | None = No
     records = [bytes(row[0]) for row in rows][: size - (tail is not None)] + ([tail] if tail is not None else [])
     tree = RangeTree(Frontier(), [leaf_hash(record) for record in records])
     origin, last = company.origin, len(records) - 1
-    text = checkpoint_text(origin, len(records), tree.frontier.root())
-    line = NoteSignature(origin, key.public_key.note_hash(origin), key.sign(text.encode()))
     path = [encode_base64(item) for item in inclusion_path(last, len(records), tree.node)]
     registry = [json.loads(item) for item in (company.signer / "keys.jsonl").read_text().splitlines()]
     payload = json.dumps(
         {
             "schema": "cf-proof/1",
             "origin": origin,
-            "checkpoint": str(SignedNote(text, (line,))),
+            "checkpoint": note_by(key, origin, len(records), tree.frontier.root()),
             "records": [{"seq": last, "canonical": encode_base64(records[last]), "inclusion": path}],
             "keys": registry,
             "verdict": "verified",
@@ -161,10 +156,8 @@ def test_after_a_theft_bundles_count_up_to_the_good_tree_and_no_further(shelf: S
     below = shelf.keep("below", shelf.ask(0, 2))
     company.post()
     company.night()
-    size = parse_checkpoint(
-        parse_note(next((company.runtime.home / "archive").rglob("checkpoint")).read_text()).text
-    ).size
-    thief = load(company.signer / "key.pem")
+    size = company.archived().size
+    thief = company.signing_key()
     at_good = shelf.keep("at", thiefs(thief, company, size))
     company.post()
     beyond = shelf.keep("beyond", shelf.ask(0, 2))
@@ -173,7 +166,7 @@ def test_after_a_theft_bundles_count_up_to_the_good_tree_and_no_further(shelf: S
     for path in (below, at_good, beyond):
         assert shelf.verdict(path) == "verified", "nobody knows of the theft yet"
 
-    change_now(company.runtime, Wish(action="compromise"), actor=ME)
+    company.compromise()
     today, pinned = shelf.registry, current_trust(company.runtime)[0]
     for trust in (None, pinned):
         assert shelf.verdict(at_good, registry=today, trust=trust) == "verified"

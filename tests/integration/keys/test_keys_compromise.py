@@ -13,35 +13,20 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from ledger_core.actor import Actor
-from ledger_core.ceremony.drafts import Wish
-from ledger_core.ceremony.run import change_now, current_trust
+from ledger_core.ceremony.run import current_trust
 from ledger_core.errors import IntegrityError, InvalidInput
 from ledger_core.evidence.keyring import pinned_ring
 from ledger_core.log.dsse import COMPROMISE_TYPE, parse_envelope
 from ledger_core.log.note import (
-    NoteSignature,
-    SignedNote,
-    checkpoint_text,
     encode_base64,
     parse_checkpoint,
     parse_note,
 )
 from ledger_core.log.verifier import verify_path
-from ledger_core.signing.backends.software import SoftwareKey, load
+from ledger_core.signing.backends.software import load
+from tests.integration.keys.conftest import note_by
 
 pytestmark = pytest.mark.integration
-
-ME = Actor(subject="keeper")
-
-
-def compromise(company: Any, **more: Any) -> Any:
-    return change_now(company.runtime, Wish(action="compromise", **more), actor=ME)
-
-
-def note_by(key: SoftwareKey, origin: str, size: int, root: bytes) -> str:
-    text = checkpoint_text(origin, size, root)
-    return str(SignedNote(text, (NoteSignature(origin, key.public_key.note_hash(origin), key.sign(text.encode())),)))
 
 
 def verdict_of(company: Any, note: str) -> str:
@@ -57,10 +42,10 @@ def statement_of(done: Any) -> dict[str, Any]:
 
 def test_what_a_stolen_key_signed_counts_in_the_good_tree_alone_and_the_log_goes_on(company: Any) -> None:
     company.night()
-    good = parse_checkpoint(parse_note(next((company.runtime.home / "archive").rglob("checkpoint")).read_text()).text)
-    thief = load(company.signer / "key.pem")
+    good = company.archived()
+    thief = company.signing_key()
     tip = company.post()
-    done = compromise(company)
+    done = company.compromise()
     assert done.change.key_id == thief.public_key.key_id
     change = done.change.logs[company.origin]
     assert (change.good_size, change.good_root, change.size) == (good.size, encode_base64(good.root), tip)
@@ -82,7 +67,7 @@ def test_what_a_stolen_key_signed_counts_in_the_good_tree_alone_and_the_log_goes
 def test_the_statement_says_which_trees_and_on_what_evidence(company: Any) -> None:
     company.night()
     tip = company.post()
-    done = compromise(company)
+    done = company.compromise()
     envelope = parse_envelope(Path(done.statements[0]).read_bytes())
     ring = pinned_ring(company.runtime, company.origin)
     judgement = ring.judge_envelope(envelope, company.origin, tip)
@@ -101,7 +86,7 @@ def test_without_the_pinned_version_an_archive_with_the_registry_of_before_bring
 ) -> None:
     company.night()
     before = (company.signer / "keys.jsonl").read_bytes()
-    compromise(company)
+    company.compromise()
     copied = tmp_path / "shown" / "counterfoil.localhost"
     copied.parent.mkdir()
     shutil.copytree(company.runtime.home / "archive" / "counterfoil.localhost", copied)
@@ -115,13 +100,13 @@ def test_without_the_pinned_version_an_archive_with_the_registry_of_before_bring
 
 def test_evidence_is_what_lay_elsewhere_before_the_theft(company: Any, tmp_path: Path) -> None:
     company.night()
-    first = next((company.runtime.home / "archive").rglob("checkpoint"))
+    first = company.checkpoint_path()
     early = datetime.now(UTC) - timedelta(days=1)
     os.utime(first, (early.timestamp(), early.timestamp()))
     company.post()
     company.night()
     stolen_at = early + timedelta(hours=1)
-    done = compromise(company, before=stolen_at)
+    done = company.compromise(before=stolen_at)
     size = parse_checkpoint(parse_note(first.read_text()).text).size
     assert statement_of(done)["good"]["size"] == size
     assert statement_of(done)["evidence"] == [first.as_uri()]
@@ -135,14 +120,14 @@ def test_a_checkpoint_that_somebody_kept_is_evidence_beyond_the_archive(company:
     kept = tmp_path / "kept"
     kept.write_text(company.runtime.signer.latest(company.origin))
     size = company.post() - 1
-    done = compromise(company, known=(kept,))
+    done = company.compromise(known=(kept,))
     assert statement_of(done)["good"]["size"] == size
     company.require_sound()
 
 
 def test_where_nothing_lay_elsewhere_all_of_it_stands_on_the_new_key(company: Any) -> None:
     tip = company.post()
-    done = compromise(company)
+    done = company.compromise()
     said = statement_of(done)
     assert (said["good"], said["evidence"]) == (None, [])
     assert said["reattested"] == {"from_size": 0, "to_size": tip}
@@ -154,10 +139,8 @@ def test_evidence_that_contradicts_itself_or_is_a_strangers_is_refused_and_nothi
     company: Any, tmp_path: Path
 ) -> None:
     company.night()
-    thief, stranger = load(company.signer / "key.pem"), tmp_path / "stranger"
-    archived = parse_checkpoint(
-        parse_note(next((company.runtime.home / "archive").rglob("checkpoint")).read_text()).text
-    )
+    thief, stranger = company.signing_key(), tmp_path / "stranger"
+    archived = company.archived()
     forged, foreign, other = tmp_path / "forged", tmp_path / "foreign", tmp_path / "other"
     company.post()
     forged.write_text(note_by(thief, company.origin, archived.size, bytes(32)))
@@ -166,10 +149,10 @@ def test_evidence_that_contradicts_itself_or_is_a_strangers_is_refused_and_nothi
     foreign.write_text(note_by(load(stranger), company.origin, 5, bytes(32)))
     other.write_text(note_by(thief, "counterfoil.localhost/test/other", 5, bytes(32)))
     kept = tmp_path / "kept"
-    kept.write_bytes(next((company.runtime.home / "archive").rglob("checkpoint")).read_bytes())
+    kept.write_bytes(company.checkpoint_path().read_bytes())
     for paths, error in (((kept, forged), IntegrityError), ((foreign,), InvalidInput), ((other,), InvalidInput)):
         with pytest.raises(error):
-            compromise(company, known=paths)
+            company.compromise(known=paths)
     assert company.version() == 1
     company.post()
 
@@ -184,7 +167,7 @@ def test_a_database_that_does_not_lead_from_the_good_tree_to_the_tip_is_not_vouc
         connection.exec_driver_sql("set local session_replication_role = replica")
         connection.exec_driver_sql("update ledger.records set leaf_hash = %s where seq = %s", (bytes(32), tip - 1))
         connection.exec_driver_sql("delete from ledger.checkpoints where size = %s", (tip,))
-    done = compromise(company)
+    done = company.compromise()
     said = statement_of(done)
     assert (said["tip"], said["reattested"]) == (None, None)
     assert "another tree" in said["why_not_reattested"]
@@ -196,7 +179,7 @@ def test_a_key_that_signed_before_the_one_of_today_may_be_stolen_too(company: An
     old = company.rotate().change.key_id
     today = company.key_id()
     company.night()
-    done = compromise(company, key=old[:12])
+    done = company.compromise(key=old[:12])
     assert (done.change.key_id, done.change.successor) == (old, None)
     assert company.key_id() == today
     assert company.keys()[old]["status"] == "compromised"
@@ -208,9 +191,9 @@ def test_a_compromise_that_was_killed_is_finished_by_the_same_command(company: A
     for version, at in enumerate((5, 18), 2):
         killer.arm(at)
         with contextlib.suppress(killer.error):
-            compromise(company)
+            company.compromise()
         killer.arm(None)
-        done = compromise(company)
+        done = company.compromise()
         assert (company.version(), done.change.version) == (version, version), f"killed at step {at}"
         assert company.record(done.recorded[company.origin])["action"] == "compromised"
         assert len(done.statements) == 1

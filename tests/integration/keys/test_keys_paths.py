@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,9 @@ import cli.main
 from ledger_core.ceremony import host, offline
 from ledger_core.ceremony.drafts import Wish
 from ledger_core.ceremony.run import make_draft
+from ledger_core.services import process_group, signing_service
 from ledger_core.signing import calls, proxy, recover
+from tests.integration.keys.conftest import Company, open_company
 
 pytestmark = pytest.mark.integration
 
@@ -25,10 +26,59 @@ Run = Callable[..., str]
 NOBODY = 65534
 
 
+class Companies:
+    """One company for all cases, whose proxy runs as each begins; another as soon as a case changed its keys."""
+
+    def __init__(self, postgres: Any, folders: pytest.TempPathFactory) -> None:
+        self._postgres, self._folders = postgres, folders
+        self._stack = ExitStack()
+        self._company: Company | None = None
+        self._says: dict[str, bytes] = {}
+
+    def take(self) -> Company:
+        if self._company is None:
+            folder = self._folders.mktemp("company")
+            self._company = self._stack.enter_context(open_company(self._postgres, folder))
+            self._says = documents_of(self._company)
+        settings = self._company.runtime.settings
+        process_group(settings).ensure(signing_service(settings))
+        return self._company
+
+    def give_back(self) -> None:
+        if self._company is None:
+            return
+        (self._company.signer / "next.pem").unlink(missing_ok=True)  # a draft's, which ends nothing
+        if documents_of(self._company) != self._says:
+            self.close()
+
+    def close(self) -> None:
+        self._company = None
+        self._stack.close()
+
+
+def documents_of(company: Company) -> dict[str, bytes]:
+    """Keys, registry, trust file, and what a change leaves half made: no case may find another's."""
+    kept = [*company.signer.iterdir(), company.runtime.trust_path]
+    return {path.name: path.read_bytes() for path in kept if path.suffix in (".json", ".jsonl", ".pem", ".pub")}
+
+
+@pytest.fixture(scope="module")
+def companies(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Companies]:
+    made = Companies(postgres, tmp_path_factory)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def desk(company: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def company(companies: Companies) -> Iterator[Company]:
+    yield companies.take()
+    companies.give_back()
+
+
+@pytest.fixture
+def desk(company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The company's home in the environment, and a desk with a root, a draft and what stands in the way."""
-    runtime = company.runtime  # type: ignore[attr-defined]
+    runtime = company.runtime
     monkeypatch.setenv("COUNTERFOIL_HOME", str(runtime.home))
     monkeypatch.setenv("DATABASE_URL", runtime.database_url)
     monkeypatch.setenv("COUNTERFOIL_ENV", "test")
@@ -87,20 +137,11 @@ def test_a_path_that_leads_nowhere_is_a_line_and_exit_2(desk: Path, run: Run, wo
 
 
 @pytest.mark.parametrize("out", OUT)
-def test_a_signature_that_cannot_be_written_is_a_line_and_exit_2(company: Any, desk: Path, run: Run, out: str) -> None:
+def test_a_signature_that_cannot_be_written_is_a_line_and_exit_2(
+    company: Company, desk: Path, run: Run, out: str
+) -> None:
     (desk / "draft").write_bytes(make_draft(company.runtime, Wish(action="rotate")))
     run("keys", "sign-root", "--key", "root.pem", "--draft", "draft", "--out", out)
-
-
-@pytest.fixture
-def put_back(company: object) -> Iterator[Path]:
-    """The home, whose parts are put back where they were."""
-    home: Path = company.runtime.home  # type: ignore[attr-defined]
-    kept = home.with_name("kept")
-    shutil.copytree(home / "signer", kept)
-    yield home
-    shutil.rmtree(home / "signer", ignore_errors=True)
-    shutil.copytree(kept, home / "signer")
 
 
 @pytest.mark.parametrize("command", [("list",), ("rotate",), ("rotate", "--draft", "out"), ("trust", "--out", "out")])
@@ -115,9 +156,10 @@ def put_back(company: object) -> Iterator[Path]:
     ],
 )
 def test_a_part_of_the_home_that_is_no_such_part_is_a_line_and_no_traceback(
-    desk: Path, put_back: Path, run: Run, command: tuple[str, ...], part: str, becomes: str
+    desk: Path, companies: Companies, run: Run, command: tuple[str, ...], part: str, becomes: str
 ) -> None:
-    path, aside = put_back / part, put_back.with_name("aside")
+    home = companies.take().runtime.home
+    path, aside = home / part, home / "aside"
     path.rename(aside)
     if becomes == "a folder":
         path.mkdir()
@@ -131,12 +173,14 @@ def test_a_part_of_the_home_that_is_no_such_part_is_a_line_and_no_traceback(
         if path.is_dir():
             path.rmdir()
         aside.rename(path)
+        if part == "signer/state.sqlite":
+            companies.close()  # no case begins with the memory that another one put aside
 
 
 @pytest.fixture
-def anothers(company: object, desk: Path) -> Iterator[Path]:
+def anothers(company: Company, desk: Path) -> Iterator[Path]:
     """The home, whose signer's folder is another user's."""
-    home: Path = company.runtime.home  # type: ignore[attr-defined]
+    home = company.runtime.home
     folder = home / "signer"
     if os.geteuid() != 0:
         folder.chmod(0)

@@ -9,27 +9,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from ledger_core.actor import Actor
 from ledger_core.ceremony.drafts import Wish
-from ledger_core.ceremony.run import change_now, make_draft
+from ledger_core.ceremony.run import make_draft
 from ledger_core.ceremony.tell import lines_of
 from ledger_core.errors import DependencyError, InvalidInput
-from ledger_core.log.note import NoteSignature, SignedNote, checkpoint_text, parse_checkpoint, parse_note
+from ledger_core.log.note import parse_checkpoint, parse_note
 from ledger_core.runtime import Runtime
-from ledger_core.signing.backends.software import SoftwareKey, load
+from ledger_core.signing.backends.software import load
+from tests.integration.keys.conftest import note_by
 
 pytestmark = pytest.mark.integration
-
-ME = Actor(subject="keeper")
-
-
-def compromise(company: Any, **more: Any) -> Any:
-    return change_now(company.runtime, Wish(action="compromise", **more), actor=ME)
-
-
-def note_by(key: SoftwareKey, origin: str, size: int, root: bytes) -> str:
-    text = checkpoint_text(origin, size, root)
-    return str(SignedNote(text, (NoteSignature(origin, key.public_key.note_hash(origin), key.sign(text.encode())),)))
 
 
 def put_in_archive(company: Any, note: str) -> Path:
@@ -45,7 +34,7 @@ def test_a_next_key_that_lay_beside_a_stolen_one_never_signs(company: Any) -> No
     lay = load(company.signer / "next.pem").public_key.key_id
     make_draft(company.runtime, Wish(action="compromise"))
     drafted = load(company.signer / "next.pem").public_key.key_id
-    done = compromise(company)
+    done = company.compromise()
     assert len({lay, drafted, done.change.successor}) == 3
     old = done.change.successor
     company.rotate()
@@ -53,7 +42,7 @@ def test_a_next_key_that_lay_beside_a_stolen_one_never_signs(company: Any) -> No
     make_draft(company.runtime, Wish(action="compromise", key=old))
     assert not (company.signer / "next.pem").exists(), "of a key that does not sign"
     make_draft(company.runtime, Wish(action="rotate"))
-    compromise(company, key=old)
+    company.compromise(key=old)
     assert not (company.signer / "next.pem").exists()
     company.require_sound()
 
@@ -65,10 +54,8 @@ def test_a_known_checkpoint_speaks_for_its_log_whatever_lies_in_the_archive(comp
     good = parse_checkpoint(parse_note(kept.read_text()).text)
     company.post()
     company.post()
-    forged = put_in_archive(
-        company, note_by(load(company.signer / "key.pem"), company.origin, good.size + 1, bytes(32))
-    )
-    done = compromise(company, known=(kept,))
+    forged = put_in_archive(company, note_by(company.signing_key(), company.origin, good.size + 1, bytes(32)))
+    done = company.compromise(known=(kept,))
     assert done.change.logs[company.origin].good_size == good.size
     forged.unlink()
     company.require_sound()
@@ -76,20 +63,20 @@ def test_a_known_checkpoint_speaks_for_its_log_whatever_lies_in_the_archive(comp
 
 def test_what_the_witness_never_signed_is_no_evidence_and_is_named(company: Any, tmp_path: Path) -> None:
     company.night()
-    real = parse_checkpoint(parse_note(next((company.runtime.home / "archive").rglob("checkpoint")).read_text()).text)
-    thief, tip = load(company.signer / "key.pem"), company.post()
+    real = company.archived()
+    thief, tip = company.signing_key(), company.post()
     given = tmp_path / "given"
     for size in (tip, tip + 100):
         given.write_text(note_by(thief, company.origin, size, bytes(32)))
         with pytest.raises(InvalidInput, match="never signed"):
-            compromise(company, known=(given,))
+            company.compromise(known=(given,))
         forged = put_in_archive(company, given.read_text())
         named: list[str] = []
         make_draft(company.runtime, Wish(action="compromise"), drop=named.append)
         assert len(named) == 1
         assert forged.as_uri() in named[0]
     assert company.version() == 1
-    done = compromise(company)
+    done = company.compromise()
     assert done.change.logs[company.origin].good_size == real.size
     assert any(forged.as_uri() in line for line in lines_of(done))
     forged.unlink()
@@ -103,7 +90,7 @@ def test_a_database_of_nonsense_does_not_keep_a_stolen_key_alive_and_it_is_said(
         connection.exec_driver_sql("alter table ledger.checkpoints drop constraint checkpoints_frontier_check")
         connection.exec_driver_sql("set local session_replication_role = replica")
         connection.exec_driver_sql("update ledger.checkpoints set frontier = %s where size < %s", (b"nonsense", tip))
-    done = compromise(company)
+    done = company.compromise()
     assert company.version() == 2
     assert any("the database does not answer" in line for line in lines_of(done)), lines_of(done)
 
@@ -117,7 +104,7 @@ def test_a_rotation_that_was_begun_does_not_pass_for_the_end_of_a_stolen_key(com
     killer.arm(None)
     assert (company.signer / "change.json").exists()
     assert company.version() == 2
-    done = compromise(company, key=first)
+    done = company.compromise(key=first)
     assert (done.change.action, done.change.key_id, company.version()) == ("compromised", first, 3)
     seq = done.recorded[company.origin]
     assert [company.record(at)["action"] for at in (seq - 1, seq)] == ["rotated", "compromised"]
@@ -135,11 +122,11 @@ def test_a_log_that_cannot_take_its_record_holds_up_nothing_and_gets_it_later(
 
     with monkeypatch.context() as patched:
         patched.setattr(Runtime, "ledger", broken)
-        done = compromise(company)
+        done = company.compromise()
         assert done.untold == [company.origin]
         assert Path(done.statements[0]).exists(), "auditors are told all the same"
         assert any("the ledger does not answer" in line for line in lines_of(done))
-        again = compromise(company)
+        again = company.compromise()
         assert (again.was_begun, again.change, again.untold) == (True, done.change, [company.origin])
         assert company.rotate().untold == [company.origin], "the next change is made"
     assert company.version() == 3

@@ -24,7 +24,6 @@ from ledger_core.signing.backends import software
 from ledger_core.signing.bootstrap import open_service
 from ledger_core.signing.documents import next_document, rotated
 from ledger_core.signing.service import SigningService
-from ledger_core.signing.state import WitnessState
 from ledger_core.signing.takeover import describe, open_successor, read_registry
 from ledger_core.signing.witness import Request
 
@@ -55,22 +54,9 @@ def sign(service: SigningService, origin: str, old: int, new: int) -> str:
 
 @contextlib.contextmanager
 def desk_of(home: Path) -> Iterator[Desk]:
-    folder, trust = home / "signer", TrustFile.load(home / "trust.json")
-    registry = read_registry(folder)
-    state = WitnessState(folder / "state.sqlite", create=False)
     wiring: Any = SimpleNamespace(trust_path=home / "trust.json", archive=FileStore(home / "archive"), home=home)
-    try:
-        yield Desk(
-            runtime=wiring,
-            folder=folder,
-            state=state,
-            trust=trust,
-            registry=registry,
-            ring=resolve_keys(trust, registry),
-            settings=SignerSettings(),
-        )
-    finally:
-        state.close()
+    with Desk.read(home / "signer", home / "trust.json", runtime=wiring) as desk:
+        yield desk
 
 
 def rotate(home: Path, *, payload: Callable[[Desk], bytes] | None = None) -> None:

@@ -16,7 +16,7 @@ from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.dsse import parse_envelope
 from ledger_core.log.keys import KeyRecord, Validity, parse_trust, registry_payload
 from ledger_core.log.note import PublicKey, encode_base64
-from ledger_core.log.proof import parse_bundle_bytes
+from ledger_core.log.proof import open_json
 from ledger_core.log.reading import load_json
 from ledger_core.log.registry import MAX_DOCUMENT_BYTES, MAX_RANGES, parse_registry
 from ledger_core.log.unfolding import SecondProcess
@@ -45,7 +45,7 @@ from ledger_core.log.verifier import verify_path
 def test_what_two_readers_could_take_for_two_documents_is_none(data: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - which of its kinds is not the point
         load_json(data)
-    for parse in (parse_trust, parse_envelope, parse_bundle_bytes):
+    for parse in (parse_trust, parse_envelope, open_json):
         with pytest.raises(InvalidInput):
             parse(data)
 

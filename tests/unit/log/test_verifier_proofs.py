@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ledger_core.log.dsse import PROOF_TYPE, REPORT_TYPE
+from ledger_core.log.dsse import PROOF_TYPE, REPORT_TYPE, SEGMENT_TYPE
 from ledger_core.log.merkle import consistency_path, inclusion_path
 from ledger_core.log.proof import Consistency, ProvedRecord, TlogProof, parse_bundle, parse_tlog_proof
 from ledger_core.log.verifier import verify_path
@@ -82,7 +82,8 @@ def test_a_thiefs_keys_are_a_bad_signature(log: Any, file: Path) -> None:
 
 def test_an_envelope_of_another_type_or_payload_is_a_bad_signature(log: Any, file: Path) -> None:
     payload = json.dumps(log.bundle(3).as_json()).encode()
-    assert verdict_of(log, file, log.envelope(REPORT_TYPE, payload).to_bytes()) == "bad_signature"
+    assert verdict_of(log, file, log.envelope(SEGMENT_TYPE, payload).to_bytes()) == "bad_signature"
+    assert verdict_of(log, file, log.envelope(REPORT_TYPE, payload).to_bytes()) == "unverifiable"
     signed = log.envelope(PROOF_TYPE, payload)
     other = dataclasses.replace(signed, payload=payload.replace(b'"assurance": "software"', b'"assurance": "hsm"'))
     assert verdict_of(log, file, other.to_bytes()) == "bad_signature"
