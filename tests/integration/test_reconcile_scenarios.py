@@ -223,7 +223,8 @@ def test_a_run_that_could_not_reach_the_log_is_finished_by_the_next_one(company:
         def ledger(self, book: str | None = None) -> Any:
             raise DependencyError("the log is away.")
 
-    parts = ("settings", "database_url", "engine", "open_signer", "archive", "raw_store", "security", "clock")
+    parts = ("settings", "database_url", "engine", "open_signer", "archive", "raw_store", "wrapping", "security")
+    parts += ("clock",)
     away = LogAway(**{name: getattr(company.runtime, name) for name in parts})
     with pytest.raises(DependencyError):
         reconcile(away)

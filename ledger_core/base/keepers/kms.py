@@ -92,10 +92,18 @@ class KmsClient:
 
     def call(self, name: str, wanted: str, **asked: Any) -> Any:
         """Return member `wanted` of what the operation `name` answers. Raises `DependencyError` with its reason."""
-        found = self._patience.ask(lambda: self._call_once(name, asked)).get(wanted)
-        if found is None:
-            raise self._custody.unavailable("failing", self.keeper, f"an answer without {wanted}")
+        return self.member(self.answer(name, **asked), wanted)
+
+    def answer(self, name: str, **asked: Any) -> Mapping[str, Any]:
+        """Return what the operation `name` answers. Raises `DependencyError` with its reason."""
+        found: Mapping[str, Any] = self._patience.ask(lambda: self._call_once(name, asked))
         return found
+
+    def member(self, answer: Mapping[str, Any], wanted: str) -> Any:
+        """Return member `wanted` of an answer, which must have it. Raises `DependencyError`."""
+        if answer.get(wanted) is None:
+            raise self._custody.unavailable("failing", self.keeper, f"an answer without {wanted}")
+        return answer[wanted]
 
     def _call_once(self, name: str, asked: Mapping[str, Any]) -> Any:
         with self._lock:

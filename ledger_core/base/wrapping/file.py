@@ -1,8 +1,8 @@
 """The back-end whose key-encryption keys are files in the home: what the embedded default wraps with, and no more.
 
 Whoever can read the folder opens every key that it wrapped; production refuses it. One file a key, mode 0600, named by
-its number and its fingerprint: the highest wraps, each opens what it wrapped. Invariant: a key is written once, whole
-or not at all, and two processes that make the first one end up with one.
+its number: the highest wraps, each opens what it wrapped and is known by its fingerprint. Invariant: a key is written
+once, whole or not at all, and two processes that make the first one end up with one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -27,7 +28,7 @@ FOLDER = "wrapping"
 KEY_BYTES, NONCE_BYTES = 32, 12
 MAX_KEYS = 9_999
 
-_FILE = re.compile(r"(?P<number>[0-9]{4})-(?P<key>[0-9a-f]{16})\.key")
+_FILE = re.compile(r"[0-9]{4}\.key")
 
 
 class FileWrapper:
@@ -41,67 +42,68 @@ class FileWrapper:
     @property
     def current(self) -> KeyName:
         """The highest key in the folder; the first is made when there is none."""
-        return (self._newest() or self._make(1))[0]
+        path = self._newest()
+        return _name_of(path, _read(path))
 
     def wrap(self, key: bytes, context: Context) -> Wrapped:
-        """Return `key` wrapped by AES-256-GCM under the highest key. Raises `DependencyError`, `ConfigurationError`."""
-        name, path = self._newest() or self._make(1)
-        nonce = os.urandom(NONCE_BYTES)
-        return Wrapped(by=name, data=nonce + AESGCM(_load(path, name)).encrypt(nonce, key, bound(context)))
+        """Return `key` wrapped by AES-256-GCM under the highest key. Raises `ConfigurationError`."""
+        path = self._newest()
+        wrapping, nonce = _read(path), os.urandom(NONCE_BYTES)
+        data = AESGCM(wrapping).encrypt(nonce, key, bound(context))
+        return Wrapped(by=_name_of(path, wrapping), data=nonce + data)
 
     def unwrap(self, wrapped: Wrapped, context: Context) -> bytes:
-        """Return the key in `wrapped`. Raises `KeyNotOpened`, `DependencyError` where its key is gone or another."""
-        found = [path for name, path in self._keys() if name.key == wrapped.by.key]
-        if not found:
-            raise WRAPPING.unavailable("not_found", str(self._folder), f"no key {wrapped.by.key} in it")
+        """Return the key in `wrapped`. Raises `KeyNotOpened`; `DependencyError` where its key is gone, or another."""
         nonce, data = wrapped.data[:NONCE_BYTES], wrapped.data[NONCE_BYTES:]
-        cipher = AESGCM(_load(found[0], wrapped.by))
         try:
-            return cipher.decrypt(nonce, data, bound(context))
+            return AESGCM(self._find(wrapped.by)).decrypt(nonce, data, bound(context))
         except (InvalidTag, ValueError) as error:
-            raise not_opened(f"{wrapped.by}", type(error).__name__) from error
+            raise not_opened(str(wrapped.by), type(error).__name__) from error
 
     def rotate(self) -> KeyName:
         """Make the next key, which wraps from now on."""
-        newest = self._newest()
-        return self._make(1 if newest is None else int(newest[0].version) + 1)[0]
+        paths = self._paths()
+        path = self._make(1 if not paths else int(paths[-1].stem) + 1)
+        return _name_of(path, _read(path))
 
     def close(self) -> None:
         """Do nothing: nothing is held open."""
 
-    def _keys(self) -> list[tuple[KeyName, Path]]:
+    def _find(self, name: KeyName) -> bytes:
+        """Return the key called `name`, in whichever file it lies."""
+        keys = {path: _read(path) for path in self._paths()}
+        for key in keys.values():
+            if fingerprint(key) == name.key:
+                return key
+        another = next((path for path in keys if str(int(path.stem)) == name.version), None)
+        if another is None:
+            raise WRAPPING.unavailable("not_found", str(self._folder), f"no key {name.key} in it")
+        raise WRAPPING.unavailable("wrong_key", str(another), f"it holds {fingerprint(keys[another])}, not {name.key}")
+
+    def _paths(self) -> list[Path]:
         if not self._folder.is_dir():
             return []
-        files = sorted(path for path in self._folder.iterdir() if _FILE.fullmatch(path.name))
-        return [(_name_of(path), path) for path in files]
+        return sorted(path for path in self._folder.iterdir() if _FILE.fullmatch(path.name))
 
-    def _newest(self) -> tuple[KeyName, Path] | None:
-        return next(reversed(self._keys()), None)
+    def _newest(self) -> Path:
+        return next(reversed(self._paths()), None) or self._make(1)
 
-    def _make(self, number: int) -> tuple[KeyName, Path]:
+    def _make(self, number: int) -> Path:
         """Make key `number`, or take the one of that number that somebody made meanwhile."""
         if number > MAX_KEYS:
             raise ConfigurationError(f"{self._folder} holds {MAX_KEYS} keys (MAX_KEYS).", remedy="Remove the oldest.")
         private_folder(self._folder)
-        key = secrets.token_bytes(KEY_BYTES)
+        path = self._folder / f"{number:04d}.key"
         aside = self._folder / f".{os.getpid()}-{secrets.token_hex(4)}"
-        write_once(aside, key.hex().encode() + b"\n", mode=0o600)
         try:
-            # A name that all who make this number contend for: the file appears under it whole, for one of them.
-            claim = self._folder / f"{number:04d}.made"
-            try:
-                os.link(aside, claim)
-            except FileExistsError:
-                key = _read(claim)
-            path = self._folder / f"{number:04d}-{fingerprint(key)}.key"
-            try:
-                os.link(claim, path)
-            except FileExistsError:
-                pass
-            sync_folder(self._folder)
+            write_once(aside, secrets.token_bytes(KEY_BYTES).hex().encode() + b"\n", mode=0o600)
+            with suppress(FileExistsError):
+                # Not a rename, which would put one maker's key in the place of another's that has wrapped already.
+                os.link(aside, path)
         finally:
             aside.unlink(missing_ok=True)
-        return _name_of(path), path
+        sync_folder(self._folder)
+        return path
 
 
 def fingerprint(key: bytes) -> str:
@@ -109,17 +111,8 @@ def fingerprint(key: bytes) -> str:
     return sha256(b"counterfoil key-encryption key 1\n" + key).hexdigest()[:16]
 
 
-def _name_of(path: Path) -> KeyName:
-    found = _FILE.fullmatch(path.name)
-    assert found is not None
-    return KeyName(backend=NAME, key=found["key"], version=str(int(found["number"])))
-
-
-def _load(path: Path, name: KeyName) -> bytes:
-    key = _read(path)
-    if fingerprint(key) != name.key:
-        raise WRAPPING.unavailable("wrong_key", str(path), f"it holds {fingerprint(key)}, its name says {name.key}")
-    return key
+def _name_of(path: Path, key: bytes) -> KeyName:
+    return KeyName(backend=NAME, key=fingerprint(key), version=str(int(path.stem)))
 
 
 def _read(path: Path) -> bytes:

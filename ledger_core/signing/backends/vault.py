@@ -34,12 +34,11 @@ class TransitKey:
         self._settings = settings
         self._version = int(settings.vault_key_version)
         self._keeper = f"Vault {settings.vault_url} {settings.vault_mount}/{settings.vault_key} v{self._version}"
-        self._shown: PublicKey | None = None
+        self._shown: list[PublicKey] = []
         self._vault = VaultSession(
             place_of(settings), SIGNING, keeper=self._keeper, patience=patience, look=self._look, reason_of=reason_of
         )
-        assert self._shown is not None, "the key was looked at when the session was opened"
-        self._public_key = self._shown
+        (self._public_key,) = self._shown
 
     @property
     def public_key(self) -> PublicKey:
@@ -72,7 +71,9 @@ class TransitKey:
             )
             return answer
 
-        self._shown = public_key_of(vault.named(ask)["data"], self._version, self._keeper)
+        found = public_key_of(vault.named(ask)["data"], self._version, self._keeper)
+        # Of the first log-in: whatever is there later, this is the key that signs.
+        self._shown = self._shown or [found]
 
 
 def check_settings(settings: SignerSettings) -> None:

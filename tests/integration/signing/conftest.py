@@ -197,7 +197,7 @@ def kms(kms_process: Any, credentials: Callable[..., None]) -> Iterator[Any]:
     kms_process.asked.clear()
     kms_process.trouble.clear()
     kms_process.faults.clear()
-    kms_process.hashes_twice, kms_process.expired = False, "never"
+    kms_process.hashes_twice, kms_process.poses_as, kms_process.expired = False, "", "never"
     yield kms_process
     assert kms_process.faults == []
 
