@@ -88,9 +88,10 @@ class KmsWrapper:
         return KmsClient(arn, lambda: self._make_client(arn), self._patience, WRAPPING)
 
     def _hold(self, answer: Any, kms: KmsClient) -> None:
-        if answer.get("KeyId") != kms.arn:
+        named = kms.member(answer, "KeyId")
+        if named != kms.arn:
             raise IntegrityError(
-                f"{kms.keeper}: another key answered ({answer.get('KeyId')!s:.100}); it was thrown away.",
+                f"{kms.keeper}: another key answered ({named!s:.100}); it was thrown away.",
                 remedy="What answers is not what was asked: look at the endpoint before anything else lands.",
             )
 

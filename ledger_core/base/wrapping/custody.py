@@ -28,7 +28,7 @@ TROUBLES: Mapping[str, Trouble] = {
     "disabled": Trouble(remedy="Enable the key or its version, or cancel its deletion.", later=False),
     "wrong_region": Trouble(remedy="Name the key and the endpoint of one region.", later=False),
     "wrong_key": Trouble(remedy="Put back the key that the message names: another one opens nothing.", later=False),
-    "wrong_context": Trouble(remedy="Restore the row of `ops.file_keys` from a backup.", later=False),
+    "wrong_context": Trouble(remedy=f"Restore its row from a backup, and see who wrote to it: {RUNBOOK}.", later=False),
     "misconfigured": Trouble(remedy="Mend the setting or the file; the next request reads it again."),
     "forked": Trouble(remedy="Open the key in the process that uses it.", later=False),
 }

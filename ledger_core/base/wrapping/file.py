@@ -28,6 +28,7 @@ FOLDER = "wrapping"
 KEY_BYTES, NONCE_BYTES = 32, 12
 MAX_KEYS = 9_999
 
+_KEY = re.compile(rb"([0-9a-f]{64})\n?")
 _FILE = re.compile(r"[0-9]{4}\.key")
 
 
@@ -124,11 +125,7 @@ def _read(path: Path) -> bytes:
                 file=str(path),
                 remedy="chmod 600 it, then `counterfoil file-keys rotate`: who could read it could open every key.",
             )
-        text = file.read(KEY_BYTES * 2 + 2)
-    try:
-        key = bytes.fromhex(text.decode("ascii").removesuffix("\n"))
-    except ValueError:
-        key = b""
-    if len(key) != KEY_BYTES:
+        found = _KEY.fullmatch(file.read(KEY_BYTES * 2 + 2))
+    if found is None:
         raise ConfigurationError("no key of 32 bytes in hex.", file=str(path), remedy="Restore it from a backup.")
-    return key
+    return bytes.fromhex(found[1].decode())

@@ -129,7 +129,8 @@ class TokenWrapper:
         key = only_one(session, {Attribute.CLASS: ObjectClass.SECRET_KEY, **named}, keeper)
         refuse_loose(key, keeper)
         size = attribute_of(key, Attribute.VALUE_LEN)
-        if key.key_type is not KeyType.AES or size != KEY_BYTES or not hasattr(key, "decrypt"):
+        may = all(hasattr(key, use) for use in ("encrypt", "decrypt"))
+        if key.key_type is not KeyType.AES or size != KEY_BYTES or not may:
             raise ConfigurationError(
                 f"{keeper}: the key is {key.key_type.name} of {size} bytes, or may not encrypt and decrypt.",
                 remedy="Make an AES key of 32 bytes on the token that may encrypt and decrypt.",

@@ -49,7 +49,6 @@ def test_what_it_wraps_opens_by_the_key_and_the_context_outside_of_it(bao: Any, 
         ({"allow_plaintext_backup": True}, "can be backed up in plain"),
         ({"derived": True}, "another one for each context"),
         ({"kind": "ecdsa-p256"}, "is of type ecdsa-p256"),
-        ({"kind": "aes128-gcm96"}, "is of type aes128-gcm96"),
         ({"kind": "rsa-2048"}, "is of type rsa-2048"),
     ],
 )
