@@ -32,7 +32,10 @@ NAME = "pkcs11"
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
 CHECK_NONCE, CHECK_MESSAGE = bytes(NONCE_BYTES), b"counterfoil key-encryption key 1"
 """By which a key is known: nothing else is ever encrypted under that nonce, which no draw gives."""
-_TORN = (pkcs11.GeneralError, pkcs11.FunctionFailed, pkcs11.EncryptedDataInvalid, pkcs11.EncryptedDataLenRange)
+_TORN = (
+    pkcs11.GeneralError, pkcs11.FunctionFailed, pkcs11.EncryptedDataInvalid, pkcs11.EncryptedDataLenRange,
+    pkcs11.DataInvalid, pkcs11.DataLenRange, pkcs11.SignatureInvalid,
+)  # fmt: skip
 """What tokens answer to a tag that does not fit; SoftHSM says the same of much else."""
 
 
@@ -80,16 +83,15 @@ class TokenWrapper:
     def unwrap(self, wrapped: Wrapped, context: Context) -> bytes:
         """Return the key that the token decrypts. Raises `KeyNotOpened`, `DependencyError`."""
         nonce, data = wrapped.data[:NONCE_BYTES], wrapped.data[NONCE_BYTES:]
-        if len(data) < TAG_BYTES or nonce == CHECK_NONCE:
+        if len(data) < TAG_BYTES:
             raise not_opened(str(wrapped.by), "its form is not that of this back-end")
 
         def step(keys: _Keys) -> bytes:
             found = self._of(keys, wrapped.by)
-            self._hold(found, wrapped.by)
             try:
                 key: bytes = found.handle.decrypt(data, **_gcm(nonce, bound(context)))
             except _TORN as error:
-                # The session or the wrapped key: a session that is sound still knows its key.
+                # The session, the key or what it wrapped: a session that is sound still knows its key, and which it is.
                 self._hold(_Key(name=_named(found.handle), handle=found.handle), wrapped.by)
                 raise not_opened(f"{self._place.keeper}, {wrapped.by.key}", type(error).__name__) from error
             return key

@@ -11,7 +11,7 @@ from pkcs11 import Attribute, GCMParams, KeyType, Mechanism, ObjectClass
 from ledger_core.base.keepers.token import load_library
 from ledger_core.base.wrapping.port import bound
 from ledger_core.errors import ConfigurationError, DependencyError, KeyNotOpened
-from tests.integration.signing.wrapping.conftest import make_secret
+from tests.integration.signing.wrapping.conftest import destroy_secret, make_secret
 
 pytestmark = pytest.mark.integration
 
@@ -65,6 +65,19 @@ def test_a_lost_session_is_no_wrong_context_and_the_next_request_goes_on(
         wrapper.wrap(KEY, CONTEXT) if use == "wrap" else wrapper.unwrap(wrapped, CONTEXT)
     assert (lost.value.context["reason"], lost.value.retryable) == ("session_lost", True)
     assert wrapper.unwrap(wrapped, CONTEXT) == KEY
+
+
+def test_another_key_that_comes_under_the_label_wraps_nothing(soft_token: Any, token_told: Any, opened: Any) -> None:
+    make_secret(soft_token, "moved")
+    wrapper = opened(token_told("moved"))
+    _finalize(soft_token, wrapper)
+    with pytest.raises(DependencyError):
+        wrapper.wrap(KEY, CONTEXT)
+    destroy_secret(soft_token, "moved")
+    make_secret(soft_token, "moved")
+    with pytest.raises(DependencyError) as moved:
+        wrapper.wrap(KEY, CONTEXT)
+    assert (moved.value.context["reason"], moved.value.retryable) == ("wrong_key", False)
 
 
 def test_a_wrong_context_loses_no_session(soft_token: Any, token_told: Any, opened: Any) -> None:

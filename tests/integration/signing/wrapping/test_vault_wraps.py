@@ -10,8 +10,8 @@ import hvac
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ledger_core.base.wrapping.port import bound
-from ledger_core.errors import ConfigurationError, DependencyError, KeyNotOpened
+from ledger_core.base.wrapping.port import KeyName, Wrapped, bound
+from ledger_core.errors import ConfigurationError, DependencyError, IntegrityError, KeyNotOpened
 
 pytestmark = pytest.mark.integration
 
@@ -137,6 +137,45 @@ def test_the_version_is_pinned_and_versions_that_ended_are_named(bao: Any, vault
     with pytest.raises(DependencyError) as absent:
         opened(vault_told("raw-versions", 7))
     assert absent.value.context["reason"] == "not_found"
+
+
+def test_another_version_that_answers_is_thrown_away(
+    bao: Any, vault_told: Any, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bao.make("raw-liar", "aes256-gcm96")
+    wrapper = opened(vault_told("raw-liar"))
+    bao.root.secrets.transit.rotate_key("raw-liar")
+    transit = bao.root.secrets.transit
+    monkeypatch.setattr(
+        wrapper._vault.client.secrets.transit,
+        "encrypt_data",
+        lambda name, **told: transit.encrypt_data(name, **{**told, "key_version": 2}),
+    )
+    with pytest.raises(IntegrityError, match="another version answered"):
+        wrapper.wrap(KEY, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    "key", ["", "raw", "../../sys/raw", "transit/../sys/raw", "transit/.", "transit/raw\n", "%2e%2e/x", "a//b"]
+)
+def test_a_row_leads_to_no_other_path_of_the_server(bao: Any, vault_told: Any, opened: Any, key: str) -> None:
+    name = "raw-paths"
+    if name not in bao.roles:
+        bao.make(name, "aes256-gcm96")
+        bao.roles[name] = name
+    wrapper = opened(vault_told(name))
+    data = wrapper.wrap(KEY, CONTEXT).data
+    before = wrapper._vault.client.secrets.transit.decrypt_data
+
+    def never(*words: Any, **told: Any) -> None:
+        raise AssertionError("the server was asked")
+
+    wrapper._vault.client.secrets.transit.decrypt_data = never
+    try:
+        with pytest.raises(KeyNotOpened):
+            wrapper.unwrap(Wrapped(by=KeyName(backend="vault", key=key, version="1"), data=data), CONTEXT)
+    finally:
+        wrapper._vault.client.secrets.transit.decrypt_data = before
 
 
 def test_a_key_that_is_gone_is_named_and_none_is_made_in_its_place(bao: Any, vault_told: Any, opened: Any) -> None:
