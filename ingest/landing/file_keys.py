@@ -96,14 +96,13 @@ def open_key(runtime: KeysRuntime, file_id: UUID) -> bytes:
     return runtime.wrapping.unwrap(_wrapped_of(row), context_of(file_id))
 
 
-def drop_key(connection: Connection, file_id: UUID) -> bool:
+def drop_key(connection: psycopg.Connection[Any], file_id: UUID | str) -> bool:
     """Drop the key of a file's bytes, in the caller's transaction: what is stored is noise from its commit on.
 
     Return whether there was one; dropping it again does nothing. The rows of the file stay, and so does the row of
     `raw.files`, by which the same bytes are known when they come again.
     """
-    dropped = connection.execute(text("delete from ops.file_keys where file_id = :file_id"), {"file_id": file_id})
-    return dropped.rowcount > 0
+    return connection.execute("delete from ops.file_keys where file_id = %s", [file_id]).rowcount > 0
 
 
 def is_erased(cursor: psycopg.Cursor, file_id: UUID) -> bool:

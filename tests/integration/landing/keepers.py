@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from ingest.landing import file_keys
-from ingest.landing.stored_bytes import read_stored
+from ingest.landing.stored_bytes import drop_key, read_stored
 from ledger_core.base.wrapping.file import FileWrapper
 from ledger_core.base.wrapping.keyring import KeyWrapping
 from ledger_core.errors import DependencyError
@@ -77,3 +77,9 @@ def make_plain(landing, ids):
 
 def contents(landing, files):
     return {file_id: b"".join(read_stored(landing, file_id)) for file_id in files}
+
+
+def drop(connection, file_id):
+    """Drop a key in the transaction of a connection of SQLAlchemy's; return whether there was one."""
+    connection.execute(text("select 1"))  # which begins the one that its commit ends
+    return drop_key(connection.connection.driver_connection, file_id)

@@ -12,10 +12,11 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from cli.main import app
-from ingest.landing.stored_bytes import drop_key, read_stored
+from ingest.landing.stored_bytes import read_stored
 from ledger_core.base.processes import ProcessGroup
 from ledger_core.runtime import open_runtime
 from ledger_core.settings import load_settings
+from tests.integration.landing.keepers import drop
 
 pytestmark = pytest.mark.integration
 
@@ -81,8 +82,8 @@ def test_what_lies_under_another_key_or_in_plain_is_counted_and_ends_with_one(ho
         runtime.wrapping.rotate()
         with runtime.engine.begin() as connection:
             [first, second, *_] = connection.execute(text("select file_id from ops.file_keys")).scalars()
-            drop_key(connection, first)
-            drop_key(connection, second)
+            drop(connection, first)
+            drop(connection, second)
             connection.execute(
                 text("insert into ops.file_keys (file_id, algorithm, key, created_at) values (:id, 'a', :key, now())"),
                 {"id": second, "key": bytes(32)},

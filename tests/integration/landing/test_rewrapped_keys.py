@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from ingest.landing import file_keys
-from ingest.landing.stored_bytes import drop_key, read_stored
+from ingest.landing.stored_bytes import read_stored
 from ledger_core.errors import DependencyError, Erased, IntegrityError, KeyNotOpened
-from tests.integration.landing.keepers import away, contents, counted, land_some, make_plain, rows
+from tests.integration.landing.keepers import away, contents, counted, drop, land_some, make_plain, rows
 
 pytestmark = pytest.mark.integration
 
@@ -93,14 +93,14 @@ def test_a_key_that_is_dropped_while_all_are_wrapped_anew_stays_dropped(landing,
     wrapper = counted(landing)
     slow, dropped = wrapper.wrap, threading.Event()
 
-    def drop():
+    def drop_it():
         with landing.engine.begin() as connection:
-            drop_key(connection, ids[2])
+            drop(connection, ids[2])
         dropped.set()
 
     def wrap(key, context):
         if wrapper.wraps == 0:
-            threading.Thread(target=drop).start()
+            threading.Thread(target=drop_it).start()
             time.sleep(0.3)
             assert not dropped.is_set(), "it waits for the batch"
         return slow(key, context)
@@ -118,7 +118,7 @@ def test_a_key_that_was_dropped_between_the_list_and_its_lock_is_passed_over(lan
     ids = sorted(files)
     landing.wrapping.rotate()
     with landing.engine.connect() as dropping:
-        drop_key(dropping, ids[0])
+        drop(dropping, ids[0])
         done = []
         thread = threading.Thread(target=lambda: done.append(file_keys.rewrap(landing)))
         thread.start()

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import text
 
 from ingest.landing import file_keys
-from ingest.landing.stored_bytes import drop_key, read_stored
+from ingest.landing.stored_bytes import read_stored
 from ledger_core.base.encryption import decrypt
 from ledger_core.base.wrapping.file import FileWrapper
 from ledger_core.base.wrapping.keyring import KeyWrapping
@@ -23,7 +23,7 @@ from ledger_core.errors import (
 )
 from ledger_core.settings import Settings
 from ledger_core.settings.rooms import FileKeysSettings
-from tests.integration.landing.keepers import Counted, away, contents, counted, land_some, make_plain, rows
+from tests.integration.landing.keepers import Counted, away, contents, counted, drop, land_some, make_plain, rows
 
 pytestmark = pytest.mark.integration
 
@@ -78,12 +78,12 @@ def test_a_dropped_key_is_gone_with_its_transaction_and_dropping_it_again_does_n
     files = land_some(landing, tmp_path, 2)
     gone, kept = files
     with landing.engine.connect() as connection:
-        assert drop_key(connection, gone)
+        assert drop(connection, gone)
         connection.rollback()
     assert contents(landing, files) == files
     for expected in (True, False, False):
         with landing.engine.begin() as connection:
-            assert drop_key(connection, gone) is expected
+            assert drop(connection, gone) is expected
     with pytest.raises(Erased, match="its key was dropped") as erased:
         list(read_stored(landing, gone))
     assert (erased.value.code, str(gone) in str(erased.value)) == ("erased", True)
@@ -92,7 +92,7 @@ def test_a_dropped_key_is_gone_with_its_transaction_and_dropping_it_again_does_n
         list(read_stored(landing, uuid4()))
     assert not isinstance(unknown.value, Erased)
     with landing.engine.begin() as connection:
-        assert not drop_key(connection, uuid4())
+        assert not drop(connection, uuid4())
     assert landing.counts()["raw.stripe_report_payout_reconciliation"] == 6, "the rows stand"
 
 
@@ -100,7 +100,7 @@ def test_the_same_file_after_its_erasure_says_so_and_brings_nothing_back(landing
     files = land_some(landing, tmp_path, 1)
     [gone] = files
     with landing.engine.begin() as connection:
-        drop_key(connection, gone)
+        drop(connection, gone)
     objects = list(landing.raw_store.list())
     [again] = landing.land(tmp_path / "0.csv")
     assert (again.status, again.file_id) == ("already_landed", gone)
@@ -119,7 +119,7 @@ def test_the_same_file_after_its_erasure_says_so_and_brings_nothing_back(landing
 def test_the_same_bytes_as_another_document_land_and_say_that_they_come_back(landing, tmp_path, told):
     [gone] = land_some(landing, tmp_path, 1)
     with landing.engine.begin() as connection:
-        drop_key(connection, gone)
+        drop(connection, gone)
     [again] = landing.land(tmp_path / "0.csv", **told)
     assert again.status == "landed"
     [said] = [warning for warning in again.warnings if "were erased" in warning]
