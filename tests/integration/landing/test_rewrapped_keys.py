@@ -73,6 +73,22 @@ def test_an_older_key_that_is_gone_is_named_for_each_and_the_others_go_on(landin
     assert contents(landing, second) == second
 
 
+def test_a_keeper_that_is_away_when_an_older_form_is_opened_ends_the_run_and_names_no_key(landing, tmp_path):
+    land_some(landing, tmp_path, 2)
+    landing.wrapping.rotate()
+    wrapper = counted(landing)
+
+    def unwrap(wrapped, context):
+        raise away("sealed")
+
+    wrapper.unwrap = unwrap
+    with pytest.raises(DependencyError) as ended:
+        file_keys.rewrap(landing)
+    assert ended.value.context["reason"] == "sealed"
+    counted(landing)
+    assert file_keys.rewrap(landing).rewrapped == 2
+
+
 def test_a_keeper_that_gives_back_another_key_replaces_nothing(landing, tmp_path):
     files = land_some(landing, tmp_path, 2)
     landing.wrapping.rotate()
@@ -136,10 +152,16 @@ def test_two_runs_at_once_are_one_and_a_refusal(landing, tmp_path):
     wrapper = counted(landing)
     slow, refused = wrapper.wrap, []
 
-    def wrap(key, context):
+    def again():
         with pytest.raises(DependencyError, match="another process wraps") as busy:
             file_keys.rewrap(landing)
         refused.append(busy.value.retryable)
+
+    def wrap(key, context):
+        second = threading.Thread(target=again)
+        second.start()
+        second.join(5)
+        assert not second.is_alive(), "it waits for rows where it is to be refused"
         return slow(key, context)
 
     wrapper.wrap = wrap
