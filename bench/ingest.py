@@ -32,7 +32,9 @@ from ledger_core.base.embedded import EmbeddedPostgres
 from ledger_core.base.engine import make_engine
 from ledger_core.base.migrate import migrate
 from ledger_core.base.objects.file import FileStore
+from ledger_core.base.wrapping.keyring import KeyWrapping
 from ledger_core.settings import Settings
+from ledger_core.wrapping import open_wrapping
 
 REQUIRED_ROWS_PER_SECOND = 40_000
 MAX_GROWTH_BYTES = 64 * 1024 * 1024
@@ -48,6 +50,7 @@ class BenchRuntime:
     settings: Settings
     engine: Engine
     raw_store: FileStore
+    wrapping: KeyWrapping
 
     @staticmethod
     def clock() -> datetime:
@@ -61,7 +64,8 @@ def main() -> int:
     options = parser.parse_args()
     rows, rounds = (20_000, 1) if options.quick else (200_000, 5)
     with tempfile.TemporaryDirectory() as folder, _server(Path(folder)) as engine:
-        runtime = BenchRuntime(Settings(home_path=Path(folder) / "home"), engine, FileStore(Path(folder) / "raw"))
+        settings = Settings(home_path=Path(folder) / "home")
+        runtime = BenchRuntime(settings, engine, FileStore(Path(folder) / "raw"), open_wrapping(settings))
         bare, landed, peaks = [], [], []
         for number in range(rounds):
             path = write_report(Path(folder) / f"report-{number}.csv", rows=rows, seed=number, month=1 + number)

@@ -16,9 +16,11 @@ CounterfoilError                 code, message, remedy, where (file, line, point
 │     ├─ NotEmpty                a book is to be rebuilt where there is one
 │     └─ InFlight                retry_after_seconds
 ├─ NotFound                      asked for by name, not there                                HTTP 404      exit 2
+│  └─ Erased                     it was there, and its key was dropped for good              HTTP 410
 ├─ NotAllowed                    who is calling may not do that                              HTTP 403      exit 2
 │  └─ Unauthenticated            nobody vouches for who is calling                           HTTP 401
 ├─ IntegrityError                the stored truth contradicts itself: page someone           HTTP 500      exit 1
+│  ├─ KeyNotOpened               reason: a wrapped key that is another file's, or was changed
 │  ├─ SignerRefused              the signing proxy will not sign: a fork, a foreign origin, a retired key
 │  ├─ ArchiveRefused             verdict: the archive does not verify, and nothing of it is replayed
 │  ├─ LedgerForked               seq: the database and the archive hold two histories
@@ -199,6 +201,12 @@ class NotFound(CounterfoilError):
     code = "not_found"
 
 
+class Erased(NotFound):
+    """What was stored is noise since its key was dropped; nobody has it any more, and no backup brings it back."""
+
+    code = "erased"
+
+
 class NotAllowed(CounterfoilError):
     code = "not_allowed"
 
@@ -213,6 +221,12 @@ class IntegrityError(CounterfoilError):
     """Stored truth contradicts itself; `seq` names the first record concerned where one is known."""
 
     code = "integrity"
+
+
+class KeyNotOpened(IntegrityError):
+    """A wrapped key that does not open for what it stands beside: it is another's, or was changed."""
+
+    code = "key_not_opened"
 
 
 class SignerRefused(IntegrityError):

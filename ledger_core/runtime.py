@@ -23,6 +23,7 @@ from ledger_core.base.migrate import migrate
 from ledger_core.base.objects.file import FileStore
 from ledger_core.base.objects.port import ObjectStore
 from ledger_core.base.promises import require_promises
+from ledger_core.base.wrapping.keyring import KeyWrapping
 from ledger_core.book.kinds import Kinds
 from ledger_core.book.security_events import SecurityEvents
 from ledger_core.errors import SignerRefused
@@ -37,6 +38,7 @@ from ledger_core.services import (
 from ledger_core.settings import Settings
 from ledger_core.settings.strict import refuse_what_is_weak
 from ledger_core.signing.client import SigningClient
+from ledger_core.wrapping import open_wrapping
 
 if TYPE_CHECKING:
     from ledger_core.ports import LedgerPort
@@ -60,6 +62,8 @@ class Runtime:
     """How the proxy is reached, and started where it is this home's; asked once, by whoever needs it first."""
     archive: ObjectStore
     raw_store: ObjectStore
+    wrapping: KeyWrapping
+    """Who wraps the keys of landed files; nothing is opened before a key is wrapped or read."""
     security: SecurityEvents
     """What should not have happened and waits for its record."""
     kinds: Kinds = field(default_factory=Kinds)
@@ -130,6 +134,7 @@ class Runtime:
                 ledger.close()
             self._ledgers.clear()
         self.let_go_of_signer()
+        self.wrapping.close()
         self.engine.dispose()
 
 
@@ -171,6 +176,7 @@ def _opened(settings: Settings, kinds: Iterable[Kind], progress: Progress | None
         open_signer=lambda: open_signer(settings, progress=progress, on_refused=keep_refusal),
         archive=open_archive(settings, system_clock),
         raw_store=FileStore(home / "raw"),
+        wrapping=open_wrapping(settings),
         security=security,
         kinds=Kinds(kinds),
     )

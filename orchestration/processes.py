@@ -29,4 +29,4 @@ def daemon_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
 
 def _environment(settings: Settings) -> dict[str, str]:
     """Return the environment that runs launched from the UI inherit: they find home and database by it."""
-    return child_environment(settings) | dagster_environment(settings.home / FOLDER_NAME)
+    return child_environment(settings, lands=True) | dagster_environment(settings.home / FOLDER_NAME)

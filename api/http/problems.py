@@ -31,6 +31,7 @@ _STATUS_BY_ERROR: tuple[tuple[type[errors.CounterfoilError], int], ...] = (
     # The first that matches wins: the narrow before the wide.
     (errors.Unauthenticated, 401),
     (errors.NotAllowed, 403),
+    (errors.Erased, 410),
     (errors.NotFound, 404),
     (errors.PreconditionFailed, 412),
     (errors.Conflict, 409),

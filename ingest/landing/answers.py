@@ -56,9 +56,11 @@ class LandedFile:
     error: Rejection | None = None
 
 
-def already_landed(name: str, earlier: raw_tables.Landed) -> LandedFile:
+def already_landed(name: str, earlier: raw_tables.Landed, *, erased: bool = False) -> LandedFile:
     """Say of a file whose bytes landed before what became of them then."""
     warnings = [f"the same bytes landed before, as {earlier.name} at {earlier.received_at:%Y-%m-%d %H:%M} UTC."]
+    if erased:
+        warnings.append("They were erased since, and were not stored again; the rows of then stand.")
     if earlier.superseded_by:
         warnings.append(f"A newer file replaces days of it or all: {earlier.superseded_by_name}.")
     return LandedFile(

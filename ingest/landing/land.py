@@ -25,12 +25,14 @@ from sqlalchemy import Engine
 
 from ingest.contract.rows import Batch, ControlTotal, Reader, Source
 from ingest.formats.sniffing import refuse_strangers
-from ingest.landing import raw_tables, relations, stored_bytes
+from ingest.landing import file_keys, raw_tables, relations, stored_bytes
 from ingest.landing.answers import MAX_ROWS_LISTED, LandedFile, Rejection, already_landed
 from ingest.landing.paths import expand, masked_name, opened
 from ingest.sources import contracts, find_source
 from ledger_core.base.encryption import KEY_BYTES
 from ledger_core.base.objects.port import ObjectStore
+from ledger_core.base.wrapping.keyring import KeyWrapping
+from ledger_core.base.wrapping.port import Wrapped
 from ledger_core.errors import DependencyError, IntegrityError, InvalidInput
 from ledger_core.journal.text import shown
 from ledger_core.settings import Settings
@@ -48,6 +50,7 @@ class LandingRuntime(Protocol):
     settings: Settings
     engine: Engine
     raw_store: ObjectStore
+    wrapping: KeyWrapping
     clock: Callable[[], datetime]
 
 
@@ -84,6 +87,7 @@ def land(
             file=", ".join(map(str, paths)) or None,
             remedy="Name a file, or a folder with files in it; hidden files and folders inside it are passed over.",
         )
+    file_keys.wrap_plain(runtime)
     with landing.transaction() as cursor:
         # Of every source: whose a bank's lines are is said by the providers' contracts.
         for contract in contracts().values():
@@ -188,17 +192,21 @@ class _Landing:
             # Files that landed long ago were named by their bare hash.
             for identity in (hmac, digest.sha256):
                 if earlier := raw_tables.find_landed(cursor, self._file_id(identity), quarantined=MAX_ROWS_LISTED):
-                    return already_landed(name, earlier)
+                    return already_landed(name, earlier, erased=file_keys.is_erased(cursor, earlier.file_id))
+            file_id, key = self._file_id(hmac), self.entropy(KEY_BYTES)
+            # Before the file is read: where the key cannot be wrapped nothing is parsed, and nothing stored.
+            wrapped = self.runtime.wrapping.wrap(key, file_keys.context_of(file_id))
             stream.seek(0)
             reader = self.source.parse(stream, name=name)
             reader.zone = self.runtime.settings.ingest.time_zones.get(contract.source)
             seen.append(reader)
-            file_id = self._file_id(hmac)
+            if twin := file_keys.erased_twin(cursor, identities=(hmac, digest.sha256)):
+                reader.warnings.append(_brought_back(*twin))
             batches = self._reported(reader, stream, name, digest.size_bytes)
             taken = raw_tables.copy_batches(cursor, batches, file_id=file_id)
             _assert_identity(reader, taken, name)
             self._hold_against_interval(reader, name)
-            columns = self._insert(cursor, stream, name, digest, file_id, reader, hmac)
+            columns = self._insert(cursor, stream, name, digest, file_id, reader, hmac, (key, wrapped))
             supersedes = relations.note_relations(cursor, contract, reader.record_type, file_id=file_id)
             stored = raw_tables.find_landed(cursor, file_id, quarantined=0)
         assert stored is not None
@@ -252,9 +260,10 @@ class _Landing:
         file_id: UUID,
         reader: Reader,
         hmac: str,
+        keys: tuple[bytes, Wrapped],
     ) -> dict[str, int | None]:
         """Store the bytes and insert everything about the file; return what it says of the sign of its payouts."""
-        contract, key = self.source.contract, self.entropy(KEY_BYTES)
+        contract, (key, wrapped) = self.source.contract, keys
         # A landing that was killed may have left an object of this file under a key that is gone.
         object_name = f"{self.book}/{contract.source}/{file_id}.{self.entropy(4).hex()}"
         stored_sha256 = stored_bytes.store(
@@ -310,7 +319,7 @@ class _Landing:
         )
         raw_tables.insert_control_totals(cursor, reader.control_totals, file_id=file_id)
         raw_tables.insert_quarantine(cursor, reader.quarantined, file_id=file_id, key=key, at=self.at)
-        raw_tables.insert_key(cursor, file_id=file_id, key=key, at=self.at)
+        file_keys.insert_key(cursor, wrapped, file_id=file_id, at=self.at)
         return signs
 
     def _reported(self, reader: Reader, stream: BinaryIO, name: str, size_bytes: int) -> Iterator[Batch]:
@@ -320,6 +329,13 @@ class _Landing:
             if done > size_bytes:
                 raise stored_bytes.changed(name)
             self.progress(name, done, size_bytes)
+
+
+def _brought_back(twin: str, file_id: UUID) -> str:
+    return (
+        f"the same bytes were erased, as {twin} ({file_id}): this file, of another interval or account, stores them "
+        "again. Erase it too if they are to be gone."
+    )
 
 
 def _assert_identity(reader: Reader, taken: dict[str, int], name: str) -> None:

@@ -20,7 +20,6 @@ import psycopg
 from ingest.contract.rows import Batch, ControlTotal, QuarantinedRow
 from ingest.contract.vocabulary import Carries, Contract, SourceKind
 from ingest.landing.copy_text import copy_statement, encode_batch
-from ledger_core.base.encryption import ALGORITHM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,14 +139,6 @@ def insert_quarantine(
             )
             for row in rows
         ],
-    )
-
-
-def insert_key(cursor: psycopg.Cursor, *, file_id: UUID, key: bytes, at: datetime) -> None:
-    """Keep the key of a file's bytes."""
-    cursor.execute(
-        "insert into ops.file_keys (file_id, algorithm, key, created_at) values (%s, %s, %s, %s)",
-        (file_id, ALGORITHM, key, at),
     )
 
 

@@ -1,6 +1,7 @@
 """A landed file's bytes on their way into the object store, and out of it again.
 
-Card numbers are masked and everything is encrypted before the first byte reaches a disk.
+Card numbers are masked and everything is encrypted before the first byte reaches a disk. Whose key that is, and that it
+can be dropped (`drop_key`, which is erasure), is `file_keys`'.
 """
 
 from __future__ import annotations
@@ -12,21 +13,30 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 from uuid import UUID
 
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from ingest.contract.cards import mask_bytes
+from ingest.landing.file_keys import KeysRuntime, drop_key, open_key
 from ledger_core.base.encryption import decrypt, encrypt
 from ledger_core.base.objects.port import ObjectStore
-from ledger_core.errors import InvalidInput, NotFound
+from ledger_core.errors import InvalidInput
+
+__all__ = ["Digest", "changed", "digest", "drop_key", "read_stored", "store"]
 
 READ_BYTES = 1024 * 1024
 MAX_FILE_BYTES = 16 * 1024**3
 """Three times the largest day that the platform is measured with."""
 STALE_SECONDS = 24 * 3600
 """A file aside this old belongs to a landing that was killed."""
+
+
+class StoredRuntime(KeysRuntime, Protocol):
+    """What reading a landed file needs of `ledger_core.runtime.Runtime`."""
+
+    raw_store: ObjectStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,20 +105,16 @@ def changed(name: str) -> InvalidInput:
     )
 
 
-def read_stored(engine: Engine, store: ObjectStore, file_id: UUID) -> Iterator[bytes]:
-    """Yield the bytes of a landed file as they were stored. Raises `NotFound` once its key was dropped."""
-    with engine.connect() as connection:
-        row = connection.execute(
-            text(
-                "select file.object_name, key.key from raw.files as file "
-                "inner join ops.file_keys as key using (file_id) where file.file_id = :file_id"
-            ),
-            {"file_id": file_id},
-        ).one_or_none()
-    if row is None:
-        raise NotFound(f"there is no file {file_id}, or its key was dropped.")
-    with store.open(row.object_name) as source:
-        yield from decrypt(source, key=row.key, file_id=str(file_id))
+def read_stored(runtime: StoredRuntime, file_id: UUID) -> Iterator[bytes]:
+    """Yield the bytes of a landed file as they were stored. Raises `Erased` once its key was dropped, `NotFound` for a
+    file that never landed, and what `file_keys.open_key` raises of its keeper."""
+    key = open_key(runtime, file_id)
+    with runtime.engine.connect() as connection:
+        name: str = connection.execute(
+            text("select object_name from raw.files where file_id = :file_id"), {"file_id": file_id}
+        ).scalar_one()
+    with runtime.raw_store.open(name) as source:
+        yield from decrypt(source, key=key, file_id=str(file_id))
 
 
 class _aside:  # noqa: N801 - reads as a verb where it is used

@@ -29,7 +29,7 @@ DATABASE_CLIENT = (
     "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGCHANNELBINDING", "PGGSSENCMODE", "PGCONNECT_TIMEOUT", "PGPASSWORD",
 )  # fmt: skip
 """For those that open the database that `DATABASE_URL` names; the embedded one asks for none of it."""
-SIGNING_LIBRARIES: Mapping[str, tuple[str, ...]] = {
+KEEPER_LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "awskms": (
         "AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_STS_REGIONAL_ENDPOINTS",
         "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -38,7 +38,8 @@ SIGNING_LIBRARIES: Mapping[str, tuple[str, ...]] = {
     ),
     "pkcs11": ("SOFTHSM2_CONF",),
 }  # fmt: skip
-"""By back-end: what the library that reaches the keys reads. The signing proxy alone is told, where it signs so."""
+"""By back-end: what the library that reaches its keys reads. Told are the signing proxy, where it signs so, and those
+that land files, where the files' keys are wrapped so."""
 BUCKET_CLIENT = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_CONFIG_FILE",
     "AWS_SHARED_CREDENTIALS_FILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3",
@@ -57,12 +58,15 @@ def pass_on(names: Sequence[str], prefixes: tuple[str, ...] = ()) -> dict[str, s
     return {name: value for name, value in os.environ.items() if name in names or name.startswith(prefixes)}
 
 
-def child_environment(settings: Settings, reads: Sequence[Place] = EVERYTHING) -> dict[str, str]:
+def child_environment(
+    settings: Settings, reads: Sequence[Place] = EVERYTHING, *, lands: bool = False
+) -> dict[str, str]:
     """Return the environment of a process that reads the settings below one of the places `reads`, and no others.
 
     The database's address and what its client reads go to those that read everything, what the library of its keys
-    reads to the signing proxy; the token for another ledger only where an address for it is set; what opens a bucket
-    only where the archive is one, which every child reads.
+    reads to the signing proxy, and to a process that `lands` files what that of the files' keys reads; the token for
+    another ledger only where an address for it is set; what opens a bucket only where the archive is one, which every
+    child reads.
     """
     environment = pass_on(SYSTEM, SYSTEM_PREFIXES)
     for place, value in _set_places(settings):
@@ -71,7 +75,9 @@ def child_environment(settings: Settings, reads: Sequence[Place] = EVERYTHING) -
     if () in reads and settings.database_url:
         environment |= pass_on(DATABASE_CLIENT)
     if reads == SIGNER_READS:
-        environment |= pass_on(SIGNING_LIBRARIES.get(settings.signing.backend, ()))
+        environment |= pass_on(KEEPER_LIBRARIES.get(settings.signing.backend, ()))
+    if lands:
+        environment |= pass_on(KEEPER_LIBRARIES.get(settings.file_keys.backend, ()))
     if settings.archive_address.startswith(SCHEME):
         environment |= pass_on(BUCKET_CLIENT)
     if settings.ledger_url is None:

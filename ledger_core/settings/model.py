@@ -15,6 +15,7 @@ from ledger_core.settings.environment import HOME_FOLDER_NAME, Place
 from ledger_core.settings.rooms import (
     ApiSettings,
     ArchiveSettings,
+    FileKeysSettings,
     IngestSettings,
     LedgerSettings,
     OrchestrationSettings,
@@ -42,6 +43,7 @@ class Settings(BaseModel):
     archive: ArchiveSettings = ArchiveSettings()
     signing: SigningSettings = SigningSettings()
     ingest: IngestSettings = IngestSettings()
+    file_keys: FileKeysSettings = FileKeysSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()
     api: ApiSettings = ApiSettings()

@@ -144,6 +144,36 @@ class IngestSettings(Room):
         return zones
 
 
+class FileKeysSettings(Room):
+    """`ledger_core/base/wrapping`: who wraps the keys of landed files. What other back-ends are told may stand here
+    too: what they wrapped before is still opened."""
+
+    backend: Literal["file", "pkcs11", "awskms", "vault"] = "file"
+    """`file` keeps the key-encryption key in the home; staging and production refuse it."""
+
+    pkcs11_module: str = ""
+    pkcs11_token: str = ""
+    pkcs11_key_label: str = ""
+    pkcs11_key_id: str = ""
+    """In hex; it or the label names the key, or both."""
+    pkcs11_pin_file: str = ""
+    awskms_key: str = ""
+    """The key's ARN. Not an alias: that can be moved to another key."""
+    awskms_endpoint: str = ""
+    vault_url: str = ""
+    vault_namespace: str = ""
+    vault_mount: str = "transit"
+    vault_key: str = ""
+    vault_key_version: str = ""
+    """The one version that wraps; the newest is another after each rotation."""
+    vault_auth_mount: str = "approle"
+    vault_role_id: str = ""
+    vault_secret_id_file: str = ""
+    vault_ca_file: str = ""
+    vault_client_cert_file: str = ""
+    vault_client_key_file: str = ""
+
+
 class ReconciliationSettings(Room):
     """`reconciliation`."""
 

@@ -19,7 +19,7 @@ from ledger_core.settings.environment import HOME_FOLDER_NAME, STRICT_ENVIRONMEN
 
 if TYPE_CHECKING:
     from ledger_core.settings.model import Settings
-    from ledger_core.settings.rooms import SigningSettings
+    from ledger_core.settings.rooms import FileKeysSettings, SigningSettings
 
 VERIFY_FULL = "verify-full"
 SECRET_VARIABLES = {
@@ -29,6 +29,8 @@ SECRET_VARIABLES = {
     "PGSERVICEFILE": "named connections, which may hold passwords",
     "PGSSLPASSWORD": "the password of a key",
     "COUNTERFOIL_LEDGER_TOKEN": "a token",
+    "VAULT_TOKEN": "a token of Vault",
+    "BAO_TOKEN": "a token of OpenBao",
     **SECRETS,
 }
 SECRET_PARAMETERS = ("password", "sslpassword", "passfile", "service", "servicefile")
@@ -37,6 +39,8 @@ KEY_FILES = (
     "dagster/pgpass",
 )  # fmt: skip
 """What development leaves in a home: keys and passwords that whoever copies the folder holds too."""
+KEY_FOLDERS = ("wrapping",)
+"""Folders of a home in which each file is a key."""
 
 
 def refuse_what_is_weak(settings: Settings, environ: Mapping[str, str] | None = None) -> None:
@@ -54,6 +58,7 @@ def refuse_what_is_weak(settings: Settings, environ: Mapping[str, str] | None = 
 
 def _weaknesses(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
     yield from _of_signer(settings.signing)
+    yield from _of_file_keys(settings.file_keys)
     yield from _of_database(settings.database_url, environ)
     for name, what in SECRET_VARIABLES.items():
         if _given(environ, name):
@@ -87,6 +92,15 @@ def _of_signer(signing: SigningSettings) -> Iterator[str]:
             yield f"a signing proxy without mutual TLS (COUNTERFOIL_SIGNING__{name.upper()} is not set)"
         elif name == "key_file" and path.exists() and path.stat().st_mode & 0o007:
             yield "a TLS key that everybody may read (COUNTERFOIL_SIGNING__KEY_FILE)"
+
+
+def _of_file_keys(file_keys: FileKeysSettings) -> Iterator[str]:
+    if file_keys.backend == "file":
+        yield "keys of files that a key in a file wraps (COUNTERFOIL_FILE_KEYS__BACKEND names an HSM, a KMS or a Vault)"
+    for what, name in (("a KMS", "awskms_endpoint"), ("a Vault", "vault_url")):
+        address: str = getattr(file_keys, name)
+        if address and not address.lower().startswith("https://"):
+            yield f"{what} without TLS (COUNTERFOIL_FILE_KEYS__{name.upper()} begins with https://)"
 
 
 def _of_archive(settings: Settings) -> Iterator[str]:
@@ -126,6 +140,9 @@ def _of_home(home: Path) -> Iterator[str]:
     for name in KEY_FILES:
         if (home / name).exists():
             yield f"the key file {name} in the home"
+    for name in KEY_FOLDERS:
+        if (home / name).is_dir() and any((home / name).iterdir()):
+            yield f"key files in {name}/ in the home"
 
 
 def _home_if_any(settings: Settings) -> Path | None:

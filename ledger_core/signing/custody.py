@@ -1,22 +1,17 @@
-"""What is asked of every keeper of a key that is not this process: a token, a KMS, a Vault.
+"""What signing asks of every keeper of a key that is not this process: a token, a KMS, a Vault.
 
 Whatever goes wrong there has one name (`reason`) and one remedy, whoever the keeper is, and a runbook that lists them:
-docs/runbooks/signing-backends.md. Not the choice among them, which is `open.py`'s. Invariants: a signature that the
-key's own public half does not verify is never handed out; software that holds a key never passes for more; a secret
-comes out of a file that its owner alone may read.
+docs/runbooks/signing-backends.md. How a keeper is reached stands in `base.keepers`; the choice among them is
+`open.py`'s. Invariants: a signature that the key's own public half does not verify is never handed out; software that
+holds a key never passes for more.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-import stat
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TypeVar
 
+from ledger_core.base.keepers.custody import Custody, Trouble
 from ledger_core.errors import ConfigurationError, DependencyError, IntegrityError, InvalidInput
 from ledger_core.log.dsse import pae
 from ledger_core.log.note import PublicKey
@@ -26,26 +21,14 @@ from ledger_core.signing.port import SigningBackend
 RUNBOOK = "docs/runbooks/signing-backends.md"
 PROBE_TYPE = "application/vnd.counterfoil.probe.v1+json"
 """The DSSE type of what is signed at the start, to see that the key is the one shown; nothing accepts it."""
-MAX_SECRET_BYTES = 4096
 
-Answer = TypeVar("Answer")
 Backend = TypeVar("Backend", bound=SigningBackend)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """What a reason asks for: the `remedy`, and whether asking again can help, at once (`now`) or later."""
-
-    remedy: str
-    later: bool = True
-    now: bool = False
-
-
 TROUBLES: Mapping[str, Trouble] = {
-    "throttled": Trouble(remedy="Ask again; raise the quota, or find who else uses it up.", now=True),
-    "slow": Trouble(remedy="Ask again; look at the network to it and at its load.", now=True),
-    "unreachable": Trouble(remedy="Ask again; look at its address, its certificate and the network.", now=True),
-    "failing": Trouble(remedy="Ask again; look at its own log or status page.", now=True),
+    "throttled": Trouble(remedy="Ask again; raise the quota, or find who else uses it up."),
+    "slow": Trouble(remedy="Ask again; look at the network to it and at its load."),
+    "unreachable": Trouble(remedy="Ask again; look at its address, its certificate and the network."),
+    "failing": Trouble(remedy="Ask again; look at its own log or status page."),
     "sealed": Trouble(remedy="Unseal it; signing goes on by itself."),
     "session_lost": Trouble(remedy="Ask again: the next request logs in anew."),
     "token_absent": Trouble(remedy="Put the token back, or name the right one."),
@@ -64,51 +47,12 @@ TROUBLES: Mapping[str, Trouble] = {
 """Why nothing was signed, by name."""
 
 
+SIGNING = Custody(troubles=TROUBLES, outcome="nothing was signed")
+
+
 def unavailable(reason: str, keeper: str, said: object) -> DependencyError:
     """Return the error for `reason`, one of `TROUBLES`; `keeper` names the key's place, `said` is what it answered."""
-    trouble = TROUBLES[reason]
-    return DependencyError(
-        f"{keeper}: {reason.replace('_', ' ')}: {str(said).rstrip('.') or 'no answer'}; nothing was signed.",
-        remedy=trouble.remedy,
-        retryable=trouble.later,
-        reason=reason,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How often a keeper is asked for one signature, and how long between: doubling, and drawn so that many spread."""
-
-    attempts: int = 3
-    wait_seconds: float = 0.1
-    total_seconds: float = 5.0
-    """No attempt begins after this; with the time-outs of one it stays below the client's 15 seconds."""
-    sleep: Callable[[float], object] = time.sleep
-    clock: Callable[[], float] = time.monotonic
-    draw: Callable[[], float] = secrets.SystemRandom().random
-
-    def ask(self, attempt: Callable[[], Answer]) -> Answer:
-        """Return what `attempt` returns, trying again where its error says that this may help at once."""
-        begun = self.clock()
-        for number in range(1, self.attempts + 1):
-            try:
-                return attempt()
-            except DependencyError as error:
-                if number == self.attempts or not TROUBLES[str(error.context.get("reason"))].now:
-                    raise
-                wait = self.wait_seconds * 2 ** (number - 1) * (1 + self.draw())
-                if self.clock() - begun + wait > self.total_seconds:
-                    raise
-                self.sleep(wait)
-        raise AssertionError("unreachable")
-
-
-def asked_again(open_anew: Callable[[], Answer], keeper: str) -> Answer:
-    """Return what `open_anew` does, while requests wait: what the settings lack by now is a `DependencyError` then."""
-    try:
-        return open_anew()
-    except ConfigurationError as error:
-        raise unavailable("misconfigured", keeper, error) from error
+    return SIGNING.unavailable(reason, keeper, said)
 
 
 def read_public(spki: bytes, keeper: str) -> PublicKey:
@@ -143,36 +87,3 @@ def refuse_software(env: str, what: str) -> None:
         raise ConfigurationError(
             f"{what} is refused in {env}.", remedy="Configure a KMS or HSM back-end, or leave COUNTERFOIL_ENV out."
         )
-
-
-def read_secret(path: Path, what: str) -> str:
-    """Return the one line in the file at `path`. Raises `ConfigurationError`, which never repeats it.
-
-    A file that other users may read is refused; its group may, as a mounted secret's does.
-    """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError as error:
-        raise ConfigurationError(
-            f"no {what}: {error.strerror}.", file=str(path), remedy="Put it into that file, mode 0400."
-        ) from error
-    try:
-        state = os.fstat(handle)
-        if not stat.S_ISREG(state.st_mode) or state.st_mode & 0o007:
-            raise ConfigurationError(
-                f"the {what} is no file that others cannot read: mode {state.st_mode & 0o777:04o}.",
-                file=str(path),
-                remedy="Make it a regular file, chmod 400, and change what others could read.",
-            )
-        data = os.read(handle, MAX_SECRET_BYTES + 1)
-    finally:
-        os.close(handle)
-    try:
-        secret = data.decode("utf-8").removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        secret = ""
-    if not secret or len(data) > MAX_SECRET_BYTES or not secret.isprintable():
-        raise ConfigurationError(
-            f"the {what} is not one line of text.", file=str(path), remedy="Write it alone into the file."
-        )
-    return secret

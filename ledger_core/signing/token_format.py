@@ -5,8 +5,6 @@ Sources: PKCS#11 3.1, sections 6.3 (EC_PARAMS, EC_POINT, ECDSA as r || s) and 6.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -22,9 +20,6 @@ P256_SIGNATURE_BYTES = 64
 _P256_POINT = b"\x04\x41\x04"
 _ED25519_POINTS = (b"\x04\x20", b"\x03\x21\x00", b"")
 """What stands before the 32 bytes: an OCTET STRING, a BIT STRING, nothing; tokens differ."""
-
-SOFTWARE_MAKERS = ("softhsm", "nss", "mozilla", "kryoptic", "wolfpkcs11", "gnome keyring")
-"""Makers of tokens that are programs; what calls itself one of theirs is one, whatever flags it sets."""
 
 
 def spki_of(params: bytes, point: bytes) -> bytes:
@@ -56,9 +51,3 @@ def der_of(raw: bytes) -> bytes:
         return raw
     half = P256_SIGNATURE_BYTES // 2
     return encode_dss_signature(int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big"))
-
-
-def is_software(makers: Iterable[str], *, hardware_claimed: bool) -> bool:
-    """Say whether a token is a program: one of `makers` (of token, slot, library) is known for it, or nobody claims
-    that a device does the work (CKF_HW_SLOT of the slot, CKF_HW of the mechanism)."""
-    return not hardware_claimed or any(name in maker.lower() for maker in makers for name in SOFTWARE_MAKERS)

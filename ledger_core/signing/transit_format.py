@@ -14,18 +14,13 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+from ledger_core.base.keepers.transit import refuse_unfit
 from ledger_core.errors import ConfigurationError, IntegrityError
 from ledger_core.log.note import PublicKey
 from ledger_core.signing.custody import read_public, unavailable
 
 P256, ED25519 = "ecdsa-p256", "ed25519"
 """The types of keys that the log knows, as transit calls them."""
-_UNFIT = {
-    "exportable": "can be exported",
-    "allow_plaintext_backup": "can be backed up in plain",
-    "imported_key": "was brought here, and so can be elsewhere too",
-    "derived": "is another one for each context",
-}
 _SIGNATURE = re.compile(r"vault:v([1-9][0-9]{0,8}):([A-Za-z0-9+/]+={0,2})\Z")
 
 
@@ -35,11 +30,7 @@ def public_key_of(found: Mapping[str, Any], version: int, keeper: str) -> Public
     Raises `ConfigurationError` for a key that can leave the server or is of another type, `DependencyError` for a
     version that is not there.
     """
-    for name, what in _UNFIT.items():
-        if found.get(name):
-            raise ConfigurationError(
-                f"{keeper} {what}.", remedy="Make a key of its own for the log, without that, and rotate to it."
-            )
+    refuse_unfit(found, keeper)
     if found.get("type") not in (P256, ED25519):
         raise ConfigurationError(f"{keeper} is of type {found.get('type')}.", remedy=f"Use {P256} or {ED25519}.")
     versions = found.get("keys") or {}

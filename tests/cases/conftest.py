@@ -22,6 +22,7 @@ from ledger_core.base.embedded import EmbeddedPostgres
 from ledger_core.base.engine import make_engine
 from ledger_core.base.objects.file import FileStore
 from ledger_core.settings import Settings
+from ledger_core.wrapping import open_wrapping
 from reconciliation.runs.dbt_runner import Dbt
 
 TEMPLATE = "counterfoil_template"
@@ -170,8 +171,10 @@ def outcomes(
 
 
 def _run(engine: Engine, folder: Path, scenarios: Scenarios, *, as_of: date, reverse: bool) -> dict[str, Outcome]:
+    settings = Settings(home_path=folder / "home", env="test", actor="test")
     runtime = SimpleNamespace(
-        settings=Settings(home_path=folder / "home", env="test", actor="test"),
+        settings=settings,
+        wrapping=open_wrapping(settings),
         engine=engine,
         raw_store=FileStore(folder / "raw"),
         clock=lambda: datetime(2026, 3, 21, tzinfo=UTC),

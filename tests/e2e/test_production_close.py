@@ -74,6 +74,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder.chmod(0o755)
     authority, token = Authority(folder, "authority"), make_token(folder / "token")
     token.make("first")
+    token.make_secret("raw")
     with ExitStack() as stack:
         endpoint = stack.enter_context(bucket_service(folder / "s3", authority, SECRET))
         address = stack.enter_context(database(folder / "postgres", authority))
@@ -100,6 +101,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "COUNTERFOIL_SIGNING__CERT_FILE": str(files.certificate),
             "COUNTERFOIL_SIGNING__KEY_FILE": str(files.key),
             "DATABASE_URL": address,
+            **token.file_keys("raw"),
         }
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -219,6 +221,10 @@ def close_the_month(site: Site, sample: Path, truth: dict[str, Any]) -> None:
     found = json.loads(site("breaks", "list", "--json").stdout)
     assert sorted(item["class"] for item in found) == sorted(item["class"] for item in truth["breaks"])
     assert json.loads(site("check", "--json").stdout)["findings"] == []
+    held = json.loads(site("file-keys", "list", "--json").stdout)
+    assert held["opens"]
+    assert [row["by"]["backend"] for row in held["keys"]] == ["pkcs11"]
+    assert not (site.home / "wrapping").exists()
 
 
 def verify(site: Site, *, status: int) -> dict[str, Any]:

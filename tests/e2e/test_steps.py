@@ -101,5 +101,5 @@ def test_the_readme_names_every_command_and_no_other(shared) -> None:
         for name in re.findall(r"`([a-z -]+)`", "".join(line.split("|")[1] for line in table.splitlines()[2:]))
     }
     helped = shared("--help").out
-    offered = set(re.findall(r"^  ([a-z]+) ", helped.split("Commands:")[1], re.M))
+    offered = set(re.findall(r"^  ([a-z-]+) ", helped.split("Commands:")[1], re.M))
     assert named == offered

@@ -13,8 +13,9 @@ import pytest
 
 from api.reversals import reverse
 from ingest.landing.land import land
+from ingest.landing.stored_bytes import drop_key, read_stored
 from ledger_core.actor import Actor
-from ledger_core.errors import DependencyError, InvalidInput, NotFound
+from ledger_core.errors import DependencyError, Erased, InvalidInput, NotFound
 from ledger_core.files.chart import apply_chart_file
 from ledger_core.files.entries import post_file
 from ledger_core.journal.entries import EntryDraft, parse_entry
@@ -216,6 +217,20 @@ def test_an_adjustment_that_corrects_an_entry_closes_its_break(company: Company)
     assert reconcile(company.runtime).verdict == "reconciled"
 
 
+def test_files_that_were_erased_are_reconciled_by_their_rows(company: Company) -> None:
+    company.load()
+    with company.runtime.engine.begin() as connection:
+        files = list(connection.exec_driver_sql("select file_id from raw.files").scalars())
+        driver: Any = connection.connection.driver_connection
+        assert [drop_key(driver, file_id) for file_id in files] == [True] * len(files)
+    assert reconcile(company.runtime).verdict == "reconciled"
+    again = land(company.runtime, source="camt053", paths=[company.folder / "bank"], book=company.runtime.settings.book)
+    assert {file.status for file in again} == {"already_landed"}
+    assert reconcile(company.runtime).verdict == "reconciled"
+    with pytest.raises(Erased):
+        list(read_stored(company.runtime, files[0]))
+
+
 def test_a_run_that_could_not_reach_the_log_is_finished_by_the_next_one(company: Company) -> None:
     company.load()
 
@@ -223,7 +238,8 @@ def test_a_run_that_could_not_reach_the_log_is_finished_by_the_next_one(company:
         def ledger(self, book: str | None = None) -> Any:
             raise DependencyError("the log is away.")
 
-    parts = ("settings", "database_url", "engine", "open_signer", "archive", "raw_store", "security", "clock")
+    parts = ("settings", "database_url", "engine", "open_signer", "archive", "raw_store", "wrapping", "security")
+    parts += ("clock",)
     away = LogAway(**{name: getattr(company.runtime, name) for name in parts})
     with pytest.raises(DependencyError):
         reconcile(away)

@@ -15,15 +15,20 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
+from ingest.landing import file_keys
 from ledger_core.base.embedded import EmbeddedPostgres, binary
 from ledger_core.base.engine import make_engine
 from ledger_core.base.migrate import migrate
 from ledger_core.base.objects.file import FileStore
+from ledger_core.base.wrapping.file import FileWrapper
+from ledger_core.base.wrapping.keyring import KeyWrapping
+from ledger_core.base.wrapping.port import Context, Wrapped
 from ledger_core.book.kinds import Kinds
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.log.verifier import verify_path
@@ -189,6 +194,38 @@ def test_the_same_files_closed_by_todays_code_give_the_same_output(
     assert (found["verdict"], found["breaks"]) == (closed["verdict"], closed["breaks"])
     breaks = run("breaks", "list")
     assert sorted(each["break_id"] for each in breaks) == release.expected["open_breaks"]
+
+
+def test_its_keys_of_files_which_lie_in_plain_are_wrapped_and_open_the_same(release: Release, tmp_path: Path) -> None:
+    """By the first landing, which may be killed in the middle; nothing of the release's own rows is lost."""
+
+    class Killed(FileWrapper):
+        wraps = 0
+
+        def wrap(self, key: bytes, context: Context) -> Wrapped:
+            self.wraps += 1
+            if self.wraps == 3:
+                raise KeyboardInterrupt
+            return super().wrap(key, context)
+
+    def keys() -> dict[Any, bytes | None]:
+        with release.engine.connect() as connection:
+            return {row.file_id: row.key for row in connection.execute(text("select * from ops.file_keys"))}
+
+    plain = keys()
+    assert len(plain) > 3
+    assert all(plain.values()), "another test wrapped them"
+    settings = Settings(home_path=tmp_path, env="test")
+    wrapper = Killed(tmp_path / "wrapping")
+    then = SimpleNamespace(settings=settings, engine=release.engine, wrapping=KeyWrapping("file", lambda _: wrapper))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file_keys, "BATCH_KEYS", 2)
+        with pytest.raises(KeyboardInterrupt):
+            file_keys.wrap_plain(then)
+    assert sum(key is None for key in keys().values()) == 2
+    assert file_keys.wrap_plain(then) == len(plain) - 2
+    assert set(keys().values()) == {None}
+    assert {file_id: file_keys.open_key(then, file_id) for file_id in plain} == plain
 
 
 def _restore(url: str, dump: bytes) -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("ledger_core", "ingest", "sample", "payments", "reconciliation", "expectations", "orchestration", "api", "cli")
 FACES = {
     "ledger_core": (
-        "errors", "settings", "actor", "ports", "kinds", "runtime", "services",
+        "errors", "settings", "actor", "ports", "kinds", "runtime", "services", "wrapping",
         "base", "journal", "log", "files", "client",
         "reading.heads", "reading.entries", "reading.accounts", "reading.balances", "reading.tiles",
         "evidence.check.checker", "evidence.export.segment", "evidence.proofs.prove", "evidence.keyring",
@@ -25,7 +25,7 @@ FACES = {
         "ceremony.run", "ceremony.drafts", "ceremony.offline", "ceremony.tell",
         "evidence.anchor", "evidence.attest", "evidence.parquet",
     ),
-    "ingest": ("contract", "sources", "landing.land"),
+    "ingest": ("contract", "sources", "landing.land", "landing.file_keys"),
     "sample": ("",),
     "reconciliation": (
         "runs.run", "runs.standing", "runs.feed_states", "runs.dbt_runner", "runs.code_version",

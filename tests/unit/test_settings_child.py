@@ -8,7 +8,13 @@ import pytest
 
 from ledger_core.settings import Settings, load_settings
 from ledger_core.settings.child import BUCKET_CLIENT, DATABASE_CLIENT, SIGNER_READS, child_environment, lent, pass_on
-from ledger_core.settings.rooms import ApiSettings, ArchiveSettings, LedgerSettings, SigningSettings
+from ledger_core.settings.rooms import (
+    ApiSettings,
+    ArchiveSettings,
+    FileKeysSettings,
+    LedgerSettings,
+    SigningSettings,
+)
 
 FIXED = {
     "COUNTERFOIL_HOME", "DAGSTER_DISABLE_TELEMETRY", "DO_NOT_TRACK", "DBT_SEND_ANONYMOUS_USAGE_STATS",
@@ -77,6 +83,16 @@ def test_the_library_of_the_keys_hears_its_own_names_and_only_where_it_signs(
     assert heard == {"awskms": {"AWS_SECRET_ACCESS_KEY"}, "pkcs11": {"SOFTHSM2_CONF"}, "vault": set()}
     kms = Settings(home_path=tmp_path, signing=SigningSettings(backend="awskms"))
     assert "AWS_SECRET_ACCESS_KEY" not in child_environment(kms), "neither the API nor Dagster signs"
+
+
+def test_what_reaches_the_keys_of_files_goes_to_those_that_land_them_alone(tmp_path: Path) -> None:
+    given = Settings(home_path=tmp_path, file_keys=FileKeysSettings(backend="awskms", awskms_key="arn:k"))
+    assert child_environment(given, lands=True)["AWS_SECRET_ACCESS_KEY"] == "s3cret"
+    assert "AWS_SECRET_ACCESS_KEY" not in child_environment(given), "the API reads no bytes of files"
+    signer = child_environment(given, SIGNER_READS)
+    assert not {name for name in signer if "AWS" in name or "FILE_KEYS" in name}, "the signing proxy least of all"
+    elsewhere = given.model_copy(update={"file_keys": FileKeysSettings()})
+    assert "AWS_SECRET_ACCESS_KEY" not in child_environment(elsewhere, lands=True)
 
 
 def test_a_token_goes_only_where_an_address_for_it_is_set(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from ledger_core.errors import ConfigurationError
 from ledger_core.settings import Settings
-from ledger_core.settings.rooms import ApiSettings, ArchiveSettings, SigningSettings
-from ledger_core.settings.strict import KEY_FILES, SECRET_VARIABLES, refuse_what_is_weak
+from ledger_core.settings.rooms import ApiSettings, ArchiveSettings, FileKeysSettings, SigningSettings
+from ledger_core.settings.strict import KEY_FILES, KEY_FOLDERS, SECRET_VARIABLES, refuse_what_is_weak
 
 SIGNED_ELSEWHERE = SigningSettings(
     url="https://signer.example.com:8443",
@@ -17,6 +17,7 @@ SIGNED_ELSEWHERE = SigningSettings(
     cert_file=Path("/run/tls/cert.pem"),
     key_file=Path("/run/tls/key.pem"),
 )
+WRAPPED_ELSEWHERE = FileKeysSettings(backend="vault", vault_url="https://vault.example.com:8200")
 SOUND_URL = "postgresql://books@db.example.com/books?sslmode=verify-full"
 
 
@@ -27,6 +28,7 @@ def sound(home: Path, **changes: object) -> Settings:
         "home_path": home,
         "database_url": SOUND_URL,
         "signing": SIGNED_ELSEWHERE,
+        "file_keys": WRAPPED_ELSEWHERE,
         "api": ApiSettings(socket=Path("/run/api.sock")),
     }
     return Settings.model_validate(given | changes)
@@ -87,6 +89,15 @@ def test_development_is_asked_nothing(env: str) -> None:
         ({"signing": SIGNED_ELSEWHERE.model_copy(update={"ca_file": None})}, "COUNTERFOIL_SIGNING__CA_FILE"),
         ({"signing": SIGNED_ELSEWHERE.model_copy(update={"cert_file": None})}, "COUNTERFOIL_SIGNING__CERT_FILE"),
         ({"signing": SIGNED_ELSEWHERE.model_copy(update={"key_file": None})}, "COUNTERFOIL_SIGNING__KEY_FILE"),
+        ({"file_keys": FileKeysSettings()}, "COUNTERFOIL_FILE_KEYS__BACKEND"),
+        (
+            {"file_keys": WRAPPED_ELSEWHERE.model_copy(update={"vault_url": "http://hunter2:8200"})},
+            "COUNTERFOIL_FILE_KEYS__VAULT_URL",
+        ),
+        (
+            {"file_keys": WRAPPED_ELSEWHERE.model_copy(update={"awskms_endpoint": "http://hunter2"})},
+            "COUNTERFOIL_FILE_KEYS__AWSKMS_ENDPOINT",
+        ),
         ({"database_url": None}, "embedded database"),
         ({"database_url": "postgresql://me:hunter2@db/b?sslmode=verify-full"}, "password in DATABASE_URL"),
         ({"database_url": "postgresql://me:@db/b?sslmode=verify-full"}, "password in DATABASE_URL"),
@@ -130,6 +141,16 @@ def test_a_key_file_that_development_left_is_named(tmp_path: Path, name: str) ->
     assert name in only
 
 
+@pytest.mark.parametrize("name", KEY_FOLDERS)
+def test_a_folder_of_keys_that_development_left_is_named_and_an_empty_one_is_none(tmp_path: Path, name: str) -> None:
+    settings = sound(tmp_path / "home")
+    (settings.home / name).mkdir()
+    refuse_what_is_weak(settings, {})
+    (settings.home / name / "0001.key").touch()
+    (only,) = refused(settings)
+    assert f"{name}/" in only
+
+
 def test_a_tls_key_that_everybody_may_read_is_named(tmp_path: Path) -> None:
     key = tmp_path / "key.pem"
     key.touch()
@@ -159,4 +180,4 @@ def test_the_found_home_counts_as_the_named_one(tmp_path: Path, monkeypatch: pyt
 
 
 def test_everything_is_said_at_once(tmp_path: Path) -> None:
-    assert len(refused(Settings(env="production", home_path=tmp_path / "none"), PGPASSWORD="x")) == 4
+    assert len(refused(Settings(env="production", home_path=tmp_path / "none"), PGPASSWORD="x")) == 5

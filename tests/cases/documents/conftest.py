@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from sqlalchemy import Engine, text
 from ingest.landing.land import LandedFile, land
 from ledger_core.base.engine import make_engine
 from ledger_core.base.objects.file import FileStore
+from ledger_core.base.wrapping.keyring import KeyWrapping
 from ledger_core.settings import Settings
+from ledger_core.wrapping import open_wrapping
 from reconciliation.runs.dbt_runner import Dbt
 from reconciliation.runs.pins import store_pin, take_pin
 
@@ -30,6 +33,10 @@ class LandingOnly:
     engine: Engine
     raw_store: FileStore
     landings: int = 0
+
+    @cached_property
+    def wrapping(self) -> KeyWrapping:
+        return open_wrapping(self.settings)
 
     def clock(self) -> datetime:
         self.landings += 1

@@ -55,6 +55,21 @@ class Token:
             "COUNTERFOIL_SIGNING__PKCS11_PIN_FILE": str(self.folder / "pin"),
         }
 
+    def file_keys(self, key: str) -> dict[str, str]:
+        """Return the variables of whoever has the keys of files wrapped by the AES key labelled `key`."""
+        return {
+            **self.environment,
+            "COUNTERFOIL_FILE_KEYS__BACKEND": "pkcs11",
+            "COUNTERFOIL_FILE_KEYS__PKCS11_MODULE": str(self.module),
+            "COUNTERFOIL_FILE_KEYS__PKCS11_TOKEN": LABEL,
+            "COUNTERFOIL_FILE_KEYS__PKCS11_KEY_LABEL": key,
+            "COUNTERFOIL_FILE_KEYS__PKCS11_PIN_FILE": str(self.folder / "pin"),
+        }
+
+    def make_secret(self, key: str) -> None:
+        """Make an AES key of 32 bytes, sensitive and not extractable."""
+        self._run(MAKE_SECRET, key)
+
     def make(self, key: str) -> None:
         """Make a pair of P-256, sensitive and not extractable."""
         self._run(MAKE, key)
@@ -104,6 +119,12 @@ MAKE = (
 curve = {Attribute.EC_PARAMS: bytes.fromhex("06082a8648ce3d030107")}
 domain = session.create_domain_parameters(KeyType.EC, curve, local=True)
 domain.generate_keypair(mechanism=Mechanism.EC_KEY_PAIR_GEN, store=True, label=name, id=name.encode())
+"""
+)
+MAKE_SECRET = (
+    _OPEN
+    + """
+session.generate_key(KeyType.AES, 256, store=True, label=name, id=name.encode())
 """
 )
 DESTROY = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from sqlalchemy import Engine, text
 from ingest.landing.land import LandedFile, land
 from ledger_core.base.engine import make_engine
 from ledger_core.base.objects.file import FileStore
+from ledger_core.base.wrapping.keyring import KeyWrapping
 from ledger_core.settings import Settings
+from ledger_core.wrapping import open_wrapping
 
 HEADER = "automatic_payout_id,balance_transaction_id,created_utc,currency,gross,fee,net,reporting_category,description"
 TABLES = (
@@ -49,6 +52,10 @@ class LandingOnly:
     engine: Engine
     raw_store: FileStore
     header: str = HEADER
+
+    @cached_property
+    def wrapping(self) -> KeyWrapping:
+        return open_wrapping(self.settings)
 
     @staticmethod
     def clock() -> datetime:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DatabaseError
 from ingest.landing.land import _FILE_IDS
 from ingest.landing.stored_bytes import read_stored
 from ledger_core.base.engine import make_engine
-from ledger_core.errors import NotFound
+from ledger_core.errors import Erased
 
 pytestmark = pytest.mark.integration
 
@@ -23,11 +23,11 @@ def test_stored_bytes_are_encrypted_and_come_back_until_the_key_is_dropped(landi
     [name] = landing.raw_store.list()
     with landing.raw_store.open(name) as source:
         assert b"txn_0" not in source.read()
-    assert b"".join(read_stored(landing.engine, landing.raw_store, file.file_id)) == path.read_bytes()
+    assert b"".join(read_stored(landing, file.file_id)) == path.read_bytes()
     with landing.engine.begin() as connection:
         connection.execute(text("delete from ops.file_keys"))
-    with pytest.raises(NotFound, match="its key was dropped"):
-        list(read_stored(landing.engine, landing.raw_store, file.file_id))
+    with pytest.raises(Erased, match="its key was dropped"):
+        list(read_stored(landing, file.file_id))
     assert list((tmp_path / "home" / "incoming").iterdir()) == []
 
 
@@ -37,7 +37,7 @@ def test_a_card_number_reaches_no_disk(landing, tmp_path):
     path.write_bytes(original)
     [file] = landing.land(path)
     assert (file.accepted, file.quarantined) == (2, 1)
-    stored = b"".join(read_stored(landing.engine, landing.raw_store, file.file_id))
+    stored = b"".join(read_stored(landing, file.file_id))
     assert stored == original.replace(b"4242 4242 4242 4242", b"**** **** **** 4242")
     [row] = landing.rows("select stored_sha256 from raw.files")
     assert row["stored_sha256"] == hashlib.sha256(stored).hexdigest()
@@ -130,7 +130,7 @@ def test_every_column_that_is_no_id_code_amount_or_date_is_searched(landing, tmp
     [file] = landing.land(path)
     assert (file.accepted, file.quarantined) == (1, 1)
     assert "4242424242424242" not in _everything(landing)
-    assert b"4242424242424242" not in b"".join(read_stored(landing.engine, landing.raw_store, file.file_id))
+    assert b"4242424242424242" not in b"".join(read_stored(landing, file.file_id))
 
 
 @pytest.mark.parametrize("column", ["payment_metadata[order_id]", "trace_id", "invoice_number"])

@@ -113,9 +113,12 @@ def test_a_landing_killed_half_way_leaves_nothing_and_is_run_again(landing, data
         from ledger_core.settings import Settings
         from ledger_core.base.engine import make_engine
         from ledger_core.base.objects.file import FileStore
+        from ledger_core.wrapping import open_wrapping
         url, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+        settings = Settings(home_path=folder / "home")
         runtime = types.SimpleNamespace(
-            settings=Settings(home_path=folder / "home"), engine=make_engine(url), raw_store=FileStore(folder / "raw"),
+            settings=settings, wrapping=open_wrapping(settings),
+            engine=make_engine(url), raw_store=FileStore(folder / "raw"),
             clock=lambda: datetime.datetime.now(datetime.UTC))
         def report(name, done, total):
             print(done, flush=True)

@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from pkcs11 import Attribute, KeyType, Mechanism
 
+from ledger_core.base.keepers.token import load_library
 from ledger_core.settings.signer import SignerSettings
-from ledger_core.signing.backends.pkcs11 import TokenKey, load_library, open_key
+from ledger_core.signing.backends.pkcs11 import TokenKey, open_key
 from ledger_core.signing.port import SigningBackend
 from ledger_core.signing.token_format import ED25519_PARAMS, P256_PARAMS
 
@@ -196,7 +197,7 @@ def kms(kms_process: Any, credentials: Callable[..., None]) -> Iterator[Any]:
     kms_process.asked.clear()
     kms_process.trouble.clear()
     kms_process.faults.clear()
-    kms_process.hashes_twice, kms_process.expired = False, "never"
+    kms_process.hashes_twice, kms_process.poses_as, kms_process.expired = False, "", "never"
     yield kms_process
     assert kms_process.faults == []
 

@@ -1,13 +1,15 @@
 """A KMS on loopback that speaks AWS's JSON 1.1 and really signs, and that can be told to fail as AWS does.
 
 Public emulators hash a digest a second time and have no Ed25519, so that a wrong signer passes on them. This one signs
-what it is told to sign, and holds every request and answer against botocore's own model of the service.
+what it is told to sign, encrypts under the context that it is told, and holds every request and answer against
+botocore's own model of the service.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import os
 import threading
 import time
 from collections import deque
@@ -19,9 +21,11 @@ from typing import Any
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 REGION = "eu-central-1"
@@ -30,6 +34,7 @@ MODEL = ServiceModel(Loader().load_service_model("kms", "service-2"))
 PRIVATE = {
     "ECC_NIST_P256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "ECC_NIST_EDWARDS25519": ed25519.Ed25519PrivateKey.generate,
+    "SYMMETRIC_DEFAULT": lambda: AESGCM.generate_key(256),
 }
 
 
@@ -64,6 +69,8 @@ class Kms:
     trouble: deque[Any] = field(default_factory=deque)
     """For the next requests: a `Refusal`, `drop`, `html`, `half`, `{}` or seconds to wait; then all is well again."""
     hashes_twice: bool = False
+    poses_as: str = ""
+    """The key that it says it used, where that is another one."""
     expired: str = "never"
     """The session token that has had its time."""
     url: str = ""
@@ -94,10 +101,27 @@ class Kms:
             raise Refusal("DisabledException", f"{key.arn} is disabled.")
         if key.state != "Enabled":
             raise Refusal("KMSInvalidStateException", f"{key.arn} is pending deletion.")
+        if name in ("Encrypt", "Decrypt"):
+            return {**self.cipher(name, key, asked), "KeyId": self.poses_as or key.arn}
         if name == "GetPublicKey":
             public = key.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
             return {"KeyId": key.arn, "KeySpec": key.spec, "KeyUsage": key.usage, "PublicKey": public}
         return {"KeyId": key.arn, "Signature": self.sign(key, asked), "SigningAlgorithm": asked["SigningAlgorithm"]}
+
+    def cipher(self, name: str, key: Key, asked: dict[str, Any]) -> dict[str, Any]:
+        if key.spec != "SYMMETRIC_DEFAULT":
+            raise Refusal("InvalidKeyUsageException", f"{key.arn} key usage is {key.usage}")
+        context = asked.get("EncryptionContext", {})
+        if name == "Encrypt":
+            nonce, head = os.urandom(12), key.arn.encode()
+            sealed = AESGCM(key.private).encrypt(
+                nonce, asked["Plaintext"], json.dumps(context, sort_keys=True).encode()
+            )
+            return {"CiphertextBlob": len(head).to_bytes(2) + head + nonce + sealed}
+        try:
+            return {"Plaintext": opened(self, key.arn, asked["CiphertextBlob"], context)}
+        except (InvalidTag, ValueError) as error:
+            raise Refusal("InvalidCiphertextException", "") from error
 
     def sign(self, key: Key, asked: dict[str, Any]) -> bytes:
         message, form, algorithm = asked["Message"], asked.get("MessageType", "RAW"), asked["SigningAlgorithm"]
@@ -113,6 +137,15 @@ class Kms:
             raise Refusal("ValidationException", "Digest is invalid length for algorithm ECDSA_SHA_256.")
         digest = sha256(message).digest() if form == "RAW" or self.hashes_twice else message
         return bytes(key.private.sign(digest, ec.ECDSA(Prehashed(hashes.SHA256()))))
+
+
+def opened(kms: Kms, arn: str, blob: bytes, context: dict[str, str]) -> bytes:
+    """Return what `blob` holds, by the key that lies in the server and `cryptography`."""
+    size = int.from_bytes(blob[:2])
+    made_by, nonce, rest = blob[2 : 2 + size].decode(), blob[2 + size : 14 + size], blob[14 + size :]
+    if made_by != arn:
+        raise Refusal("IncorrectKeyException", "The key ID in the request does not identify the one that was used.")
+    return AESGCM(kms.keys[arn].private).decrypt(nonce, rest, json.dumps(context, sort_keys=True).encode())
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -161,8 +194,8 @@ class _Handler(BaseHTTPRequestHandler):
         prefix, _, name = self.headers["X-Amz-Target"].partition(".")
         operation = MODEL.operation_model(name)
         asked = json.loads(body)
-        if "Message" in asked:
-            asked["Message"] = base64.b64decode(asked["Message"], validate=True)
+        for blob in {"Message", "Plaintext", "CiphertextBlob"} & set(asked):
+            asked[blob] = base64.b64decode(asked[blob], validate=True)
         self.kms.asked.append((name, asked))
         self._hold("request", asked, operation.input_shape)
         if prefix != MODEL.metadata["targetPrefix"] or self.headers["Content-Type"] != "application/x-amz-json-1.1":

@@ -9,11 +9,12 @@ from typing import Any
 import botocore.config
 import pytest
 
+from ledger_core.base.keepers import kms as keeper
+from ledger_core.base.keepers.custody import Patience
 from ledger_core.errors import ConfigurationError, DependencyError, IntegrityError
 from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing.backends import awskms
 from ledger_core.signing.backends.awskms import KmsKey
-from ledger_core.signing.custody import Patience
 from ledger_core.signing.open import choose_backend
 
 pytestmark = pytest.mark.integration
@@ -163,7 +164,7 @@ def test_no_attempt_begins_once_the_time_is_up(kms: Any, waits: Waits, refusal: 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = botocore.config.Config(read_timeout=0.6)
-    monkeypatch.setattr(awskms, "CLIENT_CONFIG", awskms.CLIENT_CONFIG.merge(quick))
+    monkeypatch.setattr(keeper, "CLIENT_CONFIG", keeper.CLIENT_CONFIG.merge(quick))
 
 
 @pytest.mark.usefixtures("hurried")
@@ -227,8 +228,10 @@ def test_neither_a_region_nor_an_endpoint_of_somebodys_shell_leads_elsewhere(mon
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    settings = SignerSettings(backend="awskms", awskms_key="arn:aws:kms:eu-central-1:111122223333:key/k")
-    assert awskms.make_client(settings).meta.endpoint_url == "https://kms.eu-central-1.amazonaws.com"
+    assert (
+        keeper.make_client("arn:aws:kms:eu-central-1:111122223333:key/k", "").meta.endpoint_url
+        == "https://kms.eu-central-1.amazonaws.com"
+    )
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from pkcs11 import Attribute, KeyType, ObjectClass
 
+from ledger_core.base.keepers.token import load_library
 from ledger_core.errors import ConfigurationError, DependencyError, IntegrityError
-from ledger_core.signing.backends.pkcs11 import TokenKey, load_library
+from ledger_core.signing.backends.pkcs11 import TokenKey
 from ledger_core.signing.token_format import P256_PARAMS, der_of
 
 pytestmark = pytest.mark.integration
@@ -61,11 +62,11 @@ def _finalize_behind_the_library(token: Any, key: TokenKey) -> None:
 
 
 def _close(token: Any, key: TokenKey) -> None:
-    key._opened.session.close()
+    key._token._opened.session.close()
 
 
 def _log_out(token: Any, key: TokenKey) -> None:
-    assert ctypes.CDLL(token.module).C_Logout(ctypes.c_ulong(key._opened.session.handle)) == 0
+    assert ctypes.CDLL(token.module).C_Logout(ctypes.c_ulong(key._token._opened.session.handle)) == 0
 
 
 def _remove(token: Any, key: TokenKey) -> None:

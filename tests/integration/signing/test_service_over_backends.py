@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger_core.base.keepers.token import load_library
 from ledger_core.errors import DependencyError
 from ledger_core.log.keys import TrustFile, resolve_keys
 from ledger_core.log.merkle import Frontier, leaf_hash
@@ -20,7 +21,6 @@ from ledger_core.settings.child import SIGNER_READS, child_environment
 from ledger_core.settings.model import Settings
 from ledger_core.settings.rooms import SigningSettings
 from ledger_core.settings.signer import SignerSettings
-from ledger_core.signing.backends.pkcs11 import load_library
 from ledger_core.signing.bootstrap import open_service
 from ledger_core.signing.client import SigningClient
 from ledger_core.signing.service import SigningService

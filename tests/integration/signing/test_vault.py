@@ -12,11 +12,12 @@ from typing import Any
 import hvac
 import pytest
 
+from ledger_core.base.keepers import vault as session
+from ledger_core.base.keepers.custody import Patience
 from ledger_core.errors import ConfigurationError, DependencyError, IntegrityError
 from ledger_core.settings.signer import SignerSettings
 from ledger_core.signing.backends import vault
 from ledger_core.signing.backends.vault import TransitKey
-from ledger_core.signing.custody import Patience
 from ledger_core.signing.open import choose_backend
 
 pytestmark = pytest.mark.integration
@@ -53,7 +54,7 @@ def secret_file(bao: Any, tmp_path: Path) -> Path:
 @pytest.fixture
 def open_vault(bao: Any, secret_file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Callable[..., TransitKey]:
     # A machine that does much else is no reason to call the server slow.
-    monkeypatch.setattr(vault, "TIMEOUT_SECONDS", (10.0, 30.0))
+    monkeypatch.setattr(session, "TIMEOUT_SECONDS", (10.0, 30.0))
 
     def open_one(name: str, **changed: str) -> TransitKey:
         told = {
@@ -110,7 +111,7 @@ def test_a_key_that_is_made_exportable_signs_no_more_from_the_next_log_in_on(bao
     bao.make("ledger-opened")
     key = open_vault("ledger-opened")
     bao.root.secrets.transit.update_key_configuration("ledger-opened", exportable=True)
-    bao.root.auth.token.revoke(key._client.token)
+    bao.root.auth.token.revoke(key._vault.client.token)
     for _ in range(3):
         with pytest.raises(DependencyError, match="can be exported") as found:
             key.sign(MESSAGE)
@@ -143,7 +144,7 @@ def test_while_it_is_sealed_nothing_is_signed_and_then_it_goes_on(bao: Any, open
 def test_a_restart_is_unreachable_then_sealed_then_over(bao: Any, open_vault: Any, verified: Any) -> None:
     bao.make("ledger-restarted")
     key = open_vault("ledger-restarted")
-    token = key._client.token
+    token = key._vault.client.token
     bao.stop()
     with pytest.raises(DependencyError) as down:
         key.sign(MESSAGE)
@@ -153,23 +154,23 @@ def test_a_restart_is_unreachable_then_sealed_then_over(bao: Any, open_vault: An
     bao.unseal()
     assert verified(key, MESSAGE)
     assert [item.value.context["reason"] for item in (down, closed)] == ["unreachable", "sealed"]
-    assert key._client.token == token, "the log-in outlived it"
+    assert key._vault.client.token == token, "the log-in outlived it"
 
 
 def test_a_revoked_token_costs_a_log_in_and_no_signature(bao: Any, open_vault: Any, verified: Any) -> None:
     bao.make("ledger-revoked")
     key = open_vault("ledger-revoked")
     for _ in range(3):
-        before = key._client.token
+        before = key._vault.client.token
         bao.root.auth.token.revoke(before)
         assert verified(key, MESSAGE)
-        assert key._client.token != before
+        assert key._vault.client.token != before
 
 
 def test_a_token_is_renewed_in_time(bao: Any, open_vault: Any, verified: Any, clock: Clock) -> None:
     bao.make("ledger-renewed")
     key = open_vault("ledger-renewed")
-    first = key._client.token
+    first = key._vault.client.token
 
     def renewals(token: str) -> int:
         return int("last_renewal" in bao.root.auth.token.lookup(token)["data"])
@@ -180,7 +181,7 @@ def test_a_token_is_renewed_in_time(bao: Any, open_vault: Any, verified: Any, cl
     clock.now += 1000
     assert verified(key, MESSAGE)
     assert renewals(first) == 1
-    assert key._client.token == first
+    assert key._vault.client.token == first
 
 
 def test_a_token_whose_longest_time_is_nearly_up_is_replaced_and_not_waited_for(
@@ -194,11 +195,11 @@ def test_a_token_whose_longest_time_is_nearly_up_is_replaced_and_not_waited_for(
     (secret := Path(bao.folder / "short-secret")).touch(mode=0o600)
     secret.write_text(bao.secret_id("short"))
     key = open_vault("ledger-short", vault_role_id=role, vault_secret_id_file=str(secret))
-    before = key._client.token
+    before = key._vault.client.token
     time.sleep(1.2)
     clock.now += 1.5
     assert verified(key, MESSAGE)
-    assert key._client.token != before
+    assert key._vault.client.token != before
 
 
 def test_rotations_under_load_change_nothing_of_who_signs(bao: Any, open_vault: Any, verified: Any) -> None:
@@ -255,7 +256,7 @@ def test_a_key_that_is_gone_is_named_and_one_in_its_place_signs_nothing(bao: Any
 def test_what_a_policy_refuses_is_denied_and_no_log_in_is_tried(bao: Any, open_vault: Any, clock: Clock) -> None:
     bao.make("ledger-denied")
     key = open_vault("ledger-denied")
-    token = key._client.token
+    token = key._vault.client.token
     bao.root.sys.create_or_update_policy("ledger-aside", bao.root.sys.read_policy("ledger")["data"]["rules"])
     try:
         bao.root.sys.create_or_update_policy("ledger", 'path "auth/token/lookup-self" { capabilities = ["read"] }')
@@ -264,7 +265,7 @@ def test_what_a_policy_refuses_is_denied_and_no_log_in_is_tried(bao: Any, open_v
     finally:
         bao.root.sys.create_or_update_policy("ledger", bao.root.sys.read_policy("ledger-aside")["data"]["rules"])
     assert not denied.value.retryable
-    assert key._client.token == token
+    assert key._vault.client.token == token
     assert key.sign(MESSAGE), "and it signs as soon as it may"
 
 
@@ -275,7 +276,7 @@ def test_a_refused_secret_id_is_named_and_is_not_tried_again_at_once(
     key = open_vault("ledger-secret")
     good = secret_file.read_text()
     secret_file.write_text("11111111-2222-3333-4444-555555555555")
-    bao.root.auth.token.revoke(key._client.token)
+    bao.root.auth.token.revoke(key._vault.client.token)
     said = []
     for pause in (0, 1, 40):
         clock.now += pause

@@ -36,6 +36,8 @@ def test_only_broken_integrity_is_a_500(kind):
         (errors.Unauthenticated("who?"), 401),
         (errors.NotAllowed("no."), 403),
         (errors.NotFound("none."), 404),
+        (errors.Erased("gone."), 410),
+        (errors.KeyNotOpened("another's."), 500),
         (errors.InFlight("wait."), 409),
         (errors.AlreadyReversed("was."), 409),
         (errors.PreconditionFailed("stale."), 412),

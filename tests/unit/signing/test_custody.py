@@ -14,14 +14,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from ledger_core.base.keepers.custody import AT_ONCE, Patience, read_secret
+from ledger_core.base.keepers.token import is_software
 from ledger_core.errors import ConfigurationError, DependencyError
 from ledger_core.log.note import ED25519, PublicKey
 from ledger_core.settings import Settings
 from ledger_core.settings.signer import PLACES, SignerSettings
 from ledger_core.signing.backends import pkcs11
-from ledger_core.signing.custody import TROUBLES, Patience, read_secret, refuse_software, unavailable
+from ledger_core.signing.custody import TROUBLES, refuse_software, unavailable
 from ledger_core.signing.open import BACKENDS, choose_backend
-from ledger_core.signing.token_format import ED25519_PARAMS, P256_PARAMS, der_of, is_software, spki_of
+from ledger_core.signing.token_format import ED25519_PARAMS, P256_PARAMS, der_of, spki_of
 
 ROOT = Path(__file__).parents[3]
 RUNBOOK = (ROOT / "docs" / "runbooks" / "signing-backends.md").read_text()
@@ -67,7 +69,7 @@ def test_an_error_says_who_why_and_what_to_do(reason: str) -> None:
     assert str(error).startswith(f"the keeper: {reason.replace('_', ' ')}: what it said; nothing was signed. ")
     assert error.context["reason"] == reason
     assert error.remedy
-    assert error.retryable or not TROUBLES[reason].now
+    assert error.retryable or reason not in AT_ONCE
 
 
 def test_patience_ends_with_the_attempts_or_with_the_time_whichever_is_first() -> None:
@@ -91,7 +93,7 @@ def test_patience_ends_with_the_attempts_or_with_the_time_whichever_is_first() -
     assert asked(attempts=50) == 6, "0.15, 0.3, 0.6, 1.2, 2.4: the next would begin after five seconds"
 
 
-@pytest.mark.parametrize("reason", sorted(name for name, trouble in TROUBLES.items() if not trouble.now))
+@pytest.mark.parametrize("reason", sorted(set(TROUBLES) - AT_ONCE))
 def test_what_asking_again_does_not_help_is_asked_once(reason: str) -> None:
     asked = []
 
@@ -237,7 +239,8 @@ def test_a_token_is_described_whole(changed: dict[str, str], said: str) -> None:
 def test_a_back_end_whose_library_is_not_installed_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    monkeypatch.delitem(sys.modules, "ledger_core.signing.backends.vault", raising=False)
+    for module in ("ledger_core.signing.backends.vault", "ledger_core.base.keepers.vault"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "hvac", None)
     with pytest.raises(ConfigurationError, match=r"needs hvac.*counterfoil\[vault\]"):
         choose_backend(SignerSettings(backend="vault"))
