@@ -15,6 +15,7 @@ from api.schemas.common import (
     Hash,
     JsonObject,
     Metadata,
+    Private,
     SignedNote,
     State,
     Timestamp,
@@ -63,6 +64,7 @@ class JournalEntryDraft(Wire):
     metadata: Metadata = Field(default_factory=dict)
     reverses: str | None = Field(default=None, description="Id of the entry that this one undoes.")
     corrects: str | None = Field(default=None, description="Id of the entry that this one adjusts.")
+    private: Private = Field(default_factory=dict)
 
 
 class Signature(Wire):
@@ -89,6 +91,19 @@ class JournalEntry(Wire):
     reverses: str | None = None
     corrects: str | None = None
     reversed_by: str | None = Field(default=None, description="Id of the entry that undid this one.")
+    commitments: dict[str, Hash] | None = Field(
+        default=None, description="What the record says of each private value, by name: SHA-256(salt || value)."
+    )
+    private: dict[str, str] | None = Field(
+        default=None, description="The private values that are held; with the scope `private:read` alone."
+    )
+    erased: dict[str, int] | None = Field(
+        default=None, description="The seq of the record that erased a private value, by its name."
+    )
+    not_held: list[str] | None = Field(
+        default=None,
+        description="Private values that are neither held nor erased; with the scope `private:read` alone.",
+    )
 
 
 class PostedEntry(JournalEntry):

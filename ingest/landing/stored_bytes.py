@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from uuid import UUID
 
+import psycopg
 from sqlalchemy import Engine, text
 
 from ingest.contract.cards import mask_bytes
@@ -109,6 +110,11 @@ def read_stored(engine: Engine, store: ObjectStore, file_id: UUID) -> Iterator[b
         raise NotFound(f"there is no file {file_id}, or its key was dropped.")
     with store.open(row.object_name) as source:
         yield from decrypt(source, key=row.key, file_id=str(file_id))
+
+
+def drop_key(connection: psycopg.Connection[Any], file_id: UUID | str) -> None:
+    """Drop the key of a landed file in the caller's transaction: what is stored of it is noise from then on."""
+    connection.execute("delete from ops.file_keys where file_id = %s", [file_id])
 
 
 class _aside:  # noqa: N801 - reads as a verb where it is used
