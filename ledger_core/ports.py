@@ -156,7 +156,7 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LandedFile:
+class ErasableFile:
     """A file whose stored bytes can be erased; `sha256` is of the bytes as they came."""
 
     file_id: str
@@ -171,7 +171,7 @@ class ErasableFiles(Protocol):
         """The query of those ids among `%(files)s` whose key is there, as text."""
         ...
 
-    def find(self, conn: Connection[Any], book: str, references: Sequence[str]) -> Mapping[str, Sequence[LandedFile]]:
+    def find(self, conn: Connection[Any], book: str, references: Sequence[str]) -> Mapping[str, Sequence[ErasableFile]]:
         """Return the files of each of `references`, ids or SHA-256; one that nothing is found of is left out."""
         ...
 

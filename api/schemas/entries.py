@@ -36,6 +36,7 @@ ENTRY_EXAMPLE: JsonObject = {
         {"account": "revenue:sales:usd", "direction": "credit", "amount": "10000", "currency": "USD"},
     ],
     "metadata": {"reference": "txn_1", "order": "o-17"},
+    "private": {"payer_name": "Ada Example"},
 }
 _BATCH_EXAMPLE: JsonObject = {
     "entries": [{**ENTRY_EXAMPLE, "external_id": f"stripe:txn_{number}"} for number in (2, 3)]

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from psycopg import Connection
 
 from ingest.landing.stored_bytes import drop_key
-from ledger_core.ports import LandedFile
+from ledger_core.ports import ErasableFile
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -23,18 +23,18 @@ class LandedFiles:
 
     held_query: ClassVar[str] = "select file_id::text from ops.file_keys where file_id = any(%(files)s::uuid[])"
 
-    def find(self, conn: Connection[Any], book: str, references: Sequence[str]) -> dict[str, list[LandedFile]]:
+    def find(self, conn: Connection[Any], book: str, references: Sequence[str]) -> dict[str, list[ErasableFile]]:
         """Return the files of each of `references`: one of an id, and of a SHA-256 all that hold these bytes."""
         rows = conn.execute(
             "select file_id::text, sha256 from raw.files "
             "where book = %s and (file_id = any(%s::uuid[]) or sha256 = any(%s)) order by file_id",
             [book, [text for text in references if _UUID.fullmatch(text)], list(references)],
         ).fetchall()
-        found: dict[str, list[LandedFile]] = {}
+        found: dict[str, list[ErasableFile]] = {}
         for text in references:
             named = [row for row in rows if text.lower() in row]
             if named:
-                found[text] = [LandedFile(file_id=file_id, sha256=sha256) for file_id, sha256 in named]
+                found[text] = [ErasableFile(file_id=file_id, sha256=sha256) for file_id, sha256 in named]
         return found
 
     def drop(self, conn: Connection[Any], file_ids: Sequence[str]) -> None:

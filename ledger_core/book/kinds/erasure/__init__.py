@@ -21,7 +21,7 @@ from ledger_core.journal.erasures import EntryErasure, ErasureDraft, check_erasu
 from ledger_core.kinds import Accepted, BookView, Checking, Judging, Kind, PreparedRecord, check_size
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.shapes import SHAPES
-from ledger_core.ports import Draft, ErasableFiles, LandedFile, Unchanged
+from ledger_core.ports import Draft, ErasableFile, ErasableFiles, Unchanged
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -129,13 +129,13 @@ def named_values(members: Mapping[str, Any]) -> list[tuple[int, str]]:
     return [(item["seq"], name) for item in members["values"] for name in item["names"]]
 
 
-def _left(draft: ErasureDraft, facts: ErasureFacts) -> tuple[dict[int, set[str]], dict[str, LandedFile], int]:
+def _left(draft: ErasureDraft, facts: ErasureFacts) -> tuple[dict[int, set[str]], dict[str, ErasableFile], int]:
     """Return what of `draft` is not erased yet, by seq and by file, and the last seq that erased any of the rest.
 
     Raises `ReferenceNotFound` and `NothingToErase` for what never was there.
     """
     values: dict[int, set[str]] = {}
-    files: dict[str, LandedFile] = {}
+    files: dict[str, ErasableFile] = {}
     stands = 0
     for index, asked in enumerate(draft.entries):
         seq, names = _names(asked, facts, f"/entries/{index}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ledger_core.journal.erasures import ErasureDraft
-from ledger_core.ports import ErasableFiles, LandedFile
+from ledger_core.ports import ErasableFile, ErasableFiles
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -29,7 +29,7 @@ class ErasureFacts:
     """The names of the values that each entry commits to."""
     erased: dict[tuple[int, str], int] = field(default_factory=dict)
     """The record that erased a value, by seq of the entry and name."""
-    files: Mapping[str, Sequence[LandedFile]] = field(default_factory=dict)
+    files: Mapping[str, Sequence[ErasableFile]] = field(default_factory=dict)
     erased_files: dict[str, int] = field(default_factory=dict)
 
 
