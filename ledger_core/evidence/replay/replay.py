@@ -138,6 +138,8 @@ def _replay_one(
             rebuild.store(note)
         rebuild.finish()
         after = rebuild.head
+    for kind in runtime.kinds:
+        kind.restored(conn, log.book)
     if after.size > head.size:
         # A check tells by this what no archive could bring from what was taken away.
         conn.execute(

@@ -141,3 +141,25 @@ def test_a_program_that_keeps_no_files_does_not_replay_the_erasure_of_one(
         with pytest.raises(ConfigurationError):
             replay(runtime, place_of(str(archive)))
         assert Shop(runtime).rows("ledger.records") == 0
+
+
+def test_a_replay_drops_again_what_another_part_of_a_backup_brought(shop: Shop, archive: Path) -> None:
+    """Nothing is behind, and the tables of keys alone were restored from before the erasure."""
+    (landed,) = land(shop.runtime, source="stripe_report", paths=[report(archive.parent / "report.csv")])
+    shop.post("one", ADA)
+    shop.post("kept", ADA)
+    tables = ("ledger.private_keys", "ledger.private_values", "ops.file_keys")
+    with shop.attack() as superuser:
+        for number, table in enumerate(tables):
+            superuser.execute(f"create temp table kept_{number} as table {table}")
+        superuser.commit()
+        shop.erase("one", files=(str(landed.file_id),))
+        export_segment(shop.runtime, closed_on=date(2026, 1, 1), book=BOOK)
+        for number, table in enumerate(tables):
+            superuser.execute(f"insert into {table} select * from kept_{number} on conflict do nothing")
+    assert shop.check().codes == {Code.NOT_ERASED}
+    replay(shop.runtime, place_of(str(archive)), proceed=True)
+    shop.sound()
+    assert shop.part("kept").values == ADA
+    assert shop.rows("ops.file_keys") == 0
+    assert shop.rows("ledger.replays") == 0

@@ -58,8 +58,8 @@ class Erasure(Kind):
 
     def prepare(self, draft: ErasureDraft, actor: Actor, who: bytes) -> ErasureItem:
         check_erasure(draft)
-        if draft.files and self.files is None:
-            raise _no_files()
+        if draft.files:
+            self._room()
         document = erasure_as_json(draft)
         refuse_cards(texts_of(document))
         asked = canonical_bytes(document)
@@ -110,15 +110,34 @@ class Erasure(Kind):
             named = named_values(each.item.members)
             _drop_values(conn, book, seq, named)
             files = each.item.members["files"]
-            if files and self.files is None:
-                raise _no_files()
             for file in files:
                 conn.execute(
                     "insert into ledger.erased_files (book, file_id, sha256, seq) values (%s, %s, %s, %s)",
                     [book, file["file_id"], file["sha256"], seq],
                 )
-            if self.files is not None and files:
-                self.files.drop(conn, [file["file_id"] for file in files])
+            if files:
+                self._room().drop(conn, [file["file_id"] for file in files])
+
+    def restored(self, conn: Connection[Any], book: str) -> None:
+        """Drop again all that the log says was erased: another part of the backup may have brought it along."""
+        for table in ("private_keys", "private_values"):
+            conn.execute(
+                f"delete from ledger.{table} as held using ledger.erased_values as erased "  # noqa: S608 - constants
+                "where held.book = %s and erased.book = held.book and erased.entry_seq = held.seq "
+                "and erased.name = held.name",
+                [book],
+            )
+        files = conn.execute("select file_id::text from ledger.erased_files where book = %s", [book]).fetchall()
+        if files:
+            self._room().drop(conn, [file_id for (file_id,) in files])
+
+    def _room(self) -> ErasableFiles:
+        if self.files is None:
+            raise ConfigurationError(
+                "this program keeps no files, so it cannot drop the key of one.",
+                remedy="Erase files, and replay a log that erased some, by `counterfoil`.",
+            )
+        return self.files
 
     def derive(self, checking: Checking) -> Erasures:
         return Erasures(checking, self.files)  # type: ignore[arg-type]
@@ -196,13 +215,6 @@ def _drop_values(conn: Connection[Any], book: str, seq: int, named: Sequence[tup
             "(select * from unnest(%(seqs)s::bigint[], %(names)s::text[]))",
             given,
         )
-
-
-def _no_files() -> ConfigurationError:
-    return ConfigurationError(
-        "this program keeps no files, so it cannot drop the key of one.",
-        remedy="Erase files, and replay a log that erased some, by `counterfoil`.",
-    )
 
 
 ERASURE = Erasure(name="erasure", shape=SHAPES["erasure"])
