@@ -167,6 +167,11 @@ class ErasableFiles(Protocol):
     """The room that keeps files, as far as their erasure needs it; asked in the transaction of the record."""
 
     @property
+    def table(self) -> str:
+        """The table of the keys, for whoever is told of one."""
+        ...
+
+    @property
     def held_query(self) -> str:
         """The query of those ids among `%(files)s` whose key is there, as text."""
         ...

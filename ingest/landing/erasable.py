@@ -21,6 +21,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 class LandedFiles:
     """Fulfils `ledger_core.ports.ErasableFiles`."""
 
+    table: ClassVar[str] = "ops.file_keys"
     held_query: ClassVar[str] = "select file_id::text from ops.file_keys where file_id = any(%(files)s::uuid[])"
 
     def find(self, conn: Connection[Any], book: str, references: Sequence[str]) -> dict[str, list[ErasableFile]]:

@@ -56,7 +56,7 @@ class Erasures:
             for (file_id,) in held:
                 self._checking.findings.add(
                     Code.NOT_ERASED,
-                    "ops.file_keys",
+                    self._room.table,
                     self._by_file[file_id],
                     f"the key of file {file_id}, which this record erased, is there",
                 )
