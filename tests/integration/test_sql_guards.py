@@ -15,6 +15,7 @@ from psycopg import sql
 from sqlalchemy import Engine
 
 from ledger_core.log.merkle import Frontier
+from tests.integration.erasure import guards
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +29,7 @@ SOUND: dict[str, dict[str, object]] = {
         "book": "b", "account_id": 1, "code": "c", "type": "asset", "normal_balance": "debit", "currency": "USD",
         "status": "open", "overdraft": "allowed", "metadata": "{}", "opened_seq": 0, "changed_seq": 0,
     },
-    "balances": {"book": "b", "account_id": 1, "debits": 0, "credits": 0, "last_seq": 0},
+    **guards.SOUND, "balances": {"book": "b", "account_id": 1, "debits": 0, "credits": 0, "last_seq": 0},
     "idempotency": {
         "book": "b", "route": "r", "key": "k", "fingerprint": LEAF, "first_seq": 0, "count": 1, "outcome": "[]",
     },
@@ -36,16 +37,11 @@ SOUND: dict[str, dict[str, object]] = {
         "book": "b", "seq": 0, "line": 0, "account_id": 1, "direction": "debit", "amount_minor": 1, "currency": "USD",
         "effective_at": "now",
     },
-    "private_keys": {"book": "b", "seq": 0, "name": "n", "salt": bytes(16), "key": bytes(32)},
-    "erased_values": {"book": "b", "entry_seq": 0, "name": "n", "seq": 1},
-    "erased_files": {
-        "book": "b", "file_id": "01890a5d-ac96-774b-bcce-b302099a8057", "sha256": "0" * 64, "seq": 1,
-    },
-    "replays": {"book": "b", "first_seq": 0, "next_seq": 1},
 }  # fmt: skip
 """A row of each table that has a check; `postings` takes none alone, since it would not balance."""
 
 WRONG: dict[str, list[dict[str, object]]] = {
+    **guards.WRONG,
     "log_head_book_check": [{"book": "B"}, {"book": ""}, {"book": "a" * 64}, {"book": "a\n"}, {"book": "-a"}],
     "log_head_check": [{"signed_size": 2}, {"signed_size": -1}],
     "log_head_size_check": [{"size": -1, "signed_size": -1}],
@@ -72,11 +68,6 @@ WRONG: dict[str, list[dict[str, object]]] = {
     "idempotency_fingerprint_check": [{"fingerprint": LEAF[:-1]}],
     "postings_line_check": [{"line": -1}],
     "postings_direction_check": [{"direction": "DEBIT"}, {"direction": ""}],
-    "private_keys_salt_check": [{"salt": bytes(15)}, {"salt": bytes(17)}],
-    "private_keys_key_check": [{"key": bytes(31)}, {"key": bytes(33)}],
-    "erased_values_check": [{"entry_seq": 1}, {"entry_seq": 2}],
-    "erased_files_sha256_check": [{"sha256": "0" * 63}, {"sha256": "0" * 65}, {"sha256": "F" * 64}],
-    "replays_check": [{"next_seq": 0}, {"first_seq": 1}],
     "postings_amount_minor_check": [{"amount_minor": 0}, {"amount_minor": -1}],
 }
 

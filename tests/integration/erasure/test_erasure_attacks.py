@@ -83,8 +83,9 @@ ATTACKS: dict[str, tuple[Attack, Code]] = {
     ),
     "values of two names exchanged": (
         statement(
-            "update ledger.private_keys set name = case name when 'payer_name' then 'payer_iban' else 'payer_name' end "
-            "where seq = %(seq)s"
+            "update ledger.private_keys as one set salt = other.salt, key = other.key "
+            "from ledger.private_keys as other "
+            "where one.seq = %(seq)s and other.seq = one.seq and other.name <> one.name"
         ),
         Code.PRIVATE_MISMATCH,
     ),
