@@ -18,6 +18,8 @@ MAX_METADATA_LENGTH = 8_000
 
 MAX_PRIVATE_NAMES = 64
 MAX_PRIVATE_LENGTH = 8_000
+MAX_PRIVATE_BYTES = 65_535
+"""Of all values of one entry together, in UTF-8: as much as a record may have."""
 
 _METADATA_KEY = re.compile(r"[a-z0-9_]{1,64}")
 
@@ -58,7 +60,17 @@ def check_metadata(value: object, *, pointer: str) -> dict[str, str]:
 
 def check_private(value: object, *, pointer: str) -> dict[str, str]:
     """Return `value` when it is as metadata must be, else raise `InvalidInput` with a pointer, no value repeated."""
-    return _check_texts(value, pointer=pointer, what="private", most=MAX_PRIVATE_NAMES, max_length=MAX_PRIVATE_LENGTH)
+    private = _check_texts(
+        value, pointer=pointer, what="private", most=MAX_PRIVATE_NAMES, max_length=MAX_PRIVATE_LENGTH
+    )
+    size = sum(len(text.encode()) for text in private.values())
+    if size > MAX_PRIVATE_BYTES:
+        raise InvalidInput(
+            f"private has {size:,} bytes; {MAX_PRIVATE_BYTES:,} are the most.",
+            pointer=pointer,
+            remedy="Keep what must be found again, and leave the rest where it came from.",
+        )
+    return private
 
 
 def _check_texts(value: object, *, pointer: str, what: str, most: int, max_length: int) -> dict[str, str]:

@@ -121,6 +121,7 @@ def test_a_batch_repeats_whole_with_declined_items_between_the_private_ones(shop
         ({"name": "e\u0301"}, "/private/name"),
         ({"card": "4111 1111 1111 1111"}, "/private/card"),
         ({f"n{number}": "x" for number in range(65)}, "/private"),
+        ({f"n{number}": "é" * 8_000 for number in range(5)}, "/private"),
     ],
 )
 def test_what_may_not_be_private_is_refused_and_not_repeated(shop: Shop, private: dict, pointer: str) -> None:
@@ -133,7 +134,7 @@ def test_what_may_not_be_private_is_refused_and_not_repeated(shop: Shop, private
 
 
 def test_the_most_that_fits_is_taken(shop: Shop) -> None:
-    shop.post("a", {f"n{number:02}{'x' * 61}": "é" * 8_000 for number in range(64)})
+    shop.post("a", {f"n{number:02}{'x' * 61}": "é" * 511 for number in range(64)})
     assert shop.rows("ledger.private_values") == 64
     shop.sound()
 

@@ -7,8 +7,9 @@ replay, because an archive has none; lost or taken away, which is a finding. Wha
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from ledger_core.evidence.check.model import Code, Findings
 from ledger_core.evidence.check.snapshot import Snapshot
@@ -26,13 +27,21 @@ class PrivateValues:
         self._snapshot = snapshot
         self._findings = findings
         self._compared = self._not_held = 0
-        self._rows = snapshot.rows(
-            "select seq, name, key.salt, key.key, value.sealed from ledger.private_keys as key"  # noqa: S608
-            " full join ledger.private_values as value using (book, seq, name)"
-            f" where book = %(book)s{limit} order by seq, name",
-            **given,
+        self._held = _BySeq(
+            snapshot.rows(
+                "select seq, name, key.salt, key.key, value.sealed from ledger.private_keys as key"  # noqa: S608
+                " full join ledger.private_values as value using (book, seq, name)"
+                f" where book = %(book)s{limit} order by seq, name",
+                **given,
+            )
         )
-        self._next = next(self._rows, None)
+        self._erased = _BySeq(
+            snapshot.rows(
+                "select entry_seq, name, seq from ledger.erased_values"  # noqa: S608
+                f" where book = %(book)s{limit.replace('seq', 'entry_seq')} order by entry_seq, name",
+                **given,
+            )
+        )
         self._replayed = list(
             snapshot.rows("select first_seq, next_seq from ledger.replays where book = %(book)s order by first_seq")
         )
@@ -40,11 +49,11 @@ class PrivateValues:
 
     def take(self, seq: int, commitments: Mapping[str, str] | None) -> None:
         """Compare what is held of the entry at `seq`; None for one without private values, as nearly all are."""
-        if commitments is None and (self._next is None or self._next[0] > seq):
+        if commitments is None and not self._held.has(seq):
             return
         self._orphans_before(seq)
-        held = self._rows_of(seq)
-        erased = self._erased_of(seq) if commitments else {}
+        held = self._held.at(seq)
+        erased = self._erased_of(seq)
         for name, commitment in sorted((commitments or {}).items()):
             self._compared += 1
             row = held.pop(name, None)
@@ -63,7 +72,7 @@ class PrivateValues:
     def skip(self, seq: int) -> None:
         """Leave out what a damaged record may have said."""
         self._orphans_before(seq)
-        self._rows_of(seq)
+        self._held.at(seq)
 
     def finish(self) -> dict[str, int]:
         """Report rows of no entry; return the values compared."""
@@ -82,24 +91,16 @@ class PrivateValues:
         else:
             self._report(Code.PRIVATE_MISSING, seq, f"{name} is not held, and no record erased it")
 
-    def _rows_of(self, seq: int) -> dict[str, tuple[bytes | None, ...]]:
-        rows = {}
-        while self._next is not None and self._next[0] == seq:
-            rows[self._next[1]] = self._next[2:]
-            self._next = next(self._rows, None)
-        return rows
-
     def _orphans_before(self, seq: int | None) -> None:
-        while self._next is not None and (seq is None or self._next[0] < seq):
-            self._report(Code.PRIVATE_MISMATCH, self._next[0], f"{self._next[1]} is held, and there is no such entry")
-            self._next = next(self._rows, None)
+        for orphan, name in self._held.before(seq):
+            self._report(Code.PRIVATE_MISMATCH, orphan, f"{name} is held, and there is no such entry")
 
     def _erased_of(self, seq: int) -> dict[str, int]:
         """Return the seq of the erasure by name; a row that its record does not bear out counts for nothing."""
-        rows = self._snapshot.rows(
-            "select name, seq from ledger.erased_values where book = %(book)s and entry_seq = %(seq)s", seq=seq
-        )
-        return {name: by for name, by in rows if (seq, name) in self._names_erased_by(by)}
+        for _ in self._erased.before(seq):
+            pass  # of no entry: the erasures' own derivation reports it
+        rows = self._erased.at(seq)
+        return {name: by for name, (by,) in rows.items() if (seq, name) in self._names_erased_by(by)}
 
     def _read_names(self, seq: int) -> frozenset[tuple[int, str]]:
         row = self._snapshot.one(
@@ -115,6 +116,32 @@ class PrivateValues:
 
     def _report(self, code: Code, seq: int, detail: str) -> None:
         self._findings.add(code, TABLE, seq, detail)
+
+
+class _BySeq:
+    """Rows that begin with seq and name, walked in order of these; one is held at a time."""
+
+    def __init__(self, rows: Iterator[tuple[Any, ...]]) -> None:
+        self._rows = rows
+        self._next = next(rows, None)
+
+    def has(self, seq: int) -> bool:
+        """Say whether a row of `seq` or of before waits."""
+        return self._next is not None and bool(self._next[0] <= seq)
+
+    def before(self, seq: int | None) -> Iterator[tuple[int, str]]:
+        """Pass over the rows of before `seq`, of all where it is None."""
+        while self._next is not None and (seq is None or self._next[0] < seq):
+            yield self._next[0], self._next[1]
+            self._next = next(self._rows, None)
+
+    def at(self, seq: int) -> dict[str, tuple[Any, ...]]:
+        """Take the rows of `seq`, by name."""
+        found = {}
+        while self._next is not None and self._next[0] == seq:
+            found[self._next[1]] = self._next[2:]
+            self._next = next(self._rows, None)
+        return found
 
 
 def _opens(name: str, commitment: str, row: tuple[bytes | None, ...]) -> bool:
