@@ -6,19 +6,36 @@ with items as (
 
 ),
 
-landed as (
+landed as not materialized (
 {{ union_of('psp_items') }}
+),
+
+-- Two counts say whether any row is lost; only then is each looked for, which costs as much as making the items did.
+counted as (
+
+    select
+        (select coalesce(sum(items.landed_rows), 0) from items) as standing_rows,
+        (select count(*) from landed) as landed_rows
+
 ),
 
 lost_rows as (
 
     select landed.psp_transaction_id as what
     from landed
-    left join items
-        on landed.psp_transaction_id = items.psp_transaction_id
-        and landed.provider = items.provider
-        and landed.account = items.account
-    where items.psp_transaction_id is null
+    where (select counted.standing_rows <> counted.landed_rows from counted)
+        and not exists (
+            select 1 from items
+            where items.psp_transaction_id = landed.psp_transaction_id
+                and items.provider = landed.provider
+                and items.account = landed.account
+        )
+
+    union all
+
+    select counted.landed_rows || ' rows landed, ' || counted.standing_rows || ' stand for an item' as what
+    from counted
+    where counted.standing_rows <> counted.landed_rows
 
 ),
 

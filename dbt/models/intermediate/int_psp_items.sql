@@ -63,6 +63,7 @@ merged as (
         (array_agg(versions.merchant_reference order by versions.recency)
             filter (where versions.merchant_reference is not null))[1] as merchant_reference,
         (array_agg(versions.payout_id order by versions.recency) filter (where versions.payout_id is not null))[1] as payout_id,
+        count(*) as landed_rows,
         min(versions.net_minor) <> max(versions.net_minor) as is_amended,
         -- Two documents of one time that say two amounts: nobody can tell which of them is right.
         bool_or(
@@ -101,6 +102,7 @@ final as (
         landed.net_minor::numeric(38, 0) as net_minor,
         sign(landed.net_minor)::smallint as sign,
         landed.booked_on,
+        coalesce(merged.landed_rows, 1) as landed_rows,
         coalesce(merged.is_amended, false) as is_amended,
         coalesce(merged.is_contradicted, false) as is_contradicted
     from landed

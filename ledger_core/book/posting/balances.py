@@ -10,6 +10,7 @@ from typing import Any
 
 from psycopg import Connection, Cursor
 
+from ledger_core.base.arrays import numbers_array
 from ledger_core.errors import IntegrityError
 
 _BALANCES = """
@@ -29,10 +30,10 @@ def add_to_balances(conn: Connection[Any], book: str, deltas: Mapping[int, Seque
     return conn.execute(
         _BALANCES,
         [
-            _array(ordered),
-            _array([deltas[account_id][0] for account_id in ordered]),
-            _array([deltas[account_id][1] for account_id in ordered]),
-            _array([deltas[account_id][2] for account_id in ordered]),
+            numbers_array(ordered),
+            numbers_array([deltas[account_id][0] for account_id in ordered]),
+            numbers_array([deltas[account_id][1] for account_id in ordered]),
+            numbers_array([deltas[account_id][2] for account_id in ordered]),
             book,
         ],
     )
@@ -45,8 +46,3 @@ def require_balances(book: str, touched: Cursor[Any], deltas: Mapping[int, Seque
             f"book {book}: of {len(deltas)} touched accounts {touched.rowcount} have a balance.",
             remedy="Run `counterfoil check`.",
         )
-
-
-def _array(numbers: Sequence[int]) -> str:
-    """Return a Postgres array literal: one string, where a list of 1,000 is adapted number by number."""
-    return "{" + ",".join(map(str, numbers)) + "}"

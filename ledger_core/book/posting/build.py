@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import Any
@@ -20,6 +20,7 @@ from ledger_core.ports import Posted
 
 _TWO_WORDS = Struct(">QQ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Placer:
@@ -67,13 +68,13 @@ class Builder(Placer):
     ) -> None:
         super().__init__(head, rows, facts)
         self.book = book
-        start = now if head.last_recorded_at is None else max(now, head.last_recorded_at + timedelta(microseconds=1))
-        self.start = start
-        self.micros = (start - _EPOCH) // timedelta(microseconds=1)
-        self.last_recorded_at = start
+        last = head.last_recorded_at
+        self.recorded_at = now if last is None else max(now, last + MICROSECOND)
+        """When the next record will be said to have come; `micros` is the same, from 1970 on."""
+        self.micros = (self.recorded_at - _EPOCH) // MICROSECOND
         self.random_bytes = random_bytes
         self._frames: dict[str, Frame] = {}
-        self._random = b""
+        self._random: Iterator[bytes] = iter(())
         self._second = -1
         self._prefix = ""
 
@@ -91,8 +92,9 @@ class Builder(Placer):
         canonical = frame.around(accepted.body, id=id, prev=self.prev, recorded_at=self._time(micros), seq=seq)
         leaf = leaf_hash(canonical)
         entry = self.lay(accepted, kind, micros=micros, leaf=leaf, canonical=canonical, raw_id=raw_id, id=id)
-        recorded_at = self.last_recorded_at = self.start + timedelta(microseconds=len(self.leaves) - 1)
-        self.micros += 1
+        recorded_at = self.recorded_at
+        self.recorded_at = recorded_at + MICROSECOND
+        self.micros = micros + 1
         return Posted(
             id=id,
             seq=seq,
@@ -106,9 +108,11 @@ class Builder(Placer):
 
     def _randomness(self) -> bytes:
         """Return eight random bytes; the system is asked for 256 records' worth at once."""
-        if not self._random:
-            self._random = self.random_bytes(8 * 256)
-        taken, self._random = self._random[:8], self._random[8:]
+        taken = next(self._random, None)
+        if taken is None:
+            drawn = self.random_bytes(8 * 256)
+            self._random = iter([drawn[at : at + 8] for at in range(8, len(drawn), 8)])
+            taken = drawn[:8]
         return taken
 
     def _time(self, micros: int) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from psycopg import Connection, Cursor
 
 from ledger_core.base.promises import broken_promises_sql, not_durable
@@ -37,6 +41,25 @@ class HeadRow:
     """The database's clock when the lock was had; None for a head that was worked out and not read."""
 
 
+@contextmanager
+def locked_head(conn: Connection[Any], book: str, *, durable: bool = False) -> Iterator[HeadRow]:
+    """Run a transaction under the lock of the book's head, as `lock_head` takes it.
+
+    Begun in the message that asks for the lock: one wait less than `Connection.transaction`. `conn` is in autocommit.
+    """
+    try:
+        with conn.pipeline():
+            conn.execute("begin")
+            found = _ask_for_lock(conn, book, durable)
+        yield _head(book, found)
+    except BaseException:
+        # What went wrong is what is told, also where the connection went with it.
+        with contextlib.suppress(psycopg.Error):
+            conn.rollback()
+        raise
+    conn.commit()
+
+
 def lock_head(conn: Connection[Any], book: str, *, durable: bool = False) -> HeadRow:
     """Queue up behind the other writers of the book until the end of the transaction, and return its head row.
 
@@ -47,25 +70,8 @@ def lock_head(conn: Connection[Any], book: str, *, durable: bool = False) -> Hea
     Raises `ConfigurationError` for a broken promise.
     """
     with conn.pipeline():
-        conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, %s))", [book, _WRITERS])
-        found = conn.execute(
-            _HEAD_BY_DURABLE[durable],
-            [book],
-        )
-    row = found.fetchone()
-    if row is None:
-        raise IntegrityError(f"book {book} has no head.", remedy="Restore the database from its last backup.")
-    if row[7]:
-        raise not_durable(row[7])
-    return HeadRow(
-        origin=row[0],
-        size=row[1],
-        signed_size=row[2],
-        last_leaf=bytes(row[3]),
-        last_recorded_at=row[4],
-        frontier=Frontier.from_bytes(row[1], bytes(row[5])),
-        database_time=row[6],
-    )
+        found = _ask_for_lock(conn, book, durable)
+    return _head(book, found)
 
 
 def insert_head(conn: Connection[Any], book: str, origin: str) -> None:
@@ -93,4 +99,26 @@ def move_head(conn: Connection[Any], book: str, head: HeadRow, *, after: HeadRow
             head.size,
             head.last_leaf,
         ],
+    )
+
+
+def _ask_for_lock(conn: Connection[Any], book: str, durable: bool) -> Cursor[Any]:
+    conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, %s))", [book, _WRITERS])
+    return conn.execute(_HEAD_BY_DURABLE[durable], [book])
+
+
+def _head(book: str, found: Cursor[Any]) -> HeadRow:
+    row = found.fetchone()
+    if row is None:
+        raise IntegrityError(f"book {book} has no head.", remedy="Restore the database from its last backup.")
+    if row[7]:
+        raise not_durable(row[7])
+    return HeadRow(
+        origin=row[0],
+        size=row[1],
+        signed_size=row[2],
+        last_leaf=bytes(row[3]),
+        last_recorded_at=row[4],
+        frontier=Frontier.from_bytes(row[1], bytes(row[5])),
+        database_time=row[6],
     )

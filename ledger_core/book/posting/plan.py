@@ -16,7 +16,7 @@ from typing import Any
 from psycopg import Connection
 
 from ledger_core.book.posting.accounts import BookState
-from ledger_core.book.posting.build import Builder
+from ledger_core.book.posting.build import MICROSECOND, Builder
 from ledger_core.book.posting.head import HeadRow
 from ledger_core.book.posting.idempotency import StoredOutcome, read_outcomes
 from ledger_core.book.posting.judge import BatchJudge, Facts, JudgedRequest, read_facts
@@ -168,7 +168,7 @@ class Planner:
             outcomes=outcomes,
             projected=built.projected,
             deltas=judge.deltas,
-            last_recorded_at=built.last_recorded_at if tree is not None else head.last_recorded_at,
+            last_recorded_at=built.recorded_at - MICROSECOND if tree is not None else head.last_recorded_at,
             streams=streams,
             tiles=tiles,
             clock=now,

@@ -14,9 +14,10 @@ from typing import Any
 
 from psycopg import Connection
 
+from ledger_core.base.copying import copy_in
 from ledger_core.book.posting.balances import add_to_balances, require_balances
 from ledger_core.book.posting.clock import check_clock, seconds_ahead
-from ledger_core.book.posting.head import HeadRow, lock_head, move_head
+from ledger_core.book.posting.head import HeadRow, locked_head, move_head
 from ledger_core.book.posting.idempotency import write_outcomes
 from ledger_core.book.posting.plan import PlannedBatch, Planner
 from ledger_core.book.posting.requests import Request
@@ -50,8 +51,7 @@ class BatchWriter:
         was written, or the outcome is unknown if the connection broke. After any error the caller must have the planner
         forget.
         """
-        with conn.transaction():
-            head = lock_head(conn, self.book, durable=self._durable)
+        with locked_head(conn, self.book, durable=self._durable) as head:
             admit(head)
             if planned is None or not planned.holds_for(head):
                 if planned is not None:
@@ -72,17 +72,12 @@ def write_planned(
 
     Raises `IntegrityError` where the head or a balance is not where it was left.
     """
-    (into_records, records), *streams = planned.streams
-    with conn.cursor() as cursor:
-        with cursor.copy(into_records) as copy:
-            copy.write(records)
-            if locked is not None:
-                # From here on the server has work to do; planning any earlier only competes for the interpreter.
-                locked(planned)
-        for into, data in streams:
-            if data:
-                with cursor.copy(into) as copy:
-                    copy.write(data)
+    # Only once the server has work to do may the next plan begin: any earlier it competes for the interpreter.
+    copy_in(
+        conn,
+        [(into, data) for into, data in planned.streams if data],
+        started=None if locked is None else lambda: locked(planned),
+    )
     # One wait for all of them: under load each wait costs a turn of the interpreter's lock.
     with conn.pipeline():
         for kind, accepted in planned.projected.items():

@@ -11,6 +11,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from ledger_core.base.arrays import texts_array
 from ledger_core.book.kinds.journal_entry.prepare import EntryItem
 from ledger_core.book.posting.accounts import BookState
 from ledger_core.errors import DuplicateExternalId
@@ -108,8 +109,8 @@ def _mirrored(conn: Connection[Any], book: str, ids: Iterable[str]) -> dict[str,
 
 def _known_external_ids(conn: Connection[Any], book: str, external_ids: list[str]) -> dict[str, KnownEntry]:
     rows = conn.execute(
-        "select external_id, id::text, seq from ledger.entries where book = %s and external_id = any(%s)",
-        [book, external_ids],
+        "select external_id, id::text, seq from ledger.entries where book = %s and external_id = any(%s::text[])",
+        [book, texts_array(external_ids)],
     )
     return {row[0]: KnownEntry(row[1], row[2]) for row in rows}
 
