@@ -121,6 +121,8 @@ def entry(
     book: BookOption = None,
 ) -> None:
     """Show one entry as the book holds it, with the private values that are held and what was erased."""
+    from json import dumps
+
     from ledger_core.errors import NotFound
     from ledger_core.journal.entries import entry_as_json, format_timestamp
     from ledger_core.reading.entries import get_entry
@@ -148,4 +150,4 @@ def entry(
         print_json(document)
         return
     for key, value in document.items():
-        say(f"{key}: {value}")
+        say(f"{key}: {value if isinstance(value, str) else dumps(value, ensure_ascii=False)}")
