@@ -23,6 +23,7 @@ from api.metrics import Metrics
 from api.openapi import install_openapi
 from api.routers import ROUTERS
 from api.state import ApiState
+from ingest.landing.erasable import LandedFiles
 from ledger_core.base.engine import make_engine
 from ledger_core.base.objects.s3 import S3Store
 from ledger_core.errors import DependencyError
@@ -87,7 +88,7 @@ def _lifespan(state: ApiState, given: Runtime | None) -> Lifespan:
 
 def _open(state: ApiState, given: Runtime | None, stack: ExitStack) -> None:
     settings = state.settings
-    state.runtime = given or stack.enter_context(open_runtime(settings))
+    state.runtime = given or stack.enter_context(open_runtime(settings, files=LandedFiles()))
     state.reader = make_engine(
         state.runtime.database_url, role="reader", application="counterfoil-api", pool_size=READ_CONNECTIONS
     )

@@ -52,6 +52,21 @@ def parse_batch(body: dict[str, Any], book: str, *, atomic: bool) -> ParsedBatch
     return ParsedBatch(items=tuple(_parse(item, index, book) for index, item in enumerate(listed)))
 
 
+def without_private(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a batch's body with the names of private values in their place: a fingerprint outlives the values."""
+    listed = body.get("entries")
+    if not isinstance(listed, list) or not any(isinstance(item, dict) and "private" in item for item in listed):
+        return body
+    return {**body, "entries": [_named(item) for item in listed]}
+
+
+def _named(item: Any) -> Any:
+    if not isinstance(item, dict) or "private" not in item:
+        return item
+    private = item["private"]
+    return {**item, "private": sorted(private) if isinstance(private, dict) else None}
+
+
 def _parse(item: Any, index: int, book: str) -> EntryDraft | CounterfoilError:
     try:
         return parse_entry(item, pointer=f"/entries/{index}", book=book)

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.http.problems import MEDIA_TYPE
-from api.schemas import accounts, common, entries, log
+from api.schemas import accounts, common, entries, erasures, log
 
 BODIES: tuple[type[BaseModel], ...] = (
     entries.JournalEntryDraft,
@@ -24,6 +24,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     accounts.AccountChange,
     log.VerifyRequest,
     log.RecordDraft,
+    erasures.ErasureDraft,
     common.Problem,
 )
 

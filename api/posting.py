@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -100,14 +100,19 @@ def entry_document(book: str, posted: Posted) -> dict[str, Any]:
         "status": "posted",
         "hash": posted.leaf_hash.hex(),
         "recorded_at": format_timestamp(posted.recorded_at),
-        **entry_wire(book, posted.entry),
+        **entry_wire(book, posted.entry, posted.commitments),
     }
 
 
-def entry_wire(book: str, draft: EntryDraft) -> dict[str, Any]:
-    """Return a draft's members; metadata in the order of the record, so that a replay reads the same."""
+def entry_wire(book: str, draft: EntryDraft, commitments: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return a draft's members; metadata in the order of the record, so that a replay reads the same.
+
+    What is private is never answered here, for a repeated answer would outlive its erasure.
+    """
     wire = {"book": book, **entry_as_json(draft)}
     wire["metadata"] = dict(sorted(wire["metadata"].items()))
+    if commitments:
+        wire["commitments"] = dict(commitments)
     return wire
 
 

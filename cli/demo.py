@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.services import start_everything, status_of
+from ingest.landing.erasable import LandedFiles
 from ledger_core.actor import Actor
 from ledger_core.files.chart import apply_chart_file
 from ledger_core.runtime import Runtime, open_runtime
@@ -87,7 +88,7 @@ def run_demo(settings: Settings, *, days: int, per_day: int, seed: int, progress
     truth = _sample(folder, days=days, per_day=per_day, seed=seed, progress=progress)
     as_of = date.fromisoformat(truth["as_of"])
     result = DemoResult(as_of=as_of, planted=dict(truth["counts"]))
-    with open_runtime(settings, progress=progress) as runtime:
+    with open_runtime(settings, files=LandedFiles(), progress=progress) as runtime:
         before = _head(runtime)
         actor = Actor(subject=settings.actor, role="operator")
         apply_chart_file(runtime, folder / "accounts.yaml", book=None, actor=actor)

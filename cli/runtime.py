@@ -40,13 +40,14 @@ def opened(book: str | None = None, *, quiet: bool = False, signer: bool = True)
     from contextlib import ExitStack
 
     from cli.output import progress
+    from ingest.landing.erasable import LandedFiles
     from ledger_core.runtime import open_runtime
 
     settings = settings_for(book)
     with ExitStack() as stack:
         # The bar of the start ends when the runtime stands: the command's own comes after it.
         with progress("starting", quiet=quiet) as update:
-            runtime = stack.enter_context(open_runtime(settings, progress=update, signer=signer))
+            runtime = stack.enter_context(open_runtime(settings, files=LandedFiles(), progress=update, signer=signer))
         yield runtime
 
 

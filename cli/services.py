@@ -39,12 +39,13 @@ def start_everything(settings: Settings, *, progress: Progress | None = None) ->
 
     Returns when the API can do its work. Raises `DependencyError` naming what it lacks.
     """
+    from ingest.landing.erasable import LandedFiles
     from ledger_core.runtime import open_runtime
     from orchestration.dagster_home import write_dagster_home
 
     group = process_group(settings)
     before = group.find(POSTGRES)
-    with open_runtime(settings, progress=progress) as runtime:
+    with open_runtime(settings, files=LandedFiles(), progress=progress) as runtime:
         runtime.ledger()
         write_dagster_home(settings.home, runtime.database_url, own_login=settings.database_url is None)
     after = group.find(POSTGRES)

@@ -8,7 +8,7 @@ CounterfoilError                 code, message, remedy, where (file, line, point
 │  └─ InvalidAmount              not an exact, positive whole number of minor units
 ├─ Refused                       well-formed, but the books forbid it                        HTTP 422      exit 1
 │  ├─ UnbalancedEntry · UnknownAccount · CurrencyMismatch · AccountNotOpen
-│  ├─ InsufficientFunds · KeyReused · ReferenceNotFound
+│  ├─ InsufficientFunds · KeyReused · ReferenceNotFound · NothingToErase
 │  └─ Conflict                   somebody was there first                                    HTTP 409
 │     ├─ DuplicateExternalId     entry_id, identical
 │     ├─ AlreadyReversed
@@ -151,9 +151,15 @@ class KeyReused(Refused):
 
 
 class ReferenceNotFound(Refused):
-    """`reverses` or `corrects` names an entry that the book does not hold."""
+    """What refers to an entry, or to a file, names one that the book does not hold."""
 
     code = "reference_not_found"
+
+
+class NothingToErase(Refused):
+    """An erasure names a private value that the entry never had."""
+
+    code = "nothing_to_erase"
 
 
 class Conflict(Refused):

@@ -243,6 +243,10 @@ class Kind:
         Too late to refuse in the books' words: what the database refuses here falls alone, as an `IntegrityError`.
         """
 
+    def restored(self, conn: Connection[Any], book: str) -> None:
+        """Do again what records of this kind want done beside their tables: a replay brought `book` up to its log."""
+        del conn, book
+
     def derive(self, checking: Any) -> Derivation | None:
         """Return the re-derivation of this kind's tables, None for a kind without any."""
         del checking

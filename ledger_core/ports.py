@@ -10,12 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
 
 from ledger_core.actor import Actor
 from ledger_core.errors import CounterfoilError, DependencyError
 from ledger_core.journal.entries import EntryDraft
 from ledger_core.log.merkle import NodeReader, inclusion_path
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 
 class Draft(Protocol):
@@ -67,6 +72,14 @@ class Posted:
     action: str | None = None
     """What an account's record says happened: `created`, `changed`, `frozen` or `closed`."""
 
+    @property
+    def commitments(self) -> Mapping[str, str]:
+        """Return what the record commits to, by name: read from its bytes, which hold none of nearly every entry."""
+        if b'"commitments":' not in self.canonical:
+            return {}
+        found: Mapping[str, str] = orjson.loads(self.canonical)["body"].get("commitments", {})
+        return found
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declined:
@@ -77,7 +90,7 @@ class Declined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unchanged:
-    """One account that already is what was asked for: nothing was appended."""
+    """Something that already is what was asked for: nothing was appended. `code` names it."""
 
     code: str
     stands: int = field(default=0, compare=False)
@@ -140,6 +153,36 @@ class Submission:
     future: Future[Answer]
     overdue: Callable[[], DependencyError]
     """Return what to tell a caller who stops waiting: late signature, or not sequenced yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasableFile:
+    """A file whose stored bytes can be erased; `sha256` is of the bytes as they came."""
+
+    file_id: str
+    sha256: str
+
+
+class ErasableFiles(Protocol):
+    """The room that keeps files, as far as their erasure needs it; asked in the transaction of the record."""
+
+    @property
+    def table(self) -> str:
+        """The table of the keys, for whoever is told of one."""
+        ...
+
+    @property
+    def held_query(self) -> str:
+        """The query of those ids among `%(files)s` whose key is there, as text."""
+        ...
+
+    def find(self, conn: Connection[Any], book: str, references: Sequence[str]) -> Mapping[str, Sequence[ErasableFile]]:
+        """Return the files of each of `references`, ids or SHA-256; one that nothing is found of is left out."""
+        ...
+
+    def drop(self, conn: Connection[Any], file_ids: Sequence[str]) -> None:
+        """Drop the keys of these files; one that has none any more stays as it is."""
+        ...
 
 
 class SequencerObserver(Protocol):

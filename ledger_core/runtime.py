@@ -41,7 +41,7 @@ from ledger_core.signing.client import SigningClient
 from ledger_core.wrapping import open_wrapping
 
 if TYPE_CHECKING:
-    from ledger_core.ports import LedgerPort
+    from ledger_core.ports import ErasableFiles, LedgerPort
 
 Progress = Callable[[str], None]
 
@@ -140,10 +140,16 @@ class Runtime:
 
 @contextmanager
 def open_runtime(
-    settings: Settings, *, kinds: Iterable[Kind] = (), progress: Progress | None = None, signer: bool = True
+    settings: Settings,
+    *,
+    kinds: Iterable[Kind] = (),
+    files: ErasableFiles | None = None,
+    progress: Progress | None = None,
+    signer: bool = True,
 ) -> Iterator[Runtime]:
     """Open the runtime of `settings`' home; `kinds` are those that rooms above bring beside the ledger's own.
 
+    `files` is the room whose files an erasure may name.
     Without `signer` the proxy is not reached before somebody asks for it: its key may be switched off, and whoever
     changes keys must go on then. Raises `ConfigurationError` when no home is named or found, `DependencyError` when
     something does not start.
@@ -153,14 +159,14 @@ def open_runtime(
     private_folder(home, mode=home_mode(settings))
     for folder in ("run", "landing", "reports"):
         private_folder(home / folder)
-    with private_umask(), _opened(settings, kinds, progress) as runtime:
+    with private_umask(), _opened(settings, Kinds(kinds, files=files), progress) as runtime:
         if signer:
             _ = runtime.signer
         yield runtime
 
 
 @contextmanager
-def _opened(settings: Settings, kinds: Iterable[Kind], progress: Progress | None) -> Iterator[Runtime]:
+def _opened(settings: Settings, kinds: Kinds, progress: Progress | None) -> Iterator[Runtime]:
     home = settings.home
     url = ensure_database(settings, progress=progress)
     security = SecurityEvents(home / "security", clock=lambda: runtime.clock())
@@ -178,7 +184,7 @@ def _opened(settings: Settings, kinds: Iterable[Kind], progress: Progress | None
         raw_store=FileStore(home / "raw"),
         wrapping=open_wrapping(settings),
         security=security,
-        kinds=Kinds(kinds),
+        kinds=kinds,
     )
     try:
         yield runtime

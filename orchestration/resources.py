@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
+from ingest.landing.erasable import LandedFiles
 from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
 from orchestration.lock import one_close
@@ -19,7 +20,10 @@ def runtime_resource(settings: Settings) -> dg.ResourceDefinition:
 
     @dg.resource(description="Database, signing proxy, stores and clock of one home; holds the close's lock.")
     def runtime(_context: dg.InitResourceContext) -> Iterator[Runtime]:
-        with open_runtime(settings) as opened, one_close(opened.engine, wait_seconds=LOCK_WAIT_SECONDS):
+        with (
+            open_runtime(settings, files=LandedFiles()) as opened,
+            one_close(opened.engine, wait_seconds=LOCK_WAIT_SECONDS),
+        ):
             yield opened
 
     return runtime

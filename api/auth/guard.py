@@ -62,6 +62,7 @@ def require(actor: Actor, *scopes: str) -> Actor:
 
 JournalWriter = Annotated[Actor, Depends(Scope("journal:write"))]
 JournalReader = Annotated[Actor, Depends(Scope("journal:read"))]
+Eraser = Annotated[Actor, Depends(Scope("erasures:write"))]
 RecordWriter = Annotated[Actor, Depends(Scope("reconciliation:run", "export:write", "security:report", "keys:admin"))]
 LogReader = Annotated[Actor, Depends(Scope("journal:read", "export:read"))]
 LogMonitor = Annotated[Actor | None, Depends(PublicLog("journal:read", "export:read"))]

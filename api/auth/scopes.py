@@ -5,6 +5,8 @@ from __future__ import annotations
 SCOPES: dict[str, str] = {
     "journal:write": "post and reverse journal entries, open and change accounts",
     "journal:read": "read entries, accounts, balances, statements, proofs and the log",
+    "private:read": "read the private values of entries, where they are held",
+    "erasures:write": "erase private values of entries, and the stored bytes of files",
     "reconciliation:read": "read runs and breaks",
     "reconciliation:run": "append a reconciliation run's record",
     "reconciliation:resolve": "decide on breaks",

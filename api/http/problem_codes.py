@@ -32,6 +32,7 @@ TITLES: dict[str, str] = {
     "malformed_request": "What was sent is no HTTP",
     "method_not_allowed": "The route does not take this method",
     "not_canonical": "The content has no canonical form",
+    "nothing_to_erase": "The entry has no such private value",
     "not_allowed": "The caller lacks a scope",
     "not_empty": "There is a book already where one is to be rebuilt",
     "not_found": "There is no such thing",

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.routers import accounts, checkpoints, docs, entries, entry_reads, records, reports, service, tiles, verify
+from api.routers import (
+    accounts,
+    checkpoints,
+    docs,
+    entries,
+    entry_reads,
+    erasures,
+    records,
+    reports,
+    service,
+    tiles,
+    verify,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     entries.router,
@@ -15,6 +27,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     checkpoints.router,
     tiles.router,
     records.router,
+    erasures.router,
     service.router,
     docs.router,
 )

@@ -40,7 +40,7 @@ from ledger_core.errors import InvalidInput, Refused
 from ledger_core.journal.entries import (
     MAX_DESCRIPTION_LENGTH,
     MAX_EXTERNAL_ID_LENGTH,
-    entry_as_json,
+    entry_as_known,
     parse_entry,
     parse_timestamp,
 )
@@ -74,7 +74,7 @@ async def post_journal_entry(request: Request, actor: JournalWriter) -> Response
         if declined is not None:
             raise declined.error
         return json_answer({"dry_run": True, "would_post": True, "entry": entry_wire(asked.book, draft)})
-    mark = fingerprint("journal-entries", entry_as_json(draft))
+    mark = fingerprint("journal-entries", entry_as_known(draft))
     ask = Ask(actor=actor, route="journal-entries", key=asked.key, fingerprint=mark)
     answer = await post(state, ledger, (draft,), ask)
     return await acknowledge(asked.book, answer)
@@ -147,7 +147,7 @@ def _reversal(body: dict[str, Any]) -> dict[str, Any]:
 
 def _read_batch(asked: Command, atomic: bool) -> tuple[bytes, batches.ParsedBatch]:
     return (
-        fingerprint("journal-entries/batch", atomic, asked.body),
+        fingerprint("journal-entries/batch", atomic, batches.without_private(asked.body)),
         batches.parse_batch(asked.body, asked.book, atomic=atomic),
     )
 

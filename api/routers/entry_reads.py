@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from starlette.responses import PlainTextResponse, Response
 
 from api.auth.guard import JournalReader, LogReader
@@ -15,12 +15,14 @@ from api.http.parameters import DEFAULT_PAGE, Cursor, EffectiveBefore, Effective
 from api.posting import entry_wire
 from api.schemas.entries import ENTRY_EXAMPLE, EntryPage, JournalEntry
 from api.schemas.log import Proof
-from api.state import Book, State, require_book
+from api.state import ApiState, Book, State, require_book
+from ledger_core.actor import Actor
 from ledger_core.errors import NotFound
 from ledger_core.evidence.proofs.prove import entry_proof
 from ledger_core.journal.entries import RecordedEntry, format_timestamp
 from ledger_core.reading.entries import EntryFilter, get_entry, list_entries
 from ledger_core.reading.heads import read_head
+from ledger_core.reading.private import PrivatePart, private_parts
 
 router = APIRouter(tags=["journal"])
 
@@ -32,7 +34,7 @@ EntryId = Annotated[
 @router.get("/finance/journal-entries", response_model=EntryPage, summary="List journal entries")
 def list_journal_entries(
     request: Request,
-    _actor: JournalReader,
+    actor: JournalReader,
     state: State,
     book: Book,
     account: Annotated[str | None, Query(description="Entries with a posting to this account.")] = None,
@@ -63,10 +65,11 @@ def list_journal_entries(
         else:
             at = -1 if after is None else int(after)
             entries = list_entries(connection, book, after_seq=at, limit=limit + 1, filters=wanted)
-    page, more = entries[:limit], len(entries) > limit
+        page, more = entries[:limit], len(entries) > limit
+        parts = private_parts(connection, book, page, values=_values(actor, state))
     following = encode_cursor(page[-1].seq, filters=filters) if more else None
     document = {
-        "entries": [recorded_document(book, entry) for entry in page],
+        "entries": [recorded_document(book, entry, parts.get(entry.seq)) for entry in page],
         "next_cursor": following,
         "state": {"as_of_seq": head.size, "signed_size": head.signed_size},
     }
@@ -74,11 +77,12 @@ def list_journal_entries(
 
 
 @router.get("/finance/journal-entries/{entry_id}", response_model=JournalEntry, summary="Read a journal entry")
-def get_journal_entry(_actor: JournalReader, state: State, book: Book, entry_id: EntryId) -> Response:
-    """Return one entry as the book holds it."""
+def get_journal_entry(actor: JournalReader, state: State, book: Book, entry_id: EntryId) -> Response:
+    """Return one entry as the book holds it; its private values for who holds the scope `private:read`."""
     with state.reading() as connection:
         entry = entry_or_404(connection, state, book, entry_id)
-    document = recorded_document(book, entry)
+        parts = private_parts(connection, book, [entry], values=_values(actor, state))
+    document = recorded_document(book, entry, parts.get(entry.seq))
     return json_answer(document, headers={"etag": f'"{document["hash"]}"'})
 
 
@@ -112,7 +116,13 @@ def entry_or_404(connection: Connection, state: State, book: str, entry_id: str)
     return entry
 
 
-def recorded_document(book: str, entry: RecordedEntry) -> dict[str, Any]:
+def _values(actor: Actor, state: ApiState) -> Engine | None:
+    """Return the engine that private values are read through, None for a caller who may not."""
+    assert state.runtime is not None
+    return state.runtime.engine if "private:read" in actor.scopes else None
+
+
+def recorded_document(book: str, entry: RecordedEntry, part: PrivatePart | None = None) -> dict[str, Any]:
     """Return an entry's members."""
     document = {
         "id": entry.id,
@@ -120,8 +130,10 @@ def recorded_document(book: str, entry: RecordedEntry) -> dict[str, Any]:
         "status": entry.status,
         "hash": entry.leaf_hash.hex(),
         "recorded_at": format_timestamp(entry.recorded_at),
-        **entry_wire(book, entry.draft),
+        **entry_wire(book, entry.draft, entry.commitments),
     }
+    if part is not None:
+        document |= part.as_json()
     if entry.reversed_by is not None:
         document["reversed_by"] = entry.reversed_by
     return document

@@ -102,4 +102,11 @@ Metadata = Annotated[
     dict[str, str],
     Field(description="Strings only; no personal data.", examples=[{"reference": "txn_1", "order": "o-17"}]),
 ]
+Private = Annotated[
+    dict[str, str],
+    Field(
+        description="Personal data by name: the log commits to it, a side table holds it until it is erased.",
+        examples=[{"payer_name": "Ada Example"}],
+    ),
+]
 JsonObject = dict[str, Any]

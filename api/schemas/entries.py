@@ -15,6 +15,7 @@ from api.schemas.common import (
     Hash,
     JsonObject,
     Metadata,
+    Private,
     SignedNote,
     State,
     Timestamp,
@@ -35,6 +36,7 @@ ENTRY_EXAMPLE: JsonObject = {
         {"account": "revenue:sales:usd", "direction": "credit", "amount": "10000", "currency": "USD"},
     ],
     "metadata": {"reference": "txn_1", "order": "o-17"},
+    "private": {"payer_name": "Ada Example"},
 }
 _BATCH_EXAMPLE: JsonObject = {
     "entries": [{**ENTRY_EXAMPLE, "external_id": f"stripe:txn_{number}"} for number in (2, 3)]
@@ -63,6 +65,7 @@ class JournalEntryDraft(Wire):
     metadata: Metadata = Field(default_factory=dict)
     reverses: str | None = Field(default=None, description="Id of the entry that this one undoes.")
     corrects: str | None = Field(default=None, description="Id of the entry that this one adjusts.")
+    private: Private = Field(default_factory=dict)
 
 
 class Signature(Wire):
@@ -89,6 +92,19 @@ class JournalEntry(Wire):
     reverses: str | None = None
     corrects: str | None = None
     reversed_by: str | None = Field(default=None, description="Id of the entry that undid this one.")
+    commitments: dict[str, Hash] | None = Field(
+        default=None, description="What the record says of each private value, by name: SHA-256(salt || value)."
+    )
+    private: dict[str, str] | None = Field(
+        default=None, description="The private values that are held; with the scope `private:read` alone."
+    )
+    erased: dict[str, int] | None = Field(
+        default=None, description="The seq of the record that erased a private value, by its name."
+    )
+    not_held: list[str] | None = Field(
+        default=None,
+        description="Private values that are neither held nor erased; with the scope `private:read` alone.",
+    )
 
 
 class PostedEntry(JournalEntry):

@@ -75,6 +75,10 @@ def proof(
         Path | None,
         typer.Option("--out", metavar="FILE", help="Write the JSON bundle here; to *.tlog-proof that text instead."),
     ] = None,
+    opened_names: Annotated[
+        list[str] | None,
+        typer.Option("--open", metavar="NAME", help="Show this private value in the bundle; may be repeated."),
+    ] = None,
     json: JsonFlag = False,
     book: BookOption = None,
 ) -> None:
@@ -82,7 +86,7 @@ def proof(
     from ledger_core.evidence.proofs.prove import entry_proof
 
     with opened(book, quiet=json) as runtime:
-        found = entry_proof(runtime, runtime.settings.book, entry_id)
+        found = entry_proof(runtime, runtime.settings.book, entry_id, opened=opened_names or ())
     if out is not None and out.suffix == ".tlog-proof":
         out.write_text(found.tlog_proof)
         keys = out.with_name("keys.jsonl")

@@ -94,8 +94,13 @@ def _parts(
 
 
 def _size_of(item: Prepared) -> int:
-    """Return the bytes that `item` brings: its body's, or what it says of a body that only the lock can tell."""
-    return len(item.body) or getattr(item, "size_bytes", 0)
+    """Return the bytes that `item` brings: its body's, or what it says of one that only the lock can tell, and others.
+
+    Others are what is private, which stands beside the body.
+    """
+    size = len(item.body) or getattr(item, "size_bytes", 0)
+    private = getattr(item, "private", ())
+    return size + sum(len(each.sealed) for each in private) if private else size
 
 
 def _prepared(kind: Kind, draft: Draft, actor: Actor, who: bytes) -> Prepared:

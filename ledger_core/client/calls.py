@@ -16,7 +16,8 @@ from urllib.parse import quote
 from ledger_core import errors
 from ledger_core.client import results
 from ledger_core.journal.accounts import AccountDraft
-from ledger_core.journal.entries import EntryDraft, entry_as_json, format_timestamp
+from ledger_core.journal.entries import EntryDraft, entry_as_request, format_timestamp
+from ledger_core.journal.erasures import ErasureRequest, erasure_as_json
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class Call(Generic[T]):
 
 def post_entry(entry: EntryDraft, *, book: str | None, key: str) -> Call[results.PostedEntry]:
     """Post one entry."""
-    return _post(_ENTRIES, _named(entry_as_json(entry), book), key, _read_posted)
+    return _post(_ENTRIES, _named(entry_as_request(entry), book), key, _read_posted)
 
 
 def dry_run(entry: EntryDraft, *, book: str | None) -> Call[None]:
@@ -64,7 +65,7 @@ def dry_run(entry: EntryDraft, *, book: str | None) -> Call[None]:
         method="POST",
         path=_ENTRIES,
         params={"dry_run": "true"},
-        content=_json(_named(entry_as_json(entry), book)),
+        content=_json(_named(entry_as_request(entry), book)),
         headers=JSON_HEADERS,
         read=lambda _reply: None,
     )
@@ -72,7 +73,7 @@ def dry_run(entry: EntryDraft, *, book: str | None) -> Call[None]:
 
 def post_batch(entries: Iterable[EntryDraft], *, book: str | None, key: str, atomic: bool) -> Call[results.BatchAnswer]:
     """Post many entries."""
-    body = _named({"entries": [entry_as_json(entry) for entry in entries]}, book)
+    body = _named({"entries": [entry_as_request(entry) for entry in entries]}, book)
     return _post(f"{_ENTRIES}/batch", body, key, _read_batch, {"atomic": "true"} if atomic else {})
 
 
@@ -214,6 +215,15 @@ def append_record(kind: str, body: Mapping[str, Any], *, book: str | None, key: 
         return results.posted_record(reply.body, replayed=reply.replayed)
 
     return _post("/finance/records", _named({"kind": kind, "body": dict(body)}, book), key, read)
+
+
+def erase(request: ErasureRequest, *, book: str | None, key: str) -> Call[results.Erased]:
+    """Erase private values of entries, and files."""
+
+    def read(reply: Reply) -> results.Erased:
+        return results.erased(reply.body, replayed=reply.replayed)
+
+    return _post("/finance/erasures", _named(erasure_as_json(request), book), key, read)
 
 
 def error_of(

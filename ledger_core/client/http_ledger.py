@@ -15,6 +15,7 @@ from ledger_core.client.results import Account, Entry, PostedRecord
 from ledger_core.errors import ConfigurationError, CounterfoilError, DependencyError, InvalidInput, NotFound, Refused
 from ledger_core.journal.accounts import AccountChange, AccountDraft, AccountOpening
 from ledger_core.journal.entries import EntryDraft
+from ledger_core.journal.erasures import ErasureDraft
 from ledger_core.ports import (
     Answer,
     Applied,
@@ -61,6 +62,8 @@ class HttpLedger:
             return _answered([self._account(draft, ask.key if len(drafts) == 1 else None) for draft in drafts])
         if len(drafts) == 1 and isinstance(drafts[0], RecordDraft):
             return self._record(drafts[0], ask)
+        if len(drafts) == 1 and isinstance(drafts[0], ErasureDraft):
+            return self._erasure(drafts[0], ask)
         raise InvalidInput(
             "a ledger behind HTTP takes a group of one kind alone.",
             remedy="Append the group where the ledger runs, or each kind by itself.",
@@ -117,6 +120,13 @@ class HttpLedger:
 
     def _record(self, draft: RecordDraft, ask: Ask) -> Answer:
         made = self._client.append_record(draft.kind, draft.body, key=ask.key)
+        return Answer(items=(_record(made),), replayed=made.replayed, checkpoint=made.checkpoint, size=made.seq + 1)
+
+    def _erasure(self, draft: ErasureDraft, ask: Ask) -> Answer:
+        # How long backups are kept is the API's to say: it is asked for what is erased, and why.
+        made = self._client.erase(draft, key=ask.key).record
+        if made is None:
+            return _answered([Unchanged(code=draft.entries[0].entry if draft.entries else draft.files[0])])
         return Answer(items=(_record(made),), replayed=made.replayed, checkpoint=made.checkpoint, size=made.seq + 1)
 
     def dry_run(self, draft: Draft) -> Declined | None:

@@ -24,6 +24,7 @@ from ledger_core.client.calls import Call
 from ledger_core.client.retries import Common, Failure, Retries
 from ledger_core.journal.accounts import AccountDraft
 from ledger_core.journal.entries import EntryDraft
+from ledger_core.journal.erasures import ErasureRequest
 
 __all__ = ["AsyncLedgerClient", "LedgerClient", "Retries"]
 
@@ -184,6 +185,10 @@ class LedgerClient(Common):
         """Append a record of another kind than a journal entry."""
         return self.send(calls.append_record(kind, body, book=self.book, key=self._key(key)))
 
+    def erase(self, request: ErasureRequest, *, key: str | None = None) -> results.Erased:
+        """Erase private values of entries, and files; what is erased already stays as it is."""
+        return self.send(calls.erase(request, book=self.book, key=self._key(key)))
+
 
 class AsyncLedgerClient(Common):
     """The same calls, awaited; one client for one event loop."""
@@ -340,3 +345,7 @@ class AsyncLedgerClient(Common):
     ) -> results.PostedRecord:
         """Append a record of another kind than a journal entry."""
         return await self.send(calls.append_record(kind, body, book=self.book, key=self._key(key)))
+
+    async def erase(self, request: ErasureRequest, *, key: str | None = None) -> results.Erased:
+        """Erase private values of entries, and files; what is erased already stays as it is."""
+        return await self.send(calls.erase(request, book=self.book, key=self._key(key)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 
 from ledger_core.errors import CounterfoilError
@@ -30,6 +30,10 @@ class Entry:
     book: str
     draft: EntryDraft
     reversed_by: str | None = None
+    commitments: Mapping[str, str] = field(default_factory=dict)
+    erased: Mapping[str, int] = field(default_factory=dict)
+    """The seq of the record that erased a private value, by name; those that are held stand in `draft.private`."""
+    not_held: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +138,16 @@ class PostedRecord:
     replayed: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """An erasure: `record` is None where all of it was erased before."""
+
+    record: PostedRecord | None
+    kept_until: date | None = None
+    values: tuple[Mapping[str, Any], ...] = ()
+    files: tuple[Mapping[str, Any], ...] = ()
+
+
 def entry_draft(wire: Mapping[str, Any]) -> EntryDraft:
     """Return the draft that stands in an answer about an entry."""
     return EntryDraft(
@@ -152,6 +166,7 @@ def entry_draft(wire: Mapping[str, Any]) -> EntryDraft:
         metadata=dict(wire["metadata"]),
         reverses=wire.get("reverses"),
         corrects=wire.get("corrects"),
+        private=dict(wire.get("private", {})),
     )
 
 
@@ -236,6 +251,18 @@ def posted_record(wire: Mapping[str, Any], *, replayed: bool) -> PostedRecord:
     )
 
 
+def erased(wire: Mapping[str, Any], *, replayed: bool) -> Erased:
+    """Read what an erasure came to."""
+    if wire["status"] == "unchanged":
+        return Erased(record=None)
+    return Erased(
+        record=posted_record(wire, replayed=replayed),
+        kept_until=date.fromisoformat(wire["kept_until"]),
+        values=tuple(wire["values"]),
+        files=tuple(wire["files"]),
+    )
+
+
 def moment(text: str) -> datetime:
     """Return a timestamp of an answer."""
     return datetime.fromisoformat(text)
@@ -256,4 +283,7 @@ def _entry_members(wire: Mapping[str, Any]) -> dict[str, Any]:
         "book": wire["book"],
         "draft": entry_draft(wire),
         "reversed_by": wire.get("reversed_by"),
+        "commitments": wire.get("commitments", {}),
+        "erased": wire.get("erased", {}),
+        "not_held": tuple(wire.get("not_held", ())),
     }

@@ -19,7 +19,7 @@ from ledger_core.journal.accounts import MAX_CODE_LENGTH
 from ledger_core.journal.cards import without_cards
 from ledger_core.journal.money import decimal_from_minor, is_currency, parse_amount
 from ledger_core.journal.strict_json import parse_json as parse_json
-from ledger_core.journal.text import check_metadata, check_text, escape_pointer, shown
+from ledger_core.journal.text import check_metadata, check_private, check_text, escape_pointer, shown
 
 MAX_POSTINGS = 500
 MAX_EXTERNAL_ID_LENGTH = 255
@@ -37,7 +37,7 @@ CREDIT: Final = "credit"
 _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ENTRY_KEYS = frozenset(
-    {"book", "effective_at", "external_id", "description", "postings", "metadata", "reverses", "corrects"}
+    {"book", "effective_at", "external_id", "description", "postings", "metadata", "reverses", "corrects", "private"}
 )
 _POSTING_KEYS = frozenset({"account", "direction", "amount", "currency"})
 _TIMESTAMP_FORM = "Write it as 2026-01-31T23:59:59.123456Z."
@@ -59,7 +59,7 @@ class PostingDraft:
 class EntryDraft:
     """A journal entry before the log took it.
 
-    `effective_at` is UTC; `reverses` and `corrects` are entry ids.
+    `effective_at` is UTC; `reverses` and `corrects` are entry ids. `private` never enters the log, which commits to it.
     """
 
     kind: ClassVar[str] = "journal_entry"
@@ -71,6 +71,8 @@ class EntryDraft:
     metadata: Mapping[str, str] = field(default_factory=dict)
     reverses: str | None = None
     corrects: str | None = None
+    private: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Personal data by name; empty in what is read back from the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,8 @@ class RecordedEntry:
     posted: bool
     draft: EntryDraft
     reversed_by: str | None = None
+    commitments: Mapping[str, str] = field(default_factory=dict)
+    """By the names of its private values."""
 
     @property
     def status(self) -> str:
@@ -127,6 +131,7 @@ def parse_entry(obj: Any, *, pointer: str = "", book: str | None = None) -> Entr
         metadata=check_metadata(obj.get("metadata", {}), pointer=f"{pointer}/metadata"),
         reverses=_entry_id(obj.get("reverses"), f"{pointer}/reverses"),
         corrects=_entry_id(obj.get("corrects"), f"{pointer}/corrects"),
+        private=check_private(obj["private"], pointer=f"{pointer}/private") if "private" in obj else {},
     )
     if draft.reverses and draft.corrects:
         raise InvalidInput(
@@ -200,7 +205,10 @@ def check_external_id(draft: EntryDraft) -> None:
 
 
 def entry_as_json(draft: EntryDraft) -> dict[str, Any]:
-    """Return the wire form of `draft`: what `parse_entry` takes, timestamps in UTC with six digits."""
+    """Return what the record of `draft` says: as `parse_entry` takes it, timestamps in UTC with six digits.
+
+    Without what is private: that stands in `entry_as_request` alone.
+    """
     wire: dict[str, Any] = {
         "description": draft.description,
         "effective_at": format_timestamp(draft.effective_at),
@@ -221,6 +229,18 @@ def entry_as_json(draft: EntryDraft) -> dict[str, Any]:
     if draft.corrects is not None:
         wire["corrects"] = draft.corrects
     return wire
+
+
+def entry_as_request(draft: EntryDraft) -> dict[str, Any]:
+    """Return the whole wire form of `draft`, what is private included: to be sent, never to be kept."""
+    wire = entry_as_json(draft)
+    return {**wire, "private": dict(draft.private)} if draft.private else wire
+
+
+def entry_as_known(draft: EntryDraft) -> dict[str, Any]:
+    """Return what fingerprints are taken over, by which `draft` is known again: of what is private the names alone."""
+    wire = entry_as_json(draft)
+    return {**wire, "private": sorted(draft.private)} if draft.private else wire
 
 
 def parse_timestamp(value: object, *, pointer: str) -> datetime:

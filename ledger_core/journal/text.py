@@ -14,6 +14,12 @@ from ledger_core.errors import InvalidInput
 
 MAX_METADATA_KEYS = 64
 MAX_METADATA_KEY_LENGTH = 64
+MAX_METADATA_LENGTH = 8_000
+
+MAX_PRIVATE_NAMES = 64
+MAX_PRIVATE_LENGTH = 8_000
+MAX_PRIVATE_BYTES = 65_535
+"""Of all values of one entry together, in UTF-8: as much as a record may have."""
 
 _METADATA_KEY = re.compile(r"[a-z0-9_]{1,64}")
 
@@ -49,24 +55,43 @@ def check_text(value: object, *, pointer: str, what: str, max_length: int, min_l
 
 def check_metadata(value: object, *, pointer: str) -> dict[str, str]:
     """Return `value` when it maps `[a-z0-9_]+` keys to strings, else raise `InvalidInput` with a pointer."""
+    return _check_texts(value, pointer=pointer, what="metadata", most=MAX_METADATA_KEYS, max_length=MAX_METADATA_LENGTH)
+
+
+def check_private(value: object, *, pointer: str) -> dict[str, str]:
+    """Return `value` when it is as metadata must be, else raise `InvalidInput` with a pointer, no value repeated."""
+    private = _check_texts(
+        value, pointer=pointer, what="private", most=MAX_PRIVATE_NAMES, max_length=MAX_PRIVATE_LENGTH
+    )
+    size = sum(len(text.encode()) for text in private.values())
+    if size > MAX_PRIVATE_BYTES:
+        raise InvalidInput(
+            f"private has {size:,} bytes; {MAX_PRIVATE_BYTES:,} are the most.",
+            pointer=pointer,
+            remedy="Keep what must be found again, and leave the rest where it came from.",
+        )
+    return private
+
+
+def _check_texts(value: object, *, pointer: str, what: str, most: int, max_length: int) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise InvalidInput(
-            "metadata must be an object of strings.", pointer=pointer, remedy='Write {"reference": "txn_1"}.'
+            f"{what} must be an object of strings.", pointer=pointer, remedy='Write {"reference": "txn_1"}.'
         )
-    if len(value) > MAX_METADATA_KEYS:
+    if len(value) > most:
         raise InvalidInput(
-            f"metadata has at most {MAX_METADATA_KEYS} keys, not {len(value)}.",
+            f"{what} has at most {most} keys, not {len(value)}.",
             pointer=pointer,
             remedy="Keep what reconciliation needs and leave the rest where it came from.",
         )
     for key, text in value.items():
         if not isinstance(key, str) or _METADATA_KEY.fullmatch(key) is None:
             raise InvalidInput(
-                f"metadata key {shown(key)} is not 1 to {MAX_METADATA_KEY_LENGTH} of a-z, 0-9, '_'.",
+                f"{what} key {shown(key)} is not 1 to {MAX_METADATA_KEY_LENGTH} of a-z, 0-9, '_'.",
                 pointer=f"{pointer}/{escape_pointer(str(key)[:80])}",
                 remedy="Rename the key, for example to snake_case.",
             )
-        check_text(text, pointer=f"{pointer}/{key}", what=f"metadata {key!r}", max_length=8_000)
+        check_text(text, pointer=f"{pointer}/{key}", what=f"{what} {key!r}", max_length=max_length)
     return dict(value)
 
 

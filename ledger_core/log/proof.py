@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ledger_core.errors import InvalidInput
@@ -27,7 +27,16 @@ MAX_RECORDS = 100_000
 MAX_CONSISTENCY = 100
 MAX_BUNDLE_BYTES = 256 * 1024 * 1024
 
+_SALT = re.compile(r"[0-9a-f]{32}")
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,18})\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A private value that is shown, and the salt of the commitment to it."""
+
+    salt: bytes
+    value: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +46,8 @@ class ProvedRecord:
     seq: int
     canonical: bytes
     inclusion: tuple[bytes, ...]
+    openings: Mapping[str, Opening] = field(default_factory=dict)
+    """By the name of a private value: what opens the record's commitment to it."""
 
     @property
     def leaf_hash(self) -> bytes:
@@ -93,6 +104,7 @@ class ProofBundle:
                     "canonical": encode_base64(item.canonical),
                     "leaf_hash": item.leaf_hash.hex(),
                     "inclusion": [encode_base64(part) for part in item.inclusion],
+                    **({"openings": _openings_as_json(item.openings)} if item.openings else {}),
                 }
                 for item in self.records
             ],
@@ -207,8 +219,22 @@ def _parse_record(item: Mapping[str, Any]) -> ProvedRecord:
     if type(seq) is not int or not 0 <= seq < 2**63:
         raise TypeError("seq is not a position in a log")
     return ProvedRecord(
-        seq=seq, canonical=decode_base64(text_of(item["canonical"])), inclusion=_parse_path(item["inclusion"])
+        seq=seq,
+        canonical=decode_base64(text_of(item["canonical"])),
+        inclusion=_parse_path(item["inclusion"]),
+        openings={name: _parse_opening(each) for name, each in object_of(item.get("openings", {})).items()},
     )
+
+
+def _openings_as_json(openings: Mapping[str, Opening]) -> dict[str, Any]:
+    return {name: {"salt": item.salt.hex(), "value": item.value} for name, item in openings.items()}
+
+
+def _parse_opening(item: Mapping[str, Any]) -> Opening:
+    salt = text_of(item["salt"])
+    if _SALT.fullmatch(salt) is None:
+        raise TypeError("a salt is 16 bytes in lower-case hexadecimal digits")
+    return Opening(salt=bytes.fromhex(salt), value=text_of(item["value"]))
 
 
 def parse_stated(value: Mapping[str, Any]) -> Stated:

@@ -32,6 +32,9 @@ _CAPTURED = rb'\{"account":"(' + _ACCOUNT + rb')","amount":"(' + _AMOUNT + rb')"
 _MEMBER = rb'"' + _NAME + rb'":"' + _TEXT + rb'"'
 _NAMED = rb'"(' + _NAME + rb')":"' + _TEXT + rb'"'
 
+# One: whether the names of several stand in order no expression tells, and those go the slow way.
+_COMMITMENTS = rb'\{"' + _NAME + rb'":"[0-9a-f]{64}"\}'
+
 _REST = re.compile(_CAPTURED)
 _NAMES = re.compile(_NAMED)
 _UUID = re.compile(rb"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
@@ -58,8 +61,8 @@ def pattern(book: str) -> re.Pattern[bytes]:
     `id`, `prev` and the hours may be anything of their length here: whoever matches looks at them.
     """
     return re.compile(
-        rb'^\{"body":\{"actor":\{"role":"' + _TEXT + rb'","subject":"' + _TEXT + rb'"\},(?:"corrects":"' + _TEXT
-        + rb'",)?"description":"' + _TEXT
+        rb'^\{"body":\{"actor":\{"role":"' + _TEXT + rb'","subject":"' + _TEXT + rb'"\},(?:"commitments":'
+        + _COMMITMENTS + rb',)?(?:"corrects":"' + _TEXT + rb'",)?"description":"' + _TEXT
         + rb'","effective_at":"(' + _HOUR + rb")" + _REST_OF_HOUR + rb'","external_id":"' + _TEXT
         + rb'","fingerprint":"' + _TEXT + rb'","metadata":\{(?:'
         + _NAMED + rb"(?:," + _NAMED + rb")?((?:," + _MEMBER + rb')*))?\},"postings":\['

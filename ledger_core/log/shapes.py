@@ -8,12 +8,15 @@ of the database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 from ledger_core.errors import InvalidInput, UnbalancedEntry, UnknownSchema
+from ledger_core.log.commitments import check_commitments, is_sha256
 from ledger_core.log.record import Record, parse_time
 
 JOURNAL_ENTRY = "journal_entry"
@@ -129,6 +132,58 @@ def _check_signing_key(body: Mapping[str, Any]) -> None:
             raise InvalidInput("a whole number from 0 is expected.", pointer=f"/body/{name}")
 
 
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+def _check_erasure(body: Mapping[str, Any]) -> None:
+    _check_texts({name: body[name] for name in ("fingerprint", "kept_until", "reason")}, "/body")
+    if not is_sha256(body["fingerprint"]):
+        raise InvalidInput("64 lower-case hexadecimal digits are expected.", pointer="/body/fingerprint")
+    if _CODE.fullmatch(body["reason"]) is None:
+        raise InvalidInput("a reason is a code.", pointer="/body/reason")
+    _check_date(body["kept_until"], "/body/kept_until")
+    values, files = body["values"], body["files"]
+    if type(values) is not list or type(files) is not list or not values + files:
+        raise InvalidInput("an erasure lists the values and the files that are gone.", pointer="/body/values")
+    for index, item in enumerate(values):
+        _check_erased(item, {"id", "names", "seq"}, f"/body/values/{index}")
+        if type(item["seq"]) is not int or item["seq"] < 0 or type(item["id"]) is not str:
+            raise InvalidInput("an entry has an id and a seq.", pointer=f"/body/values/{index}/seq")
+        _check_names(item["names"], f"/body/values/{index}/names")
+    for index, item in enumerate(files):
+        _check_erased(item, {"file_id", "sha256"}, f"/body/files/{index}")
+        _check_texts(item, f"/body/files/{index}")
+        if not is_sha256(item["sha256"]):
+            raise InvalidInput("64 lower-case hexadecimal digits are expected.", pointer=f"/body/files/{index}/sha256")
+    _check_rising([item["seq"] for item in values], "/body/values")
+    _check_rising([item["file_id"] for item in files], "/body/files")
+
+
+def _check_erased(item: Any, members: set[str], pointer: str) -> None:
+    if type(item) is not dict or item.keys() != members:
+        raise InvalidInput(f"{', '.join(sorted(members))} are expected.", pointer=pointer)
+
+
+def _check_names(names: Any, pointer: str) -> None:
+    if type(names) is not list or not names or not all(type(name) is str for name in names):
+        raise InvalidInput("names of values are expected.", pointer=pointer)
+    _check_rising(names, pointer)
+
+
+def _check_rising(items: Sequence[Any], pointer: str) -> None:
+    if any(one >= other for one, other in pairwise(items)):
+        raise InvalidInput("each stands once, in order.", pointer=pointer)
+
+
+def _check_date(text: str, pointer: str) -> None:
+    try:
+        if date.fromisoformat(text).isoformat() == text:
+            return
+    except ValueError:
+        pass
+    raise InvalidInput("a date such as 2026-10-31 is expected.", pointer=pointer)
+
+
 def _check_actor(actor: Any) -> None:
     if type(actor) is not dict or not {"role", "subject"} <= actor.keys():
         raise InvalidInput("an actor has a role and a subject.", pointer="/body/actor")
@@ -139,6 +194,8 @@ def _check_entry(body: dict[str, Any]) -> list[Line]:
     _check_texts({name: body[name] for name in ENTRY_TEXTS if name in body}, "/body")
     parse_time(body["effective_at"])
     _check_texts(body["metadata"], "/body/metadata")
+    if "commitments" in body:
+        check_commitments(body["commitments"])
     postings = body["postings"]
     if type(postings) is not list or not 2 <= len(postings) <= MAX_POSTINGS:
         raise InvalidInput(f"an entry has 2 to {MAX_POSTINGS} postings.", pointer="/body/postings")
@@ -182,11 +239,12 @@ SHAPES: Mapping[str, Shape] = {
     "book": shape("legal_entity name origin", check=_check_book),
     "account": shape("account account_id action"),
     JOURNAL_ENTRY: shape(
-        "description effective_at external_id fingerprint metadata postings", "reverses corrects template"
+        "description effective_at external_id fingerprint metadata postings", "commitments reverses corrects template"
     ),
     "reconciliation_run": shape("manifest", open=True, check=_check_run),
     "export": shape("closed_on segment first_seq next_seq manifest_sha256 uri", open=True, check=_check_export),
     "signing_key": shape("", f"{_KEY_TEXTS} {_KEY_NUMBERS}", open=True, check=_check_signing_key),
     "security_event": shape("", open=True),
+    "erasure": shape("files fingerprint kept_until reason values", check=_check_erasure),
 }
 """The kinds of the ledger itself, known to every verifier."""

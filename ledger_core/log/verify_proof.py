@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ledger_core.errors import CounterfoilError, UnbalancedEntry, UnknownSchema
+from ledger_core.log.commitments import opens
 from ledger_core.log.doubts import note_signers
 from ledger_core.log.dsse import PROOF_TYPE, Envelope
 from ledger_core.log.findings import (
@@ -28,9 +29,9 @@ from ledger_core.log.findings import (
 from ledger_core.log.keys import Judgement, KeyRing, TrustFile
 from ledger_core.log.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger_core.log.note import Checkpoint, encode_base64, parse_checkpoint, parse_note
-from ledger_core.log.proof import Consistency, ProofBundle, Stated, TlogProof
+from ledger_core.log.proof import Consistency, ProofBundle, ProvedRecord, Stated, TlogProof
 from ledger_core.log.proof_stamps import check_stamps
-from ledger_core.log.record import parse_record
+from ledger_core.log.record import Record, parse_record
 from ledger_core.log.registries import Registries, fork_failure, registry_failure
 from ledger_core.log.shapes import SHAPES, Shape, check_body
 
@@ -66,7 +67,9 @@ def verify_bundle(
         elif judgement.verdict is not None and not (judgement.doubtful and signed.counts):
             _fail(report, judgement.verdict, None, judgement.detail)
     for item in bundle.records:
-        _check_record(item.canonical, item.seq, item.inclusion, checkpoint, report, shapes)
+        record = _check_record(item.canonical, item.seq, item.inclusion, checkpoint, report, shapes)
+        if record is not None:
+            _check_openings(item, record, report)
     check_stamps(bundle, proved, trust.timestamp_roots, report)
     return checkpoint if signed.counts else None
 
@@ -179,14 +182,15 @@ def _check_record(
     checkpoint: Checkpoint,
     report: VerificationReport,
     shapes: Mapping[str, Shape],
-) -> None:
+) -> Record | None:
+    """Check one record's path, place and body; return it if it can be read and its path leads to the root."""
     report.proofs += 1
     if seq >= checkpoint.size:
         _fail(report, UNSIGNED_PENDING, seq, f"the checkpoint covers {checkpoint.size} records")
-        return
+        return None
     if not verify_inclusion(leaf_hash(data), seq, checkpoint.size, path, checkpoint.root):
         _fail(report, EDITED, seq, "the path does not lead from these bytes to the signed root")
-        return
+        return None
     try:
         record = parse_record(data)
         if record.seq != seq:
@@ -194,12 +198,22 @@ def _check_record(
         if record.book != checkpoint.origin.rpartition("/")[2]:
             _fail(report, FORKED, seq, f"a record of book {record.book} in the log {checkpoint.origin}")
         check_body(record, shapes)
+        return record
     except UnknownSchema as error:
         _fail(report, UNKNOWN_SCHEMA, seq, str(error))
     except UnbalancedEntry as error:
         _fail(report, UNBALANCED, seq, str(error))
     except CounterfoilError as error:
         _fail(report, NOT_CANONICAL, seq, str(error))
+    return None
+
+
+def _check_openings(item: ProvedRecord, record: Record, report: VerificationReport) -> None:
+    """Hold each private value that is shown against the commitment of its name in the proved record."""
+    commitments = record.body.get("commitments", {})
+    for name, opening in sorted(item.openings.items()):
+        if not opens(commitments.get(name, ""), opening.salt, opening.value):
+            _fail(report, EDITED, item.seq, f"the value shown for {name!r:.70} is not the one that was committed to")
 
 
 def _check_consistency(

@@ -141,6 +141,7 @@ def _entries(conn: Connection, book: str, condition: str, given: dict[str, Any],
                 posted=row.posted,
                 draft=posted.entry,
                 reversed_by=row.reversed_by,
+                commitments=posted.commitments,
             )
         )
     return found

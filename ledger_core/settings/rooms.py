@@ -30,6 +30,8 @@ class LedgerSettings(Room):
     """The embedded server's; 0 takes a free one."""
     archive_readers: Literal["owner", "group", "everyone"] = "owner"
     """Which users of this machine may read the archive in the home; nobody else's but the owner's is any other file."""
+    backups_kept_days: int = Field(default=35, ge=0, le=3_650)
+    """How long a backup, and the WAL, may hold what was erased since: an erasure's record names the day."""
     unsigned_tail_max_seconds: float = Field(default=5.0, gt=0)
     unsigned_tail_max_records: int = Field(default=10_000, gt=0)
 

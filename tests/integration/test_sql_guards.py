@@ -15,6 +15,7 @@ from psycopg import sql
 from sqlalchemy import Engine
 
 from ledger_core.log.merkle import Frontier
+from tests.integration.erasure import guards
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +29,7 @@ SOUND: dict[str, dict[str, object]] = {
         "book": "b", "account_id": 1, "code": "c", "type": "asset", "normal_balance": "debit", "currency": "USD",
         "status": "open", "overdraft": "allowed", "metadata": "{}", "opened_seq": 0, "changed_seq": 0,
     },
-    "balances": {"book": "b", "account_id": 1, "debits": 0, "credits": 0, "last_seq": 0},
+    **guards.SOUND, "balances": {"book": "b", "account_id": 1, "debits": 0, "credits": 0, "last_seq": 0},
     "idempotency": {
         "book": "b", "route": "r", "key": "k", "fingerprint": LEAF, "first_seq": 0, "count": 1, "outcome": "[]",
     },
@@ -40,6 +41,7 @@ SOUND: dict[str, dict[str, object]] = {
 """A row of each table that has a check; `postings` takes none alone, since it would not balance."""
 
 WRONG: dict[str, list[dict[str, object]]] = {
+    **guards.WRONG,
     "log_head_book_check": [{"book": "B"}, {"book": ""}, {"book": "a" * 64}, {"book": "a\n"}, {"book": "-a"}],
     "log_head_check": [{"signed_size": 2}, {"signed_size": -1}],
     "log_head_size_check": [{"size": -1, "signed_size": -1}],

@@ -42,6 +42,7 @@ def entry(number: int) -> dict[str, Any]:
         ],
         **({"reverses": "01890a5d-ac96-774b-bcce-b302099a8057"} if number % 7 == 3 else {}),
         **({"corrects": "x", "template": "t"} if number % 9 == 4 else {}),
+        **({"commitments": {f"p{index}": "c" * 64 for index in range(1 + number % 2)}} if number % 5 == 2 else {}),
     }
 
 
@@ -63,6 +64,10 @@ def line_of(seq: int, prev: bytes, body: bytes, kind: str, **changes: Any) -> by
 
 
 REPLACED = [
+    (b'"commitments":{"p0":"c', b'"commitments":{"p0":"C'),
+    (b'"commitments":{"p0"', b'"commitments":{"P0"'),
+    (b'"p0":"' + b"c" * 64 + b'"}', b"}"),
+    (b'"p0":"' + b"c" * 64 + b'","p1"', b'"p1":"' + b"c" * 64 + b'","p0"'),
     (b'"description":"', b'"description":"a\\n'),
     (b'"description":"', b'"description":"\\u00e9'),
     (b'"description":"', b'"description":"\x1f'),

@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 import { gunzipSync } from "node:zlib";
 
 import { fromBase64, hashOf, hex, need, parseStrict, sha256 } from "./bytes.mjs";
-import { addEntry, checkRecord, parseRecord } from "./records.mjs";
+import { addEntry, checkOpening, checkRecord, parseRecord } from "./records.mjs";
 import { checkSigned, goodTrees, newestOf, openEnvelope, openSigned, parseNote } from "./signatures.mjs";
 
 const PROOF_TYPE = "application/vnd.counterfoil.proof.v1+json";
@@ -229,11 +229,15 @@ export function checkTlogProof(text, trust, envelopes) {
   checkProved(data, Number(index[1]), lines, note);
 }
 
-function checkProved(data, seq, path, note) {
+function checkProved(data, seq, path, note, openings = {}) {
   checkInclusion(leafHash(data), seq, note.size, path.map(hashOf), note.root);
   const record = parseRecord(data);
   need(record.seq === seq && record.book === note.origin.split("/")[2], "the record states another place");
   if (record.kind === "journal_entry") addEntry(record.body, new Map());
+  for (const [name, { salt, value }] of Object.entries(openings)) {
+    need(/^[0-9a-f]{32}$/.test(salt), "a salt is 16 bytes in hex");
+    checkOpening(record.body, name, Buffer.from(salt, "hex"), value);
+  }
 }
 
 // What a bundle says of itself can only make it worse; without a record it proves nothing. It comes bare, or signed.
@@ -250,7 +254,9 @@ export function checkBundle(given, trust) {
   need(!(bundle.failures ?? []).length && !bundle.failures_not_listed, "the proof lists failures");
   need((bundle.rows ?? []).every(({ crosscheck }) => crosscheck !== "differs"), "a stored row differs");
   need(bundle.records.length > 0, "no record is proved");
-  for (const { seq, canonical: data, inclusion } of bundle.records) checkProved(fromBase64(data), seq, inclusion, note);
+  for (const { seq, canonical: data, inclusion, openings } of bundle.records) {
+    checkProved(fromBase64(data), seq, inclusion, note, openings);
+  }
   const others = (bundle.consistency ?? []).map(({ checkpoint, path }) => {
     const other = parseNote(checkpoint);
     need(other.origin === note.origin, "a checkpoint of another log");

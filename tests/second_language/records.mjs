@@ -1,5 +1,7 @@
 // Records, from docs/formats/record.md: the form of each, its body by its kind, and the accounting of an entry.
 
+import { createHash } from "node:crypto";
+
 import { need, parseStrict } from "./bytes.mjs";
 
 const MAX_RECORD_BYTES = 65535;
@@ -8,6 +10,8 @@ const KEY_TEXTS = ["action", "key_id", "successor", "registry_sha256", "root", "
 const KEY_NUMBERS = ["registry_version", "size", "good_size"];
 
 const isText = (value) => typeof value === "string";
+const isSha256 = (value) => isText(value) && /^[0-9a-f]{64}$/.test(value);
+const rises = (items) => items.every((item, index) => index === 0 || items[index - 1] < item);
 const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
@@ -17,12 +21,13 @@ const SHAPES = {
   account: { must: ["account", "account_id", "action"] },
   journal_entry: {
     must: ["description", "effective_at", "external_id", "fingerprint", "metadata", "postings"],
-    may: ["reverses", "corrects", "template"],
+    may: ["commitments", "reverses", "corrects", "template"],
   },
   reconciliation_run: { must: ["manifest"], open: true },
   export: { must: ["closed_on", "segment", "first_seq", "next_seq", "manifest_sha256", "uri"], open: true },
   signing_key: { must: [], may: [...KEY_TEXTS, ...KEY_NUMBERS], open: true },
   security_event: { must: [], open: true },
+  erasure: { must: ["files", "fingerprint", "kept_until", "reason", "values"] },
 };
 
 function isTime(text) {
@@ -44,7 +49,7 @@ export function parseRecord(line) {
   return record;
 }
 
-function checkBody(kind, body) {
+export function checkBody(kind, body) {
   const shape = SHAPES[kind];
   need(shape !== undefined && isObject(body), "a kind that is not known");
   const known = ["actor", ...shape.must, ...(shape.may ?? [])];
@@ -62,11 +67,38 @@ function checkBody(kind, body) {
   if (kind === "signing_key") {
     need(texts(body, KEY_TEXTS) && KEY_NUMBERS.every((name) => !(name in body) || isCount(body[name])), "a key's record");
   }
+  if (kind === "erasure") checkErasure(body);
   if (kind === "journal_entry") {
     need(texts(body, ["description", "external_id", "fingerprint", "reverses", "corrects"]), "an entry's texts");
     need(isText(body.effective_at) && isTime(body.effective_at), "effective_at is not a time");
+    if ("commitments" in body) checkCommitments(body.commitments);
     need(isObject(body.metadata) && texts(body.metadata, Object.keys(body.metadata)), "metadata are texts");
   }
+}
+
+function checkCommitments(given) {
+  const names = isObject(given) ? Object.keys(given) : [];
+  need(names.length >= 1 && names.length <= 64 && names.every((name) => isSha256(given[name])), "commitments are hashes by name");
+}
+
+function checkErasure(body) {
+  need(isSha256(body.fingerprint) && isText(body.reason) && /^[a-z][a-z0-9_]{0,62}$/.test(body.reason), "an erasure's reason");
+  need(isText(body.kept_until) && isTime(`${body.kept_until}T00:00:00.000000Z`), "kept_until is no day");
+  need(Array.isArray(body.values) && Array.isArray(body.files) && body.values.length + body.files.length > 0, "what is gone");
+  for (const item of body.values) {
+    need(isObject(item) && Object.keys(item).join() === "id,names,seq" && isText(item.id) && isCount(item.seq), "an entry");
+    need(Array.isArray(item.names) && item.names.length > 0 && item.names.every(isText) && rises(item.names), "names of values");
+  }
+  for (const item of body.files) {
+    need(isObject(item) && Object.keys(item).join() === "file_id,sha256" && isText(item.file_id) && isSha256(item.sha256), "a file");
+  }
+  need(rises(body.values.map((item) => item.seq)) && rises(body.files.map((item) => item.file_id)), "each once, in order");
+}
+
+// Check that salt and value are what the record committed to.
+export function checkOpening(body, name, salt, value) {
+  const committed = createHash("sha256").update(salt).update(JSON.stringify(value)).digest("hex");
+  need(salt.length === 16 && isText(value) && body.commitments?.[name] === committed, "an opening is of another value");
 }
 
 // Check a record's place in its log.

@@ -26,6 +26,7 @@ import {
   leafHash,
   Tree,
 } from "./formats.mjs";
+import { checkBody, checkOpening } from "./records.mjs";
 import { checkNote, checkSigned, Key, newestOf, parseNote, registryOf } from "./signatures.mjs";
 
 // --- the published vectors
@@ -100,6 +101,7 @@ function checkVectors(folder) {
     const check = () => checkSegment({ ...files, ...decoded(changed) }, trust ?? segment.trust, `/${folder ?? segment.folder}`);
     expect(what, holds(check), false);
   }
+  checkPrivate(load("private.json"), expect);
   checkKeys(load("keys.json"), expect);
   const { trust, auditor_spki, company, auditors } = load("report.json");
   const auditor = new Key(fromBase64(auditor_spki));
@@ -108,6 +110,14 @@ function checkVectors(folder) {
     expect(what, holds(() => checkAuditorsReport(envelope, auditor)), verdict === "verified");
   }
   return count;
+}
+
+function checkPrivate({ openings, bodies }, expect) {
+  for (const { salt_hex: salt, value, commitment_hex: hash, holds: wanted } of openings) {
+    const open = () => checkOpening({ commitments: { name: hash } }, "name", hex(salt), value);
+    expect(`an opening of ${value}`, holds(open), wanted);
+  }
+  for (const { what, kind, body, holds: wanted } of bodies) expect(what, holds(() => checkBody(kind, body)), wanted);
 }
 
 function checkKeys({ origin, trust, rotation, compromise }, expect) {

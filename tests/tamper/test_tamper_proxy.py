@@ -69,8 +69,16 @@ def test_of_two_writers_on_two_copies_the_second_is_stopped(attacked_clone, own_
     "statement",
     [
         f"{verb} ledger.{table}{rest}"
-        for table in ("records", "checkpoints", "tiles", "account_versions", "entries", "postings", "exports")
+        for table in (
+            "records", "checkpoints", "tiles", "account_versions", "entries", "postings", "exports", "erased_values",
+            "erased_files", "replays",
+        )
         for verb, rest in (("update", " set book = book"), ("delete from", ""), ("truncate", ""))
+    ]
+    + [
+        f"{verb} ledger.{table}{rest}"
+        for table in ("private_values", "private_keys")
+        for verb, rest in (("update", " set book = book"), ("truncate", ""))
     ]
     + [
         "alter table ledger.records disable trigger append_only",
@@ -80,7 +88,7 @@ def test_of_two_writers_on_two_copies_the_second_is_stopped(attacked_clone, own_
         "create table ledger.mine ()",
         "set session_replication_role = replica",
     ],
-)
+)  # fmt: skip
 def test_the_services_own_role_cannot_change_what_is_recorded(unharmed, statement: str) -> None:
     with unharmed.runtime.engine.connect() as connection, pytest.raises(ProgrammingError, match=r"denied|owner"):
         connection.execute(text(statement))

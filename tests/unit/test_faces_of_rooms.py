@@ -19,13 +19,13 @@ FACES = {
     "ledger_core": (
         "errors", "settings", "actor", "ports", "kinds", "runtime", "services", "wrapping",
         "base", "journal", "log", "files", "client",
-        "reading.heads", "reading.entries", "reading.accounts", "reading.balances", "reading.tiles",
+        "reading.heads", "reading.entries", "reading.accounts", "reading.balances", "reading.tiles", "reading.private",
         "evidence.check.checker", "evidence.export.segment", "evidence.proofs.prove", "evidence.keyring",
         "evidence.replay.replay",
         "ceremony.run", "ceremony.drafts", "ceremony.offline", "ceremony.tell",
         "evidence.anchor", "evidence.attest", "evidence.parquet",
     ),
-    "ingest": ("contract", "sources", "landing.land", "landing.file_keys"),
+    "ingest": ("contract", "sources", "landing.land", "landing.file_keys", "landing.erasable"),
     "sample": ("",),
     "reconciliation": (
         "runs.run", "runs.standing", "runs.feed_states", "runs.dbt_runner", "runs.code_version",

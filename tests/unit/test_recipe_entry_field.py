@@ -23,7 +23,9 @@ from ledger_core.log.shapes import ENTRY_TEXTS, JOURNAL_ENTRY, SHAPES
 from ledger_core.reading.records import entry_from_body
 
 ROOT = Path(__file__).parents[2]
-FIELDS = {field.name: str(field.type) for field in fields(EntryDraft)}
+PRIVATE = {"private", "commitments"}
+"""What a posting brings and its record commits to: no member that both have, and another recipe's (ADR 0031)."""
+FIELDS = {field.name: str(field.type) for field in fields(EntryDraft) if field.name not in PRIVATE}
 ANY: dict[str, Any] = {
     "datetime": datetime(2026, 1, 2, 3, 4, 5, 6, UTC),
     "str": "said",
@@ -57,20 +59,20 @@ def places() -> dict[str, set[str]]:
     """Return what each place knows of an entry's own members, in the order of the recipe."""
     shape = SHAPES[JOURNAL_ENTRY]
     given = set(FIELDS)
-    document = {"id", "seq", "status", "hash", "recorded_at", "book", "reversed_by"}
+    document = {"id", "seq", "status", "hash", "recorded_at", "book", "reversed_by", "erased", "not_held", *PRIVATE}
     return {
         # The shape may be ahead of all others: verifiers learn a member before anybody writes it.
         "ledger_core/log/shapes.py": (shape.required | shape.optional)
-        & (given | set(shape.required)) - {"actor", "fingerprint"},
+        & (given | set(shape.required)) - {"actor", "fingerprint"} - PRIVATE,
         "ledger_core/journal/entries.py: EntryDraft": given,
-        "ledger_core/journal/entries.py: _ENTRY_KEYS": set(_ENTRY_KEYS) - {"book"},
+        "ledger_core/journal/entries.py: _ENTRY_KEYS": set(_ENTRY_KEYS) - {"book"} - PRIVATE,
         "ledger_core/journal/entries.py: entry_as_json": {
             key for name in FIELDS for key in entry_as_json(saying(name))
         },
         "ledger_core/journal/entries.py: parse_entry": carried(parse_entry),
         "ledger_core/reading/records.py": carried(entry_from_body),
         "ledger_core/client/results.py": carried(entry_draft),
-        "api/schemas/entries.py: JournalEntryDraft": set(JournalEntryDraft.model_fields) - {"book"},
+        "api/schemas/entries.py: JournalEntryDraft": set(JournalEntryDraft.model_fields) - {"book"} - PRIVATE,
         "api/schemas/entries.py: JournalEntry": set(JournalEntry.model_fields) - document,
         "docs/api.md": words("docs/api.md", given),
         "docs/formats/record.md": words("docs/formats/record.md", given),

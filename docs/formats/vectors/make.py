@@ -35,6 +35,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from forge import forged_bundles, forged_segments, forged_tlog_proofs
+from private import private
 
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.merkle import Frontier, RangeTree, consistency_path, inclusion_path, leaf_hashes
@@ -65,6 +66,7 @@ def files() -> dict[str, str]:
         "segment.json": segment,
         "keys.json": keys,
         "report.json": reports,
+        "private.json": private,
     }
     return {name: json.dumps(make(), indent=1, ensure_ascii=True) + "\n" for name, make in made.items()}
 

@@ -7,10 +7,12 @@ appended, what a check re-derives and what this process' verifier can judge; `lo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from ledger_core.book.kinds.account import ACCOUNT
 from ledger_core.book.kinds.book import BOOK
+from ledger_core.book.kinds.erasure import ERASURE
 from ledger_core.book.kinds.export import EXPORT
 from ledger_core.book.kinds.journal_entry import JOURNAL_ENTRY
 from ledger_core.book.kinds.reconciliation_run import RECONCILIATION_RUN
@@ -19,17 +21,23 @@ from ledger_core.book.kinds.signing_key import SIGNING_KEY
 from ledger_core.errors import ConfigurationError, InvalidInput
 from ledger_core.kinds import Kind
 from ledger_core.log.shapes import Shape
-from ledger_core.ports import Draft
+from ledger_core.ports import Draft, ErasableFiles
 
-OWN: tuple[Kind, ...] = (BOOK, JOURNAL_ENTRY, ACCOUNT, EXPORT, RECONCILIATION_RUN, SIGNING_KEY, SECURITY_EVENT)
+OWN: tuple[Kind, ...] = (
+    BOOK, JOURNAL_ENTRY, ACCOUNT, EXPORT, RECONCILIATION_RUN, SIGNING_KEY, SECURITY_EVENT, ERASURE,
+)  # fmt: skip
 
 
 class Kinds:
-    """The ledger's own kinds and those of rooms above. Raises `ConfigurationError` for a name that is taken."""
+    """The ledger's own kinds and those of rooms above; `files` is the room whose files an erasure may name.
 
-    def __init__(self, further: Iterable[Kind] = ()) -> None:
+    Raises `ConfigurationError` for a name that is taken.
+    """
+
+    def __init__(self, further: Iterable[Kind] = (), *, files: ErasableFiles | None = None) -> None:
         self._by_name: dict[str, Kind] = {}
-        for kind in (*OWN, *further):
+        own = [replace(ERASURE, files=files) if kind is ERASURE else kind for kind in OWN]
+        for kind in (*own, *further):
             if kind.name in self._by_name:
                 raise ConfigurationError(
                     f"two kinds of record are called {kind.name}.", remedy="Give the room's kind a name of its own."

@@ -6,7 +6,7 @@ refused item leaves no trace; an atomic group, of one kind or of several, is tak
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +35,13 @@ class BatchJudge:
     """The judgement of one batch, as far as it has come; changes `state` as the accepted items do."""
 
     def __init__(
-        self, state: BookState, facts: Facts, outcomes: Mapping[tuple[str, str], StoredOutcome], first_seq: int
+        self,
+        state: BookState,
+        facts: Facts,
+        outcomes: Mapping[tuple[str, str], StoredOutcome],
+        first_seq: int,
+        *,
+        changed: Collection[tuple[str, str]] = (),
     ) -> None:
         self.book = state.book
         self.state = state
@@ -45,13 +51,15 @@ class BatchJudge:
         """What the batch adds to each account: [debits, credits, last seq] by account id."""
         self._facts = facts
         self._outcomes = outcomes
+        self._changed = changed
+        """(route, key) of requests that say other than the first in what no fingerprint covers."""
 
     def request(self, request: Request) -> JudgedRequest:
         """Judge one request."""
         judged = JudgedRequest(request=request)
         stored = self._outcomes.get((request.route, request.key)) if request.key is not None else None
         if stored is not None:
-            if stored.fingerprint == request.fingerprint:
+            if stored.fingerprint == request.fingerprint and (request.route, request.key) not in self._changed:
                 judged.replay = stored
             else:
                 judged.error = KeyReused(

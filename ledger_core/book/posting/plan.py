@@ -20,6 +20,7 @@ from ledger_core.book.posting.build import MICROSECOND, Builder
 from ledger_core.book.posting.head import HeadRow
 from ledger_core.book.posting.idempotency import StoredOutcome, read_outcomes
 from ledger_core.book.posting.judge import BatchJudge, Facts, JudgedRequest, read_facts
+from ledger_core.book.posting.private import changed_requests
 from ledger_core.book.posting.requests import Request
 from ledger_core.book.posting.rows import RECORDS_COPY, RowWriter, copy_data
 from ledger_core.kinds import Accepted, Kind
@@ -144,7 +145,8 @@ class Planner:
         self._state.believe(head)
         known = read_outcomes(conn, self._book, requests)
         facts = read_facts(conn, self._state, requests, before)
-        judge = BatchJudge(self._state, facts, known, head.size)
+        changed = changed_requests(conn, self._book, requests, known)
+        judge = BatchJudge(self._state, facts, known, head.size, changed=changed)
         judged = [judge.request(request) for request in requests]
         now = self._clock()
         built = Builder(self._book, head, self._rows, facts, now, self._random_bytes)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from struct import Struct
 
 from ledger_core.journal.entries import EntryDraft, PostingDraft
+from ledger_core.log.commitments import PrivateValue
 
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
@@ -30,6 +31,9 @@ POSTINGS_COPY = (
     "from stdin (format binary)"
 )
 
+PRIVATE_KEYS_COPY = "copy ledger.private_keys (book, seq, name, salt, key) from stdin (format binary)"
+PRIVATE_VALUES_COPY = "copy ledger.private_values (book, seq, name, sealed) from stdin (format binary)"
+
 _NULL = b"\xff\xff\xff\xff"
 _LENGTH = Struct(">I")
 _TIME_AND_LENGTH = Struct(">IqI")
@@ -40,6 +44,7 @@ class RowWriter:
     """Builds rows of one book."""
 
     def __init__(self, book: str) -> None:
+        self.book = book
         name = book.encode()
         self._book = _field(name)
         self._records: dict[str, tuple[Struct, bytes, bytes]] = {}
@@ -68,6 +73,16 @@ class RowWriter:
     def posting(self, seq: int, line: int, account_id: int, suffix: bytes) -> bytes:
         """Return a row of `postings` around the `suffix` that `posting_suffix` built."""
         return self._posting.pack(self._posting_start, seq, 2, line, 4, account_id) + suffix
+
+
+def private_rows(book: str, seq: int, private: Sequence[PrivateValue]) -> tuple[bytes, bytes]:
+    """Return the rows of `private_keys` and of `private_values` of the entry at `seq`."""
+    place = _field(book.encode()) + _field(seq.to_bytes(8))
+    named = [(place + _field(item.name.encode()), item) for item in private]
+    return (
+        b"".join(b"\x00\x05" + start + _field(item.salt) + _field(item.key) for start, item in named),
+        b"".join(b"\x00\x04" + start + _field(item.sealed) for start, item in named),
+    )
 
 
 def entry_suffix(draft: EntryDraft, metadata: bytes, micros: int) -> bytes:

@@ -62,4 +62,9 @@ def kind_of(route: str) -> str | None:
     name, _, rest = route.partition("#")[0].partition("/")
     if name == "records":
         return rest or None
-    return {"journal-entries": "journal_entry", "reversals": "journal_entry", "accounts": "account"}.get(name)
+    return {
+        "journal-entries": "journal_entry",
+        "reversals": "journal_entry",
+        "accounts": "account",
+        "erasures": "erasure",
+    }.get(name)

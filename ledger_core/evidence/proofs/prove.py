@@ -7,13 +7,14 @@ offline verification of the same bundle cannot differ. Not a check of the whole 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
 from ledger_core.actor import Actor
-from ledger_core.errors import IntegrityError, InvalidInput, SignatureLate
+from ledger_core.errors import IntegrityError, InvalidInput, NotFound, SignatureLate
 from ledger_core.evidence.proofs.alarm import raise_alarm
 from ledger_core.evidence.proofs.bundle import BuiltBundle, build_bundle, hold_against_proxy
 from ledger_core.evidence.proofs.rows import compare_rows
@@ -23,10 +24,11 @@ from ledger_core.log.dsse import PROOF_TYPE
 from ledger_core.log.findings import MISSING, UNSIGNED_PENDING, UNVERIFIABLE, Failure, VerificationReport
 from ledger_core.log.keys import TrustFile
 from ledger_core.log.note import encode_base64
-from ledger_core.log.proof import TlogProof
+from ledger_core.log.proof import Opening, ProofBundle, TlogProof
 from ledger_core.log.record import format_time
 from ledger_core.log.registries import Registries
 from ledger_core.log.verify_proof import verify_bundle
+from ledger_core.reading.private import read_held
 
 if TYPE_CHECKING:
     from ledger_core.runtime import Runtime
@@ -71,16 +73,19 @@ class Verification:
     envelope: dict[str, Any]
 
 
-def entry_proof(runtime: Runtime, book: str, entry_id: str) -> Proof:
+def entry_proof(runtime: Runtime, book: str, entry_id: str, *, opened: Sequence[str] = ()) -> Proof:
     """Return the proof that the entry of that id (or `external_id`) stands in the signed log.
 
-    Raises `NotFound` for an entry that was never recorded, `SignatureLate` for one that waits for its signature, and
-    `IntegrityError` when what is stored cannot be proved.
+    The bundle shows the private values that `opened` names, with what opens the commitments to them.
+    Raises `NotFound` for an entry that was never recorded or a value that is not held, `SignatureLate` for one that
+    waits for its signature, and `IntegrityError` when what is stored cannot be proved.
     """
     with runtime.engine.connect() as connection:
         selected = select_entries(connection, book, [entry_id])
         (seq,) = selected.seqs
         built = build_bundle(runtime, connection, book, [seq])
+        if opened and built.bundle.records:
+            built = replace(built, bundle=_with_openings(connection, book, built.bundle, opened))
     if built.pending:
         raise SignatureLate(f"entry {entry_id} waits for its signature.", remedy="Ask again.")
     report = _judged(runtime, built, selected)
@@ -103,6 +108,22 @@ def entry_proof(runtime: Runtime, book: str, entry_id: str) -> Proof:
         ),
         bundle=built.bundle.as_json(),
     )
+
+
+def _with_openings(connection: Connection, book: str, bundle: ProofBundle, names: Sequence[str]) -> ProofBundle:
+    """Return `bundle` with the openings of its one record. Raises `NotFound` for a value that is not held."""
+    (record,) = bundle.records
+    driver: Any = connection.connection.driver_connection
+    held = read_held(driver, book, [record.seq]).get(record.seq, {})
+    openings = {}
+    for name in names:
+        item = held.get(name)
+        if item is None or item.value is None:
+            raise NotFound(
+                f"no private value {name} of the entry is held.", remedy="`counterfoil entry` shows what is."
+            )
+        openings[name] = Opening(salt=item.salt, value=item.value)
+    return replace(bundle, records=(replace(record, openings=openings),))
 
 
 def verify_selection(

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 TABLES = (
     "records", "checkpoints", "tiles", "accounts", "account_versions", "balances", "entries", "postings", "idempotency",
-    "exports",
+    "exports", "private_values", "private_keys", "erased_values", "erased_files", "replays",
 )  # fmt: skip
 
 APPLICATION = "replay of counterfoil"
@@ -138,6 +138,14 @@ def _replay_one(
             rebuild.store(note)
         rebuild.finish()
         after = rebuild.head
+    for kind in runtime.kinds:
+        kind.restored(conn, log.book)
+    if after.size > head.size:
+        # A check tells by this what no archive could bring from what was taken away.
+        conn.execute(
+            "insert into ledger.replays (book, first_seq, next_seq) values (%s, %s, %s)",
+            [log.book, head.size, after.size],
+        )
     return Replayed(
         book=log.book,
         origin=log.origin,

@@ -20,6 +20,7 @@ from api.app import create_app
 from api.auth.development import ALL_SCOPES, issue_development_token
 from api.http.connections import Connection
 from api.server import Server
+from ingest.landing.erasable import LandedFiles
 from ledger_core.actor import Actor
 from ledger_core.base.engine import make_engine
 from ledger_core.base.processes import ProcessGroup, free_port
@@ -146,7 +147,7 @@ def api(postgres, tmp_path_factory, request):
     # A module may ask for other settings.
     given = {"env": "test", "actor": "test", **getattr(request.module, "API_SETTINGS", {})}
     settings = Settings(home_path=home, database_url=embedded.url(postgres_port, name), **given)
-    with open_runtime(settings) as runtime:
+    with open_runtime(settings, files=LandedFiles()) as runtime:
         apply_accounts(runtime.ledger(), CHART, Ask(actor=Actor(subject="tests")))
         port = free_port()
         config = uvicorn.Config(

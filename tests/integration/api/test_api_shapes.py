@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.schemas import accounts, common, entries, log
+from api.schemas import accounts, common, entries, erasures, log
 from ledger_core.book.kinds import Kinds
 from ledger_core.journal.entries import parse_entry
 
@@ -18,14 +18,18 @@ def test_the_example_of_an_entry_can_be_posted(http, key):
 
 
 def test_an_entry_has_the_members_that_its_model_declares(entry):
+    others = {"reverses": None, "corrects": None, "private": {"payer_name": "Ada"}, "book": "main"}
     for name in entries.JournalEntryDraft.model_fields:
-        parse_entry({**entry(), name: entry().get(name, None if name in ("reverses", "corrects") else "main")})
+        parse_entry({**entry(), name: entry().get(name, others.get(name))})
     assert set(entry()) <= set(entries.JournalEntryDraft.model_fields)
 
 
 def test_every_answer_fits_its_model(http, entry, key):
-    posted = http.post(ENTRIES, json=entry(), headers=key()).json()
+    posted = http.post(ENTRIES, json=entry(private={"payer_name": "Ada", "payer_iban": "x"}), headers=key()).json()
     entries.PostedEntry.model_validate(posted)
+    asked = {"entries": [{"id": posted["id"], "names": ["payer_iban"]}], "reason": "mistake"}
+    for model in (erasures.Erasure, erasures.NothingErased):
+        model.model_validate(http.post("/finance/erasures", json=asked, headers=key()).json())
     broken = entry(postings=[])
     batch = http.post(f"{ENTRIES}/batch", json={"entries": [entry(), broken]}, headers=key()).json()
     entries.BatchAnswer.model_validate(batch)

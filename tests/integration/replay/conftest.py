@@ -24,6 +24,7 @@ from ledger_core.evidence.export.segment import export_segment
 from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import AccountChange, AccountOpening, account_draft
 from ledger_core.journal.entries import EntryDraft, PostingDraft
+from ledger_core.journal.erasures import EntryErasure, ErasureDraft
 from ledger_core.ports import Ask, Declined, RecordDraft
 from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
@@ -114,6 +115,11 @@ class Company:
         draft = RecordDraft(kind=kind, body=body)
         return self.runtime.ledger(BOOK).append([draft], Ask(actor=ME), atomic=True).posted[0].seq
 
+    def erase(self, entry_id: str) -> None:
+        entries = (EntryErasure(entry=entry_id),)
+        draft = ErasureDraft(reason="mistake", entries=entries, kept_until=date(2026, 3, 1))
+        self.runtime.ledger(BOOK).append([draft], Ask(actor=ME), atomic=True)
+
     def night(self) -> None:
         self._nights += 1
         export_segment(self.runtime, closed_on=date(2026, 1, self._nights), book=BOOK)
@@ -152,6 +158,9 @@ class Company:
         assert [type(item) is Declined for item in mixed.items] == [False, True, False]
         change_now(self.runtime, Wish(action="rotate"), actor=ME)
         self.record("security_event", {"event": "test", "what": "nothing"})
+        gone = self.post(private={"payer_iban": "x", "payer_name": "Ada"})[0]
+        self.post(private={"payer_name": "Eve"})
+        self.erase(gone.id)
         self.record("reconciliation_run", {"manifest": {"run_id": "x"}})
         self.post(400, amount_minor=2**52)
         ledger.append([AccountChange(code="assets:late:usd", status="closed")], Ask(actor=ME), atomic=True)

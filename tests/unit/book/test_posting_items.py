@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -16,6 +16,7 @@ from ledger_core.book.posting.build import uuid7
 from ledger_core.errors import InvalidInput, NotCanonical
 from ledger_core.journal.entries import EntryDraft, PostingDraft, entry_as_json
 from ledger_core.log.canonical import canonical_bytes
+from ledger_core.log.commitments import commitment_of
 from ledger_core.log.shapes import ENTRY_TEXTS, JOURNAL_ENTRY, SHAPES
 
 ACTOR = {"role": "service", "subject": 'a "quoted" subject'}
@@ -29,8 +30,9 @@ _text = st.one_of(
 
 
 EARLIER = "01890000-0000-7000-8000-000000000000"
-DRAFTED = [member.name for member in fields(EntryDraft)]
-MEMBERS = SHAPES[JOURNAL_ENTRY].required | SHAPES[JOURNAL_ENTRY].optional
+# What is private, and the commitments to it, are not spliced.
+DRAFTED = [member.name for member in fields(EntryDraft) if member.name != "private"]
+MEMBERS = (SHAPES[JOURNAL_ENTRY].required | SHAPES[JOURNAL_ENTRY].optional) - {"commitments"}
 
 
 def draft(
@@ -135,3 +137,21 @@ def test_ids_sort_as_their_times_do(micros: int, later: int, randomness: bytes) 
     first, second = uuid7(micros, randomness), uuid7(min(micros + later, 2**48 * 1000 - 1), randomness)
     assert first <= second
     assert (first[6] >> 4, first[8] >> 6) == (7, 2)
+
+
+@given(private=st.dictionaries(st.sampled_from(["metadata", "actor", "a", "z"]), st.text(max_size=20), min_size=1))
+def test_the_body_of_an_entry_with_private_values_is_canonical_and_says_what_it_did_without(private: dict) -> None:
+    plain, who = draft("x", "d", {"order": "o-1"}, None), canonical_bytes(ACTOR)
+    if not is_canonical(private):
+        with pytest.raises(InvalidInput):
+            prepare_entry(replace(plain, private=private), who)
+        return
+    item = prepare_entry(replace(plain, private=private), who, lambda length: bytes(length))
+    body = json.loads(item.body)
+    assert canonical_bytes(body) == item.body
+    assert body["commitments"] == {name: commitment_of(bytes(16), value) for name, value in private.items()}
+    assert body["fingerprint"] == item.fingerprint != prepare_entry(plain, who).fingerprint
+    others = replace(plain, private=dict.fromkeys(private, "another"))
+    assert prepare_entry(others, who).fingerprint == item.fingerprint
+    without = json.loads(prepare_entry(plain, who).body)
+    assert {**body, "fingerprint": ""} == {**without, "commitments": body["commitments"], "fingerprint": ""}

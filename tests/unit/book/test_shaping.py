@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -180,3 +181,14 @@ def test_a_record_of_the_wrong_shape_is_refused_before_it_is_queued_and_names_no
     with pytest.raises(InvalidInput) as refused:
         requests([RecordDraft(kind="export", body={})], Ask(actor=ME))
     assert refused.value.context == {}
+
+
+def test_what_is_private_counts_when_a_call_is_cut_into_batches() -> None:
+    private = {f"n{number}": "x" * 8_000 for number in range(8)}
+    drafts = [replace(entry(number), private=private) for number in range(100)]
+    parts = requests(drafts, atomic=False)
+    assert sum(len(part.items) for part in parts) == 100
+    assert len(parts) == 2
+    assert all(64_000 * len(part.items) < part.bytes <= MAX_BATCH_BYTES for part in parts)
+    with pytest.raises(InvalidInput):
+        requests(drafts)

@@ -1,10 +1,11 @@
-"""Entries and postings, row by row, as the journal-entry records say them."""
+"""Entries, postings and private values, row by row, as the journal-entry records say them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
 
+from ledger_core.book.kinds.journal_entry.derive_private import PrivateValues
 from ledger_core.evidence.check.lockstep import Lockstep
 from ledger_core.evidence.check.model import Code, Findings
 from ledger_core.evidence.check.snapshot import Snapshot, time_sql
@@ -24,7 +25,10 @@ class PostedAccounts(Protocol):
 
 
 class Entries:
-    """Derives `entries` and `postings`, and hands every posting on to the balances; `only` limits it to some seqs."""
+    """Derives `entries`, `postings` and the side table, and hands every posting on to the balances.
+
+    `only` limits it to some seqs.
+    """
 
     def __init__(
         self, snapshot: Snapshot, accounts: PostedAccounts, findings: Findings, *, only: Sequence[int] | None = None
@@ -32,6 +36,7 @@ class Entries:
         limit = "" if only is None else " and seq = any(%(only)s::bigint[])"
         given = {} if only is None else {"only": list(only)}
         self._accounts = accounts
+        self._private = PrivateValues(snapshot, findings, only=only)
         self._findings = findings
         self._entries = Lockstep(
             snapshot.rows(
@@ -62,6 +67,7 @@ class Entries:
         """Derive one record of kind `journal_entry`. Raises `KeyError`, `TypeError` or `ValueError` if it is none."""
         id, body = str(record.id), record.body
         effective_at = body["effective_at"]
+        self._private.take(seq, body.get("commitments"))
         self._entries.expect(
             (
                 seq, id, body["external_id"], effective_at, body["description"], body["metadata"],
@@ -92,7 +98,8 @@ class Entries:
         """Leave out what a damaged record may have said."""
         self._entries.skip(seq)
         self._postings.skip(seq)
+        self._private.skip(seq)
 
     def finish(self) -> dict[str, int]:
         """Return the rows compared by table."""
-        return {"entries": self._entries.finish(), "postings": self._postings.finish()}
+        return {"entries": self._entries.finish(), "postings": self._postings.finish(), **self._private.finish()}

@@ -56,6 +56,8 @@ class EntryFacts:
     """Entries of this batch with their ids, by `external_id`."""
     entry_rows: list[bytes] = field(default_factory=list)
     posting_rows: list[bytes] = field(default_factory=list)
+    private_keys: list[bytes] = field(default_factory=list)
+    private_values: list[bytes] = field(default_factory=list)
 
 
 def read_entry_facts(

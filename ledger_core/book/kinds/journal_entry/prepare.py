@@ -6,11 +6,12 @@ under the lock of the book's head. Invariant: `body` is canonical (profile cf-jc
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, fields
+import os
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from hashlib import sha256
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import orjson
 
@@ -25,11 +26,13 @@ from ledger_core.journal.entries import (
     check_balanced,
     check_external_id,
     entry_as_json,
+    entry_as_known,
 )
 from ledger_core.journal.money import MAX_AMOUNT_MINOR
-from ledger_core.journal.text import MAX_METADATA_KEY_LENGTH
+from ledger_core.journal.text import MAX_METADATA_KEY_LENGTH, check_private
 from ledger_core.kinds import Kind, check_size
 from ledger_core.log.canonical import canonical_bytes
+from ledger_core.log.commitments import PrivateValue, private_values
 from ledger_core.log.shapes import ENTRY_TEXTS, JOURNAL_ENTRY, SHAPES
 
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
@@ -44,6 +47,7 @@ class EntryItem:
     fingerprint: str
     entry_suffix: bytes
     posting_suffixes: list[bytes]
+    private: tuple[PrivateValue, ...] = field(default=(), repr=False)
 
     kind: ClassVar[Kind]
 
@@ -53,7 +57,7 @@ class EntryItem:
         return self.draft.reverses is None and self.draft.corrects is None
 
 
-def prepare_entry(draft: EntryDraft, who: bytes) -> EntryItem:
+def prepare_entry(draft: EntryDraft, who: bytes, random_bytes: Callable[[int], bytes] = os.urandom) -> EntryItem:
     """Return `draft` ready for the lock; `who` is the canonical form of the actor.
 
     Raises `InvalidInput` (also for a card number), `NotCanonical` or `UnbalancedEntry` for what no book could allow.
@@ -66,10 +70,28 @@ def prepare_entry(draft: EntryDraft, who: bytes) -> EntryItem:
     # Amounts and instants are in these bytes too; whether a text is a card number is asked of the texts alone.
     if has_long_digits(plain):
         refuse_cards(_texts(draft))
+    if draft.private:
+        return _prepare_private(draft, wire, who, random_bytes)
     fingerprint = sha256(plain).hexdigest()
     body = _with_actor(plain, who, fingerprint)
     check_size(body)
     return item_of(draft, wire["metadata"], body, fingerprint)
+
+
+def _prepare_private(
+    draft: EntryDraft, wire: dict[str, Any], who: bytes, random_bytes: Callable[[int], bytes]
+) -> EntryItem:
+    """Return a draft with private values ready: its body commits to each of them and holds none."""
+    refuse_cards(texts_of(check_private(draft.private, pointer="/private"), "/private"))
+    fingerprint = sha256(canonical_bytes(entry_as_known(draft))).hexdigest()
+    private = private_values(draft.private, random_bytes)
+    commitments = {item.name: item.commitment for item in private}
+    # Not spliced: a value could be called `metadata`, and `fingerprint` would be put inside.
+    body = canonical_bytes({**wire, "actor": orjson.loads(who), "commitments": commitments, "fingerprint": fingerprint})
+    check_size(body)
+    item = item_of(draft, wire["metadata"], body, fingerprint)
+    item.private = private
+    return item
 
 
 def item_of(draft: EntryDraft, metadata: dict[str, str], body: bytes, fingerprint: str) -> EntryItem:
@@ -87,8 +109,8 @@ def item_of(draft: EntryDraft, metadata: dict[str, str], body: bytes, fingerprin
 def _with_actor(plain: bytes, actor: bytes, fingerprint: str) -> bytes:
     """Return the canonical body: the entry's own canonical form with two members put where their names sort.
 
-    What this takes for granted of the other members is asked by `check_splice` when this module is imported. The bytes
-    searched for cannot stand inside a string, where quotes are escaped.
+    What this takes for granted of the other members is asked by `check_splice` when this module is imported; an entry
+    with private values does not come here. The bytes searched for cannot stand inside a string: its quotes are escaped.
     """
     at = plain.index(b',"metadata":')
     mark = b',"fingerprint":"' + fingerprint.encode() + b'"'
@@ -162,4 +184,5 @@ def _check_postings(draft: EntryDraft) -> None:
 
 
 _SHAPE = SHAPES[JOURNAL_ENTRY]
-check_splice([member.name for member in fields(EntryDraft)], _SHAPE.required | _SHAPE.optional, ENTRY_TEXTS)
+_SPLICED = {member.name for member in fields(EntryDraft)} - {"private"}
+check_splice(_SPLICED, (_SHAPE.required | _SHAPE.optional) - {"commitments"}, ENTRY_TEXTS)
