@@ -14,6 +14,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import starmap
 from typing import Any, NamedTuple
 
 from ledger_core.errors import InvalidInput
@@ -172,6 +173,11 @@ class Sums:
         sides, pairs, hours = self._sides, self._pairs, set()
         if len(pairs) > MAX_PAIRS:
             self._settle()
+        if start == 0 and _are_pairs(run):
+            keys = zip(run.accounts, run.sides, run.second_accounts, run.second_sides, strict=True)
+            for key, minor in zip(keys, map(int, run.amounts), strict=True):
+                pairs[key] += minor
+            return len(run.hours)
         columns = run[:_SUMMED] if start == 0 else [column[start:] for column in run[:_SUMMED]]
         for position, item in enumerate(zip(*columns, strict=True), start):
             (hour, name1, name2, names, account1, amount1, side1, account2, amount2, side2,
@@ -189,7 +195,7 @@ class Sums:
                 try:
                     # The two accounts of most entries come again and again: one sum for both.
                     pairs[account1, side1, account2, side2] += int(amount1)
-                except _NotOpposite:
+                except KeyError:
                     return position
             elif rest:
                 if not self._add_with_care(item):
@@ -254,17 +260,12 @@ class Sums:
         return True
 
 
-class _NotOpposite(Exception):
-    """Two postings are not the two sides of one currency."""
-
-
 class _Pairs(dict[tuple[bytes, bytes, bytes, bytes], int]):
     """From account and side of two postings that balance to the sum of either."""
 
     def __missing__(self, key: tuple[bytes, bytes, bytes, bytes]) -> int:
-        _, side1, _, side2 = key
-        if side1 == side2 or side1[:3] != side2[:3]:
-            raise _NotOpposite
+        if not _are_opposite(key[1], key[3]):
+            raise KeyError(key)
         return 0
 
 
@@ -276,6 +277,23 @@ class _Sides(dict[bytes, tuple[int, str, dict[bytes, int]]]):
         # Interned, so that the same currency is the same object.
         found = self[side] = (sign, sys.intern(side[:3].decode("ascii")), defaultdict(int))
         return found
+
+
+def _are_pairs(run: Run) -> bool:
+    """Say whether all entries are of two postings that balance, and none needs a closer look."""
+    if any(run.third_sides) or any(run.further_names) or run.amounts != run.second_amounts:
+        return False
+    names = set(zip(run.names, run.second_names, strict=True)) if any(run.second_names) else ()
+    return (
+        all(second is None or first is None or first < second for first, second in names)
+        and all(starmap(_are_opposite, set(zip(run.sides, run.second_sides, strict=True))))
+        and all(map(is_hour, set(run.hours)))
+    )
+
+
+def _are_opposite(side: bytes, other: bytes) -> bool:
+    """Say whether two sides of postings are the two of one currency."""
+    return side != other and side[:3] == other[:3]
 
 
 @lru_cache(maxsize=4096)
