@@ -115,7 +115,7 @@ def pattern(book: str) -> re.Pattern[bytes]:
 
 def is_plain(line: bytes, book: str) -> bool:
     """Say whether `line` (without newline) is the canonical form of a plain entry of `book`, its postings apart."""
-    if not line.isascii() and not _is_clean(line):
+    if len(line) > MAX_RECORD_BYTES or not (line.isascii() or _is_clean(line)):
         return False
     match = pattern(book).fullmatch(line + b"\n")
     if match is None:
@@ -132,8 +132,8 @@ def match_block(block: bytes, count: int, book: str) -> Run | None:
     if not block.isascii() and not _is_clean(block):
         return None
     parts = pattern(book).split(block)
-    # What stands before, between and behind the matches, which each begin where a line does and end where one ends.
-    if len(parts) != count * (_COLUMNS + 1) + 1 or any(parts[:: _COLUMNS + 1]):
+    # Each begins where a line does and ends where one ends: as many as lines, and each is one line, all of it.
+    if len(parts) != count * (_COLUMNS + 1) + 1:
         return None
     found = Run._make([parts[at :: _COLUMNS + 1] for at in range(1, _COLUMNS + 1)])
     return found if found.has_ids() else None
