@@ -6,8 +6,10 @@ here measures its limit in the same rounds, alternating, and judges by the ratio
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,6 +53,22 @@ def throwaway_runtime() -> Iterator[Runtime]:
             group = ProcessGroup(Path(folder) / "run")
             for record in reversed(group.records()):
                 group.stop(record.name)
+
+
+def parser_of(doc: str | None, *, records: int) -> argparse.ArgumentParser:
+    """Return the parser of a benchmark over a number of records, with the options that each of them has."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one small round: does it run at all")
+    parser.add_argument("--records", type=int, default=records, help="posted before anything is measured")
+    parser.add_argument("--rounds", type=int, default=3, help="how many interleaved rounds")
+    return parser
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Return how long `work` takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
 
 
 def interleaved(cases: Sequence[Case], rounds: int) -> dict[str, list[float]]:

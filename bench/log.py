@@ -11,13 +11,11 @@ segment made without a database: the memory must not grow.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import itertools
 import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -26,12 +24,22 @@ from datetime import date
 from pathlib import Path
 
 from api.auth.development import ALL_SCOPES, issue_development_token
-from bench.harness import Case, Target, interleaved, print_rates, print_targets, throwaway_runtime
+from bench.apart import figures_apart
+from bench.harness import (
+    Case,
+    Target,
+    interleaved,
+    parser_of,
+    print_rates,
+    print_targets,
+    seconds_of,
+    throwaway_runtime,
+)
 from bench.http_api import server
 from bench.http_load import http_request, run_load
+from bench.log_book import ACTOR, BOOK, charge, gunzip_and_hash, post
 from bench.log_segment import make_segment
 from bench.posting import SlowSigner
-from bench.verify import ACTOR, BOOK, charge, gunzip_and_hash, post, seconds_of
 from ledger_core.base.processes import free_port
 from ledger_core.book.ledger import Ledger
 from ledger_core.evidence.export.segment import export_segment
@@ -41,41 +49,13 @@ from ledger_core.runtime import Runtime
 
 POSTS_PER_SECOND = 1_000
 CALLERS = 64
-MEASURE = """
-import re, resource, sys, time
-from pathlib import Path
-from ledger_core.log.unfolding import SecondProcess
-from ledger_core.log.verifier import verify_path
-
-def peak_mb(pid):
-    if sys.platform == "darwin":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    return int(re.search(r"VmHWM:\\s+([0-9]+) kB", Path(f"/proc/{pid}/status").read_text())[1]) / 1e3
-
-def close(second):
-    if second._process is not None:
-        peaks.append(peak_mb(second._process.pid))
-    really_close(second)
-
-peaks = []
-really_close, SecondProcess.close = SecondProcess.close, close
-started = time.perf_counter()
-report = verify_path(Path(sys.argv[1]), Path(sys.argv[2]), processes=int(sys.argv[3]))
-seconds = time.perf_counter() - started
-assert report.verdict == "verified", report.as_lines()[:5]
-print(report.records, seconds, sum(peaks) + peak_mb("self"))
-"""
-"""Verify in a process of its own, without its start. On Linux `ru_maxrss` of a child begins at what its parent held."""
 PLAIN, ONE, TWO = "baseline: gunzip and sha256", "verified, strict, one core", "verified, strict, second process"
 
 
 def main() -> int:
     """Run the benchmark; return 1 when a target is missed (never with `--quick`)."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one small round: does it run at all")
-    parser.add_argument("--records", type=int, default=1_000_000, help="posted, exported and verified")
+    parser = parser_of(__doc__, records=1_000_000)
     parser.add_argument("--generated", type=int, default=0, help="verified besides, made without a database")
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20.0, help="how long to post for the count of signatures")
     options = parser.parse_args()
     records, rounds, seconds = (20_000, 1, 2.0) if options.quick else (options.records, options.rounds, options.seconds)
@@ -112,14 +92,10 @@ def _verified(packed: Path, trust: Path, records: int, rounds: int) -> tuple[dic
     peaks: dict[int, float] = {1: 0.0, 2: 0.0}
 
     def verify(processes: int) -> float:
-        done = subprocess.run(
-            [sys.executable, "-c", MEASURE, str(packed.parent), str(trust), str(processes)],
-            stdout=subprocess.PIPE, text=True, check=True,
-        )  # fmt: skip
-        count, seconds, peak = done.stdout.split()
-        assert int(count) >= records
-        peaks[processes] = max(peaks[processes], float(peak))
-        return int(count) / float(seconds)
+        count, seconds, peak = figures_apart("bench.log_verify", str(packed.parent), str(trust), str(processes))
+        assert count >= records
+        peaks[processes] = max(peaks[processes], peak)
+        return count / seconds
 
     rates = interleaved(
         [

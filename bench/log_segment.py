@@ -111,7 +111,7 @@ def _batches(records: int) -> Iterator[tuple[list[bytes], list[bytes], int, str]
 
 
 def _entry(number: int) -> bytes:
-    """Return the canonical body of a charge of `number` minor units, as those that `bench.verify` posts."""
+    """Return the canonical body of a charge of `number` minor units, as those of `bench.log_book`."""
     day, print_, code = 1 + number % 28, sha256(b"%d" % number).hexdigest(), CODES[number % len(CODES)]
     return (
         f'{{"actor":{{"role":"service","subject":"bench"}},"description":"charge ch_{number:08}","effective_at":'

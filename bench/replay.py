@@ -11,44 +11,41 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import resource
-import subprocess
 import sys
 import time
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import psycopg
 from sqlalchemy import text
 
-from bench.harness import Case, Target, interleaved, print_rates, print_targets, throwaway_runtime
-from ledger_core.actor import Actor
+from bench.apart import figures_apart, peak_megabytes
+from bench.harness import (
+    Case,
+    Target,
+    interleaved,
+    parser_of,
+    print_rates,
+    print_targets,
+    throwaway_runtime,
+)
+from bench.log_book import BOOK, post
 from ledger_core.base.engine import make_engine
 from ledger_core.base.migrate import migrate
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.evidence.replay.replay import replay
-from ledger_core.files.chart import apply_accounts
-from ledger_core.journal.accounts import account_draft
-from ledger_core.journal.entries import EntryDraft, PostingDraft
-from ledger_core.ports import Ask
 from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
 
-ACTOR = Actor(subject="bench")
-BOOK = "main"
-BATCH = 10_000
 COPIED = ("records", "tiles", "accounts", "account_versions", "balances", "entries", "postings")
 _numbers = itertools.count(1)
 
 
 def main() -> int:
     """Run the benchmark; return 1 when a target is missed (never with `--quick`)."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one small round: does it run at all")
-    parser.add_argument("--records", type=int, default=200_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = parser_of(__doc__, records=200_000)
     parser.add_argument("--replay", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.replay:
@@ -60,7 +57,7 @@ def main() -> int:
 
 
 def _run(runtime: Runtime, records: int, rounds: int) -> bool:
-    _post(runtime, records)
+    post(runtime, records)
     export_segment(runtime, closed_on=date(2026, 1, 31), book=BOOK)
     rows = {table: _copied_out(runtime.database_url, table) for table in COPIED}
     print(f"{records:,} entries in the archive; their rows are {sum(map(len, rows.values())) / 1e6:,.0f} MB")
@@ -81,29 +78,6 @@ def _run(runtime: Runtime, records: int, rounds: int) -> bool:
             Target(name="records replayed a second", value=medians[ours], at_least=10_000),
             Target(name="300 MB over the peak memory of a replay", value=300 / max(peaks), at_least=1.0),
         ]
-    )
-
-
-def _post(runtime: Runtime, records: int) -> None:
-    ledger = runtime.ledger(BOOK)
-    codes = [f"assets:clearing:{number}" for number in range(50)]
-    chart = [account_draft(code=code, type="asset", currency="USD") for code in [*codes, "revenue:sales"]]
-    apply_accounts(ledger, chart, Ask(actor=ACTOR))
-    for start in range(0, records, BATCH):
-        count = min(BATCH, records - start)
-        ledger.append([_entry(number, codes) for number in range(start, start + count)], Ask(actor=ACTOR))
-
-
-def _entry(number: int, codes: list[str]) -> EntryDraft:
-    sides = ((codes[number % len(codes)], "debit"), ("revenue:sales", "credit"))
-    return EntryDraft(
-        effective_at=datetime(2026, 1, 1 + number % 28, 8, tzinfo=UTC),
-        external_id=f"bench:{number}",
-        description=f"charge ch_{number:08d}",
-        postings=tuple(
-            PostingDraft(account=code, direction=side, amount_minor=1 + number, currency="USD") for code, side in sides
-        ),
-        metadata={"reference": f"txn_{number:08d}"},
     )
 
 
@@ -128,13 +102,9 @@ def _copy_in(runtime: Runtime, rows: dict[str, bytes]) -> float:
 
 def _replay_apart(runtime: Runtime, peaks: list[float]) -> float:
     """Replay in a process of its own; return its seconds without its start, keep its peak memory in MB."""
-    finished = subprocess.run(
-        [sys.executable, "-m", "bench.replay", "--replay", str(runtime.home), _fresh(runtime)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    seconds, peak = finished.stdout.split()
-    peaks.append(float(peak))
-    return float(seconds)
+    seconds, peak = figures_apart("bench.replay", "--replay", str(runtime.home), _fresh(runtime))
+    peaks.append(peak)
+    return seconds
 
 
 def _replay(home: str, url: str) -> int:
@@ -142,20 +112,12 @@ def _replay(home: str, url: str) -> int:
         started = time.perf_counter()
         (done,) = replay(runtime, runtime.home / "archive")
         seconds = time.perf_counter() - started
-        peak = _peak_megabytes()
+        peak = peak_megabytes()
         report = check_book(runtime, BOOK)
         assert report.codes == {"behind_proxy"}, report.as_lines()
         assert report.size == done.size
     print(seconds, peak)
     return 0
-
-
-def _peak_megabytes() -> float:
-    """Return this program's own peak: what `getrusage` says begins, on Linux, with that of whoever started it."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1e3
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def _fresh(runtime: Runtime) -> str:

@@ -9,44 +9,37 @@ that its memory is known. The check walks the same records with every projection
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
-import subprocess
 import sys
 import time
-import zlib
-from collections.abc import Callable
-from datetime import UTC, date, datetime
-from hashlib import sha256
+from datetime import date
 from pathlib import Path
 
-from bench.harness import Case, Target, interleaved, print_rates, print_targets, throwaway_runtime
-from ledger_core.actor import Actor
+from bench.apart import figures_apart, peak_megabytes
+from bench.harness import (
+    Case,
+    Target,
+    interleaved,
+    parser_of,
+    print_rates,
+    print_targets,
+    seconds_of,
+    throwaway_runtime,
+)
+from bench.log_book import BOOK, gunzip_and_hash, post
 from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.evidence.proofs.prove import entry_proof
-from ledger_core.files.chart import apply_accounts
-from ledger_core.journal.accounts import account_draft
-from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.log.segment import RECORDS_FILE
 from ledger_core.log.verifier import verify_path
-from ledger_core.ports import Ask
 from ledger_core.runtime import Runtime
 
-ACTOR = Actor(subject="bench")
-BOOK = "main"
-BATCH = 10_000
-CHUNK = 1024 * 1024
 PROOFS = 50
-CODES = [f"assets:clearing:{number}" for number in range(50)]
 
 
 def main() -> int:
     """Run the benchmark; return 1 when a target is missed (never with `--quick`)."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one small round: does it run at all")
-    parser.add_argument("--records", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = parser_of(__doc__, records=1_000_000)
     parser.add_argument("--verify", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.verify:
@@ -95,52 +88,12 @@ def _run(runtime: Runtime, records: int, rounds: int) -> bool:
     )
 
 
-def post(runtime: Runtime, records: int) -> None:
-    """Post `records` charges of two postings over 50 accounts, in batches."""
-    ledger = runtime.ledger(BOOK)
-    apply_accounts(
-        ledger,
-        [account_draft(code=code, type="asset", currency="USD") for code in [*CODES, "revenue:sales"]],
-        Ask(actor=ACTOR),
-    )
-    for start in range(0, records, BATCH):
-        count = min(BATCH, records - start)
-        ledger.append([charge(number) for number in range(start, start + count)], Ask(actor=ACTOR))
-
-
-def charge(number: int, *, prefix: str = "bench") -> EntryDraft:
-    """Return a charge with two postings."""
-    sides = ((CODES[number % len(CODES)], "debit"), ("revenue:sales", "credit"))
-    return EntryDraft(
-        effective_at=datetime(2026, 1, 1 + number % 28, 8, tzinfo=UTC),
-        external_id=f"{prefix}:{number}",
-        description=f"charge ch_{number:08d}",
-        postings=tuple(
-            PostingDraft(account=code, direction=side, amount_minor=1 + number, currency="USD") for code, side in sides
-        ),
-        metadata={"reference": f"txn_{number:08d}"},
-    )
-
-
-def gunzip_and_hash(path: Path) -> str:
-    """Do what nobody can do without who hashes the records: the bound."""
-    unpacker, digest = zlib.decompressobj(zlib.MAX_WBITS | 16), sha256()
-    with path.open("rb") as source:
-        while chunk := source.read(CHUNK):
-            digest.update(unpacker.decompress(chunk))
-    return digest.hexdigest()
-
-
 def _verify_apart(runtime: Runtime, folder: Path, peaks: list[float], cpu_rates: list[float]) -> float:
     """Verify in a process of its own; return its seconds without its start, keep its peak memory in MB and CPU rate."""
-    finished = subprocess.run(
-        [sys.executable, "-m", "bench.verify", "--verify", str(folder), str(runtime.trust_path)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    seconds, peak, cpu_rate = finished.stdout.split()
-    peaks.append(float(peak))
-    cpu_rates.append(float(cpu_rate))
-    return float(seconds)
+    seconds, peak, cpu_rate = figures_apart("bench.verify", "--verify", str(folder), str(runtime.trust_path))
+    peaks.append(peak)
+    cpu_rates.append(cpu_rate)
+    return seconds
 
 
 def _verify(folder: Path, trust: Path) -> int:
@@ -148,22 +101,13 @@ def _verify(folder: Path, trust: Path) -> int:
     report = verify_path(folder, trust)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     assert report.verdict == "verified", report.as_lines()
-    # Linux counts kilobytes, macOS bytes.
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, report.records / cpu_seconds)
+    print(seconds, peak_megabytes(), report.records / cpu_seconds)
     return 0
 
 
 def _check(runtime: Runtime) -> None:
     report = check_book(runtime, BOOK)
     assert report.sound, report.as_lines()
-
-
-def seconds_of(work: Callable[[], object]) -> float:
-    """Return how long `work` takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

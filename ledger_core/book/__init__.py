@@ -10,7 +10,8 @@ The steps of a post, in order, each with its file and its thread:
    `posting/judge.py`; the writer's.
 5. What is accepted gets seq, `prev`, time, bytes, leaf and tree. `posting/plan.py`, `posting/build.py`; the writer's.
 6. Records, rows, projections, balances, keys and head are written: transaction 1. `posting/writer.py`; the writer's.
-7. One checkpoint over all that is durable is asked of the proxy. `sequencer/notary.py`; the signer's.
+7. One checkpoint over all that is durable is asked of the proxy, after a pause where many would share it.
+   `sequencer/pace.py`, `sequencer/notary.py`; the signer's.
 8. It is stored and the head's `signed_size` moves: transaction 2. `sequencer/checkpoints.py`; the signer's.
 9. The answer is made, with checkpoint and inclusion. `sequencer/answers.py`; the signer's, which wakes the caller.
 

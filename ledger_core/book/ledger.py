@@ -61,6 +61,7 @@ class Ledger:
             limits=TailLimits(
                 max_seconds=settings.ledger.unsigned_tail_max_seconds,
                 max_records=settings.ledger.unsigned_tail_max_records,
+                pause_seconds=settings.signing.pause_seconds,
             ),
             clock=clock,
             durable=settings.env != "test",

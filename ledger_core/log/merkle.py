@@ -14,8 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
+from itertools import islice
+from struct import Struct
 
 HASH_BYTES = 32
+_PAIRS = Struct(f"{2 * HASH_BYTES}s")
 MAX_SIZE = 2**63 - 1
 
 NodeReader = Callable[[int, int], bytes]
@@ -44,6 +48,19 @@ def leaf_hashes(lines: Iterable[bytes]) -> list[bytes]:
     return [(state := copy()).update(line) or state.digest() for line in lines]  # type: ignore[func-returns-value]
 
 
+def leaf_hashes_of(text: bytes, most: int) -> bytes | None:
+    """Return the leaf hashes of the lines of `text`, without their newlines, one after another; None for over `most`.
+
+    Lines of a buffer are found four times as fast as `split` finds them, which looks at every byte by itself.
+    """
+    copy = _LEAF.copy
+    found = [
+        (state := copy()).update(line[:-1]) or state.digest()  # type: ignore[func-returns-value]
+        for line in islice(BytesIO(text), most + 1)
+    ]
+    return b"".join(found) if len(found) <= most else None
+
+
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash of an interior node."""
     state = _NODE.copy()
@@ -67,9 +84,14 @@ class Frontier:
 
     def extend(self, hashes: Iterable[bytes]) -> Frontier:
         """Return the frontier after appending the leaf `hashes`, in order."""
-        row = list(hashes)
-        grown = _grow(self.size, dict(self._by_level()), row)
-        return _from_levels(self.size + len(row), grown)
+        return self.extend_joined(b"".join(hashes))
+
+    def extend_joined(self, hashes: bytes) -> Frontier:
+        """Return the frontier after appending leaf hashes that stand one after another. Raises as `from_bytes`."""
+        if len(hashes) % HASH_BYTES:
+            raise ValueError("leaf hashes have 32 bytes each")
+        grown = _grow(self.size, dict(self._by_level()), hashes)
+        return _from_levels(self.size + len(hashes) // HASH_BYTES, grown)
 
     def root(self) -> bytes:
         """Return the Merkle tree hash at this size."""
@@ -102,16 +124,17 @@ class RangeTree:
     def __init__(self, frontier: Frontier, leaves: Sequence[bytes]) -> None:
         self._old_size = frontier.size
         self._peaks = dict(frontier._by_level())
-        self._rows: list[list[bytes]] = []
+        self._rows: list[bytes] = []
         self.size = frontier.size + len(leaves)
-        grown = _grow(frontier.size, dict(self._peaks), list(leaves), self._rows)
+        grown = _grow(frontier.size, dict(self._peaks), b"".join(leaves), self._rows)
         self.frontier = _from_levels(self.size, grown)
 
     def node(self, level: int, index: int) -> bytes:
         """Return a complete subtree's hash. Raises `KeyError` for one that lies before the frontier's peaks."""
         first = self._old_size >> level
-        if index >= first and level < len(self._rows) and index - first < len(self._rows[level]):
-            return self._rows[level][index - first]
+        at = HASH_BYTES * (index - first)
+        if at >= 0 and level < len(self._rows) and at < len(self._rows[level]):
+            return self._rows[level][at : at + HASH_BYTES]
         if index == first - 1 and level in self._peaks:
             return self._peaks[level]
         raise KeyError((level, index))
@@ -211,25 +234,25 @@ def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: 
     return last == 0 and old_found == old_root and new_found == new_root
 
 
-def _grow(
-    size: int, pending: dict[int, bytes], row: list[bytes], rows: list[list[bytes]] | None = None
-) -> dict[int, bytes]:
-    """Append `row` level by level; return the peaks by level, and the new complete nodes in `rows` when
-    asked."""
+def _grow(size: int, pending: dict[int, bytes], row: bytes, rows: list[bytes] | None = None) -> dict[int, bytes]:
+    """Append the hashes in `row` level by level; return the peaks by level, and each level in `rows` when asked.
+
+    The two children of a node stand side by side, so that they need not be put together one pair at a time.
+    """
     copy = _NODE.copy
     level = 0
     while row:
         if rows is not None:
             rows.append(row)
         if size >> level & 1:
-            row = [pending.pop(level), *row]
-        if len(row) & 1:
-            pending[level] = row[-1]
-        pairs = iter(row)
-        row = [
-            (state := copy()).update(left + right) or state.digest()  # type: ignore[func-returns-value]
-            for left, right in zip(pairs, pairs)  # noqa: B905 - the odd one out waits as a peak
+            row = pending.pop(level) + row
+        if len(row) % _PAIRS.size:
+            pending[level], row = row[-HASH_BYTES:], row[:-HASH_BYTES]
+        nodes = [
+            (state := copy()).update(pair) or state.digest()  # type: ignore[func-returns-value]
+            for (pair,) in _PAIRS.iter_unpack(row)
         ]
+        row = b"".join(nodes)
         level += 1
     return pending
 

@@ -16,9 +16,9 @@ from operator import lt
 from ledger_core.errors import CounterfoilError, UnbalancedEntry, UnknownSchema
 from ledger_core.log.blame import Blame
 from ledger_core.log.findings import NOT_CANONICAL, UNBALANCED, UNKNOWN_SCHEMA, Failure
-from ledger_core.log.merkle import Frontier, leaf_hashes
-from ledger_core.log.quick import HOUR_BYTES, PREV, RECORDED_AT, SEQ, Match, Sums, is_hour, match_block, match_runs
-from ledger_core.log.record import MAX_RECORD_BYTES, NO_PREV, Record, parse_record
+from ledger_core.log.merkle import HASH_BYTES, Frontier, leaf_hashes
+from ledger_core.log.quick import HOUR_BYTES, Run, Sums, is_hour, match_block, match_runs
+from ledger_core.log.record import NO_PREV, Record, parse_record
 from ledger_core.log.shapes import JOURNAL_ENTRY, SHAPES, Shape, check_body
 from ledger_core.log.unfolding import Block
 
@@ -75,26 +75,25 @@ class RecordStream:
         for start in range(0, len(lines), BATCH_RECORDS):
             batch = lines[start : start + BATCH_RECORDS]
             data = b"\n".join(batch) + b"\n"
-            block = Block(data=data, count=len(batch), longest=max(map(len, batch)), leaves=leaf_hashes(batch))
-            self._take(block, batch)
+            self._take(Block(data=data, count=len(batch), hashes=b"".join(leaf_hashes(batch))), batch)
 
     def feed_block(self, block: Block) -> None:
         """Append the records of `block`, split and hashed already unless they are too many for that."""
-        if block.leaves is None:
+        if block.hashes is None:
             self.feed(block.lines())
         else:
             self._take(block, None)
 
     def _take(self, block: Block, lines: Sequence[bytes] | None) -> None:
-        leaves = block.leaves
-        if self.has_given_up or not leaves:
+        hashes = block.hashes
+        if self.has_given_up or not hashes:
             return
-        self._follow(block, lines, leaves)
-        self.last_leaf = leaves[-1]
-        while self._watch and self._watch[0] <= self.size + len(leaves):
+        self._follow(block, lines, hashes)
+        self.last_leaf = hashes[-HASH_BYTES:]
+        while self._watch and self._watch[0] <= self.size + block.count:
             size = self._watch.pop(0)
-            self.watched[size] = self.frontier.extend(leaves[: size - self.size]).root()
-        self.frontier = self.frontier.extend(leaves)
+            self.watched[size] = self.frontier.extend_joined(hashes[: HASH_BYTES * (size - self.size)]).root()
+        self.frontier = self.frontier.extend_joined(hashes)
 
     @property
     def has_given_up(self) -> bool:
@@ -115,60 +114,59 @@ class RecordStream:
         """Return what was wrong, by seq; the arguments are what manifest and signed tree say of the end."""
         return self.blame.close(next_seq=next_seq, last_leaf=last_leaf, root_holds=root_holds)
 
-    def _follow(self, block: Block, lines: Sequence[bytes] | None, leaves: Sequence[bytes]) -> None:
+    def _follow(self, block: Block, lines: Sequence[bytes] | None, hashes: bytes) -> None:
         is_quick = block.count >= SMALLEST_RUN and self.book is not None and not self.blame.is_disturbed
-        if is_quick and self.book is not None and block.longest <= MAX_RECORD_BYTES:
-            matches = match_block(block.data, block.count, self.book)
-            if matches is not None and self._in_order(matches, leaves):
-                self._pass(matches, lines, leaves, block.data)
+        if is_quick and self.book is not None and not block.has_long_line:
+            run = match_block(block.data, block.count, self.book)
+            if run is not None and self._in_order(run, hashes):
+                self._pass(run, lines, hashes, block.data)
                 return
         lines = block.lines() if lines is None else lines
         done = 0
         if is_quick and self.book is not None:
             for first, run in match_runs(block.data, self.book):
-                end = first + len(run)
-                self._place_all(lines, leaves, done, first)
+                end = first + len(run.seqs)
+                own = hashes[HASH_BYTES * first : HASH_BYTES * end]
+                self._place_all(lines, hashes, done, first)
                 done = first
-                if len(run) < SMALLEST_RUN or self.blame.is_disturbed or not self._in_order(run, leaves[first:end]):
+                if end - first < SMALLEST_RUN or self.blame.is_disturbed or not self._in_order(run, own):
                     continue
-                self._pass(run, lines[first:end], leaves[first:end], b"")
+                self._pass(run, lines[first:end], own, b"")
                 done = end
-        self._place_all(lines, leaves, done, len(lines))
+        self._place_all(lines, hashes, done, len(lines))
 
-    def _place_all(self, lines: Sequence[bytes], leaves: Sequence[bytes], start: int, end: int) -> None:
-        for line, leaf in zip(lines[start:end], leaves[start:end], strict=True):
-            self._place(line, leaf)
+    def _place_all(self, lines: Sequence[bytes], hashes: bytes, start: int, end: int) -> None:
+        for at in range(start, end):
+            self._place(lines[at], _hash_at(hashes, at))
 
-    def _pass(self, matches: list[Match], lines: Sequence[bytes] | None, leaves: Sequence[bytes], data: bytes) -> None:
+    def _pass(self, run: Run, lines: Sequence[bytes] | None, hashes: bytes, data: bytes) -> None:
         """Take a run of plain entries that are in order; those among them that need a closer look are placed."""
-        done, count = 0, len(matches)
+        done, count = 0, len(run.seqs)
         while done < count:
-            taken = self.sums.add_matches(matches[done:] if done else matches)
-            if taken:
-                done += taken
-                self.entries += taken
-                self.blame.skip(taken, leaves[done - 1])
-                self.recorded_at = matches[done - 1][RECORDED_AT].decode("ascii")
+            end = self.sums.add_run(run, done)
+            if end > done:
+                self.entries += end - done
+                self.blame.skip(end - done, _hash_at(hashes, end - 1))
+                self.recorded_at = run.times[end - 1].decode("ascii")
+                done = end
             if done < count:
                 lines = data[:-1].split(b"\n") if lines is None else lines
-                self._place_all(lines, leaves, done, done + 1)
+                self._place_all(lines, hashes, done, done + 1)
                 done += 1
                 if self.blame.is_disturbed:
-                    self._place_all(lines, leaves, done, count)
+                    self._place_all(lines, hashes, done, count)
                     return
 
-    def _in_order(self, matches: list[Match], leaves: Sequence[bytes]) -> bool:
+    def _in_order(self, run: Run, hashes: bytes) -> bool:
         """Say whether seq, prev and recorded_at of all are what they must be in this place."""
-        first = self.blame.expected
-        seqs = " ".join(map(str, range(first, first + len(matches)))).encode()
-        if b" ".join([item[SEQ] for item in matches]) != seqs:
+        first, times = self.blame.expected, run.times
+        seqs = str(list(range(first, first + len(times))))[1:-1]
+        if b", ".join(run.seqs) != seqs.encode():
             return False
-        prevs = hexlify(self.blame.last_leaf + b"".join(leaves[:-1]))
-        times = [item[RECORDED_AT] for item in matches]
         earliest, latest = times[0][:HOUR_BYTES], times[-1][:HOUR_BYTES]
         return (
             first > 0
-            and b"".join([item[PREV] for item in matches]) == prevs
+            and b"".join(run.prevs) == hexlify(self.blame.last_leaf + hashes[:-HASH_BYTES])
             and self.recorded_at.encode() < times[0]
             and all(map(lt, times, times[1:]))
             and all(map(is_hour, {earliest} if earliest == latest else {moment[:HOUR_BYTES] for moment in times}))
@@ -222,6 +220,10 @@ class RecordStream:
 
     def _object(self, verdict: str, seq: int, detail: str) -> None:
         self.blame.object(Failure(verdict=verdict, seq=seq, where="", detail=detail))
+
+
+def _hash_at(hashes: bytes, position: int) -> bytes:
+    return hashes[HASH_BYTES * position : HASH_BYTES * position + HASH_BYTES]
 
 
 def account_failures(accounts: Iterable[tuple[str, str]]) -> list[Failure]:

@@ -19,7 +19,7 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ledger_core.log.findings import EDITED, MISSING, TRUNCATED
-from ledger_core.log.merkle import HASH_BYTES, leaf_hashes
+from ledger_core.log.merkle import HASH_BYTES, leaf_hashes_of
 from ledger_core.log.record import MAX_RECORD_BYTES
 
 CHUNK_BYTES = 16 * 1024
@@ -41,21 +41,30 @@ SMALLEST_FILE_BYTES = 2 * 1024 * 1024
 PIPE_BYTES = 1024 * 1024
 """What the pipe holds where that can be said: some six blocks, so that neither process waits for the other."""
 _GZIP = 31
-_HEAD = struct.Struct("<cIII")
+_HEAD = struct.Struct("<cII")
 _BLOCK, _END = b"B", b"E"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """Lines with their newlines: how many, how long the longest is, and the leaf hash of each.
+    """Lines with their newlines: how many, and the leaf hashes of all, one after another.
 
-    `leaves` is None where there are so many lines that they are to be taken a few at a time.
+    `hashes` is None where there are so many lines that they are to be taken a few at a time.
     """
 
     data: bytes
     count: int
-    longest: int
-    leaves: Sequence[bytes] | None
+    hashes: bytes | None
+
+    @property
+    def has_long_line(self) -> bool:
+        """Say whether a line is longer than a record can be."""
+        # Such a line covers one at least of the places that lie so far from each other.
+        for at in range(MAX_RECORD_BYTES, len(self.data), MAX_RECORD_BYTES):
+            start, end = self.data.rfind(b"\n", 0, at) + 1, self.data.find(b"\n", at)
+            if end - start > MAX_RECORD_BYTES:
+                return True
+        return False
 
     def lines(self) -> list[bytes]:
         """Return the lines without their newlines."""
@@ -171,14 +180,13 @@ class SecondProcess:
             process.stdin.write(json.dumps(question).encode() + b"\n")
             process.stdin.flush()
             while True:
-                kind, size, count, longest = _HEAD.unpack(_exactly(process.stdout, _HEAD.size))
+                kind, size, count = _HEAD.unpack(_exactly(process.stdout, _HEAD.size))
                 if kind == _END:
                     answer = json.loads(_exactly(process.stdout, size))
                     break
                 data = _exactly(process.stdout, size)
                 hashes = _exactly(process.stdout, HASH_BYTES * count) if count <= MAX_BLOCK_LINES else None
-                leaves = None if hashes is None else _parts(hashes)
-                yield Block(data=data, count=count, longest=longest, leaves=leaves)
+                yield Block(data=data, count=count, hashes=hashes)
         except (OSError, ValueError, struct.error) as error:
             self.close()
             raise Gone from error
@@ -233,9 +241,9 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
             with open_file(path) as file:
                 reading = Unfolding(file, question["room_bytes"])
                 for block in reading:
-                    answers.write(_HEAD.pack(_BLOCK, len(block.data), block.count, block.longest))
+                    answers.write(_HEAD.pack(_BLOCK, len(block.data), block.count))
                     answers.write(block.data)
-                    answers.write(b"".join(block.leaves or ()))
+                    answers.write(block.hashes or b"")
                     answers.flush()
                 ended = Unfolded(reading.stored_bytes, reading.stored_sha256, reading.content_bytes, reading.problem)
         except OSError as error:
@@ -243,7 +251,7 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
                 return
             ended = Unfolded(0, sha256().hexdigest(), 0, (MISSING, f"it cannot be read: {error.strerror}"))
         answer = json.dumps(asdict(ended)).encode()
-        answers.write(_HEAD.pack(_END, len(answer), 0, 0) + answer)
+        answers.write(_HEAD.pack(_END, len(answer), 0) + answer)
         answers.flush()
 
 
@@ -258,16 +266,9 @@ serve(sys.stdin.buffer, sys.stdout.buffer)
 
 
 def _block_of(data: bytes) -> Block:
-    count = data.count(b"\n")
-    if count > MAX_BLOCK_LINES:
-        return Block(data=data, count=count, longest=0, leaves=None)
-    lines = data.split(b"\n")
-    lines.pop()
-    return Block(data=data, count=count, longest=max(map(len, lines)), leaves=leaf_hashes(lines))
-
-
-def _parts(hashes: bytes) -> list[bytes]:
-    return [hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)]
+    hashes = leaf_hashes_of(data, MAX_BLOCK_LINES)
+    count = data.count(b"\n") if hashes is None else len(hashes) // HASH_BYTES
+    return Block(data=data, count=count, hashes=hashes)
 
 
 def _exactly(pipe: Any, size: int) -> bytes:

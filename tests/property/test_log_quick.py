@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from ledger_core.log import unfolding
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.merkle import leaf_hash
+from ledger_core.log.quick import is_plain
 from ledger_core.log.reading import LineReader
-from ledger_core.log.record import NO_PREV, assemble
+from ledger_core.log.record import NO_PREV, assemble, parse_record
 from ledger_core.log.stream import RecordStream
 from ledger_core.log.unfolding import SecondProcess
 
@@ -102,6 +103,8 @@ REPLACED = [
     (b'"account":"a:2"', b'"account":""'),
     (b'"account":"a:2","amount":"1', b'"account":"","amount":"2'),
     (b'"amount":"7"', b'"amount":"8"'),
+    (b'"seq":', b'"seq":1'),
+    (b'"description":"', b'"description":"' + b"x" * 66_000),
     (b'"account":"a:1"', b'"account":"' + b"x" * 1024 + b'"'),
     (b'"account":"a:1"', b'"account":"' + b"x" * 1025 + b'"'),
 ]
@@ -148,25 +151,46 @@ def fed(lines: list[bytes], batch: int, root_holds: bool) -> tuple[Any, ...]:
     return outcome(stream, root_holds)
 
 
-def log_of(odd: dict[int, tuple[bytes, bytes]] | None = None, *, first_kind: str = "book") -> list[bytes]:
-    """A log of entries, those at `odd` changed, each naming the one before as it is."""
+def log_of(
+    odd: dict[int, tuple[bytes, bytes]] | None = None, *, first_kind: str = "book", every: int = 1
+) -> list[bytes]:
+    """A log of entries, those at `odd` changed, each naming the one before as it is; of `every` second, pairs alone."""
     lines: list[bytes] = []
     for seq in range(SIZE):
         kind = "journal_entry" if seq else first_kind
-        body = canonical_bytes(BOOK if kind == "book" else entry(seq or 1))
+        body = canonical_bytes(BOOK if kind == "book" else entry(every * seq or 1))
         line = line_of(seq, leaf_hash(lines[-1]) if lines else NO_PREV, body, kind)
         lines.append(line.replace(*(odd or {}).get(seq, (b"", b"")), 1))
     return lines
 
 
+@pytest.mark.parametrize("every", [1, 2], ids=["mixed", "pairs"])
 @pytest.mark.parametrize("change", REPLACED, ids=range(len(REPLACED)))
-def test_each_thing_that_can_be_odd_is_found_alike_in_a_run_of_sound_entries(change: tuple[bytes, bytes]) -> None:
+def test_each_thing_that_can_be_odd_is_found_alike_in_a_run_of_sound_entries(
+    change: tuple[bytes, bytes], every: int
+) -> None:
     for seq in (20, 21, 22, 23, 24, 39):
-        lines = log_of({seq: change})
+        lines = log_of({seq: change}, every=every)
         slow = fed(lines, 1, True)
         for batch in (500, 13):
             assert fed(lines, batch, True) == slow, seq
         assert fed(lines, 500, False) == fed(lines, 1, False), seq
+
+
+@pytest.mark.parametrize("change", REPLACED, ids=range(len(REPLACED)))
+def test_what_is_plain_is_a_record(change: tuple[bytes, bytes]) -> None:
+    for seq in (20, 21, 22, 23, 24):
+        line = log_of({seq: change})[seq]
+        if is_plain(line, "main"):
+            assert canonical_bytes(parse_record(line).body) in line
+    assert is_plain(log_of()[21], "main")
+
+
+@pytest.mark.parametrize("prev", [b"x" * 64, b'"' * 64, b"A" * 64, b"\n" * 64])
+def test_what_names_no_hash_before_it_is_not_plain(prev: bytes) -> None:
+    line = log_of()[21]
+    at = line.index(b'"prev":"') + 8
+    assert not is_plain(line[:at] + prev + line[at + 64 :], "main")
 
 
 def test_an_entry_does_not_open_a_book_in_a_run_either() -> None:

@@ -20,6 +20,7 @@ from ledger_core.book.posting.requests import Request
 from ledger_core.book.sequencer.answers import Answers, Waiting
 from ledger_core.book.sequencer.link import LOST, Link
 from ledger_core.book.sequencer.notary import Notary, head_sizes
+from ledger_core.book.sequencer.pace import Pace
 from ledger_core.errors import CounterfoilError, DependencyError
 from ledger_core.ports import SequencerObserver
 
@@ -34,6 +35,8 @@ class TailLimits:
 
     max_seconds: float
     max_records: int
+    pause_seconds: float
+    """Between two signatures, where many post."""
 
 
 class Tail:
@@ -62,6 +65,9 @@ class Tail:
         """(size, when it became durable) of our batches that no stored checkpoint covers."""
         self._durable_size = 0
         self._signed_size = 0
+        self._pace = Pace(min(limits.pause_seconds, limits.max_seconds / 2))
+        self._hurry = threading.Event()
+        """Set when a signature must not wait for others to share it."""
         self._asked = False
         self._closing = False
         self._stopped = False
@@ -79,6 +85,7 @@ class Tail:
             if appended:
                 self._unsigned.append((size, time.monotonic()))
             self._waiting.extend(waiting)
+            self._pace.posted(len(waiting))
             self._changed.notify_all()
 
     def ask(self) -> None:
@@ -97,6 +104,7 @@ class Tail:
                 tail = self._durable_size - self._signed_size
                 if tail + records <= max(self._limits.max_records, records):
                     return
+                self._hurry.set()
                 self._changed.wait(self._limits.max_seconds - age + 0.01)
 
     def check_foreign(self, size: int, signed_size: int) -> None:
@@ -109,6 +117,7 @@ class Tail:
         """End the thread once nothing waits any more."""
         with self._changed:
             self._closing = True
+            self._hurry.set()
             self._changed.notify_all()
 
     def drain(self) -> list[Request]:
@@ -117,6 +126,7 @@ class Tail:
             self._stopped = True
             requests = [waiting.outcome.request for waiting in self._waiting]
             self._waiting.clear()
+            self._hurry.set()
             self._changed.notify_all()
             return requests
 
@@ -126,6 +136,7 @@ class Tail:
         failures = 0
         try:
             while self._await_work():
+                self._await_others()
                 try:
                     self._sign(link.open())
                     failures = 0
@@ -156,6 +167,17 @@ class Tail:
                 if not self._changed.wait(LOOK_SECONDS):
                     self._asked = True
             return not self._stopped
+
+    def _await_others(self) -> None:
+        """Let others share the next signature, where enough come: without a wake-up for each of them."""
+        with self._changed:
+            seconds = self._pace.wait_seconds()
+        if seconds:
+            self._hurry.wait(seconds)
+        with self._changed:
+            self._pace.asked()
+            if not (self._closing or self._stopped):
+                self._hurry.clear()
 
     def _pause(self, seconds: float) -> None:
         with self._changed:
