@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from psycopg import Connection
 
-from ingest.landing.stored_bytes import drop_key
+from ingest.landing.file_keys import drop_key
 from ledger_core.ports import ErasableFile
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

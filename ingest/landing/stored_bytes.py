@@ -19,12 +19,10 @@ from uuid import UUID
 from sqlalchemy import text
 
 from ingest.contract.cards import mask_bytes
-from ingest.landing.file_keys import KeysRuntime, drop_key, open_key
+from ingest.landing.file_keys import KeysRuntime, open_key
 from ledger_core.base.encryption import decrypt, encrypt
 from ledger_core.base.objects.port import ObjectStore
 from ledger_core.errors import InvalidInput
-
-__all__ = ["Digest", "changed", "digest", "drop_key", "read_stored", "store"]
 
 READ_BYTES = 1024 * 1024
 MAX_FILE_BYTES = 16 * 1024**3

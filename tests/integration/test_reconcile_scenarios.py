@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from api.reversals import reverse
+from ingest.landing.file_keys import drop_key
 from ingest.landing.land import land
-from ingest.landing.stored_bytes import drop_key, read_stored
+from ingest.landing.stored_bytes import read_stored
 from ledger_core.actor import Actor
 from ledger_core.errors import DependencyError, Erased, InvalidInput, NotFound
 from ledger_core.files.chart import apply_chart_file

@@ -10,7 +10,7 @@ import pytest
 
 from ingest.landing.land import land
 from ingest.landing.stored_bytes import read_stored
-from ledger_core.errors import NotFound
+from ledger_core.errors import Erased
 from ledger_core.evidence.check.model import Code
 from ledger_core.ports import Unchanged
 from tests.integration.erasure.conftest import ADA, Shop, body_of
@@ -29,7 +29,7 @@ def report(path: Path, *, start: int = 0) -> Path:
 
 
 def bytes_of(shop: Shop, file_id: UUID) -> bytes:
-    return b"".join(read_stored(shop.runtime.engine, shop.runtime.raw_store, file_id))
+    return b"".join(read_stored(shop.runtime, file_id))
 
 
 @pytest.mark.parametrize("by", ["id", "sha256"])
@@ -45,7 +45,7 @@ def test_an_erased_file_cannot_be_read_any_more_and_its_rows_stay(shop: Shop, tm
     sha256 = hashlib.sha256((tmp_path / "one.csv").read_bytes()).hexdigest()
     erased = shop.erase("a", files=(str(one.file_id) if by == "id" else sha256,))
     assert body_of(erased)["files"] == [{"file_id": str(one.file_id), "sha256": sha256}]
-    with pytest.raises(NotFound):
+    with pytest.raises(Erased):
         bytes_of(shop, one.file_id)
     assert b"Ada" in bytes_of(shop, other.file_id)
     assert shop.rows("raw.stripe_report_payout_reconciliation") == rows

@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from ingest.landing import file_keys
-from ingest.landing.stored_bytes import drop_key, read_stored
+from ingest.landing.file_keys import drop_key
+from ingest.landing.stored_bytes import read_stored
 from ledger_core.base.wrapping.file import FileWrapper
 from ledger_core.base.wrapping.keyring import KeyWrapping
 from ledger_core.errors import DependencyError
