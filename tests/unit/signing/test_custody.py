@@ -40,6 +40,7 @@ def test_the_runbook_shows_every_back_end_and_sets_what_there_is() -> None:
         line.split("`")[1] for line in RUNBOOK.splitlines() if re.match(r"\| `[a-z0-9]+` \| [^|]* \| `", line)
     } == set(BACKENDS)
     named = {f"COUNTERFOIL_{'__'.join(place).upper()}" for place in PLACES.values()}
+    named |= {f"COUNTERFOIL_SIGNING__{name.upper()}" for name in type(Settings().signing).model_fields}
     assert set(re.findall(r"COUNTERFOIL_SIGNING__[A-Z0-9_]*[A-Z0-9]", RUNBOOK)) <= named
 
 
