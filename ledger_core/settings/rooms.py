@@ -89,9 +89,10 @@ class SigningSettings(Room):
     """Who signs, a name of `ledger_core/signing/open.py`: read by the proxy, which takes it from its environment."""
     wait_seconds: float = Field(default=30.0, gt=0)
     """How long whoever posts or exports waits for the signature that covers it."""
-    pause_seconds: float = Field(default=0.02, ge=0, le=1)
-    """Between two signatures of a book in one process, where at least ten posts share the second: at most 50 a second,
-    whatever the load. Longer for a key with a price per call; 0 asks as soon as the one before is back."""
+    pause_seconds: float = Field(default=0.022, ge=0, le=1)
+    """Between two signatures of a book in one process, where at least ten posts share the second: below 50 a second,
+    those included that are asked for before it is known that many come, whatever the load. Longer for a key with a
+    price per call; 0 asks as soon as the one before is back."""
     url: str | None = None
     """A signing proxy that somebody else runs, `https://host:port`; by default one of the home is started."""
     ca_file: Path | None = None

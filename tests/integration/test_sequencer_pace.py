@@ -120,7 +120,7 @@ def test_who_posts_one_after_another_has_a_signature_for_each_without_a_pause(
     opened: Opener, signer: CountingSigner
 ) -> None:
     # Four signatures in each pause are fewer than are worth it.
-    ledger = opened(pause=0.02)
+    ledger = opened(pause=SigningSettings().pause_seconds)
     assert post(ledger, callers=1, each=40) < 40 * 0.5
     assert len(signer.asked_at) == 40
 

@@ -94,6 +94,8 @@ REPLACED = [
     (b'"m0":', b'"m9":'),
     (b'"m1":', b'"m0":'),
     (b'"metadata":{', b'"metadata":{"x_y":"1",'),
+    (b'"m0":', b'"a":"1","m1":"1","m0":'),
+    (b"]", b',{"account":"a:9","amount":"1","currency":"USD","direction":"debit"}]'),
     (b'"schema":"cf/1"', b'"schema":"cf/2"'),
     (b'"kind":"journal_entry"', b'"kind":"journal_entrx"'),
     (b'"reverses"', b'"reversed"'),
