@@ -15,6 +15,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
@@ -84,9 +85,10 @@ class Load:
                 return True
         except HTTPError as error:
             if error.code < 500 and error.code != 409:
-                self.wrong.append(f"{external_id}: {error.code} {error.read()[:300]!r}")
+                self.wrong.append(f"{external_id}: {error.code} {error.reason}")
             return False
-        except (URLError, OSError, ValueError):
+        except (URLError, HTTPException, OSError, ValueError):
+            # An answer that was cut off is none.
             return False
 
 
