@@ -79,6 +79,16 @@ def why_late(made_at: datetime | None, recorded_at: str) -> str | None:
     return f"says it was recorded at {recorded_at}, and its tree was stamped at {as_text(made_at)}"
 
 
+def said_time(token: bytes) -> datetime | None:
+    """Return when `token` says that it was made, whoever made it; None where nobody can tell."""
+    try:
+        from rfc3161_client import decode_timestamp_response
+
+        return decode_timestamp_response(token).tst_info.gen_time
+    except (ImportError, ValueError):
+        return None
+
+
 def as_text(moment: datetime) -> str:
     """Return an authority's time as reports show it."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
