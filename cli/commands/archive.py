@@ -107,7 +107,7 @@ def verify(
 ) -> None:
     """Verify an export, a proof or a signed report offline: needs no database, no network and no word of ours."""
     from ledger_core.log.attest import read_auditor_public
-    from ledger_core.log.report_files import check_report_names, write_report
+    from ledger_core.log.report_files import check_report_names, write_reports
     from ledger_core.log.verifier import verify_path
 
     check_report_names(report_files or (), signs=sign or sign_with is not None)
@@ -130,9 +130,10 @@ def verify(
         else:
             for line in report.as_lines():
                 say(line)
-        envelope = None if seal is None else seal(report)
-        for file in report_files or ():
-            write_report(report, file, envelope=envelope)
+        refusal = write_reports(report, report_files or (), seal)
+    if refusal is not None:
+        note(f"counterfoil: {refusal}")
+        raise typer.Exit(report.exit_status or COULD_NOT_RUN)
     if report.exit_status:
         raise typer.Exit(report.exit_status)
 

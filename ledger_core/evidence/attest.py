@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ledger_core.errors import IntegrityError, InvalidInput, SignatureLate
 from ledger_core.evidence.keyring import resolve_pinned
-from ledger_core.log.attest import report_payload
+from ledger_core.log.attest import report_payload, require_first_hand
 from ledger_core.log.dsse import REPORT_TYPE, Envelope, parse_envelope
 from ledger_core.log.findings import VerificationReport
 from ledger_core.log.note import parse_checkpoint, parse_note
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 def sign_report(runtime: Runtime, book: str, report: VerificationReport) -> Envelope:
     """Return the report in an envelope that the signing proxy signed in the name of `book`'s log.
 
-    Raises `InvalidInput` for a report of other logs alone, `SignatureLate` while nothing of the log is signed,
-    `IntegrityError` where what the proxy answers does not count.
+    Raises `InvalidInput` for a report of other logs alone or on a signed report, `SignatureLate` while nothing of the
+    log is signed, `IntegrityError` where what the proxy answers does not count.
     """
+    require_first_hand(report)
     origin = runtime.settings.origin_of(book)
     if report.origins and origin not in report.origins:
         raise InvalidInput(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from ledger_core.errors import ConfigurationError, InvalidInput
@@ -17,7 +18,7 @@ from ledger_core.log.attest import attest, read_auditor_key, read_auditor_public
 from ledger_core.log.note import MAX_NOTE_BYTES
 from ledger_core.log.object_tree import place_of
 from ledger_core.log.reading import read_bounded, why_unread
-from ledger_core.log.report_files import check_report_names, write_report
+from ledger_core.log.report_files import check_report_names, write_reports
 from ledger_core.log.shown import shown
 from ledger_core.log.verifier import verify_path
 
@@ -53,13 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
     if not quiet:
         sys.stderr.write("\r\x1b[K")
     _print(json.dumps(report.as_json(), indent=2) if options.json else "\n".join(report.as_lines()))
-    try:
-        envelope = None if key is None else attest(report, key)
-        for path in options.report:
-            write_report(report, path, envelope=envelope)
-    except ConfigurationError as error:
-        sys.stderr.write(f"{shown(str(error))}\n")
-        return 2
+    refusal = write_reports(report, options.report, None if key is None else partial(attest, key=key))
+    if refusal is not None:
+        sys.stderr.write(f"{shown(str(refusal))}\n")
+        return report.exit_status or 2
     return report.exit_status
 
 

@@ -77,6 +77,15 @@ def read_auditor_public(path: Path) -> PublicKey:
         ) from error
 
 
+def require_first_hand(report: VerificationReport) -> None:
+    """Raise `InvalidInput` for a report on a signed report: signed, it would pass for one on what that speaks of."""
+    if report.signed_report is not None:
+        raise InvalidInput(
+            "what was verified is a signed report: a signature on that attests nothing.",
+            remedy="Verify what the report speaks of, and sign that.",
+        )
+
+
 def report_payload(report: VerificationReport, **more: Any) -> bytes:
     """Return what is signed: the report's JSON, and what a company adds (`origin`, `checkpoint`, `key_registry`)."""
     document: Mapping[str, Any] = {**report.as_json(), **more}
@@ -87,8 +96,9 @@ def attest(report: VerificationReport, key: AuditorKey) -> Envelope:
     """Return the report signed by `key`.
 
     Raises `ConfigurationError` for a key of the company's that it speaks of, and where nobody can tell because nothing
-    was pinned.
+    was pinned; as `require_first_hand`.
     """
+    require_first_hand(report)
     if report.trust is None:
         raise ConfigurationError(
             "a report without a trust file attests nothing.", remedy="Name the trust file with --trust."

@@ -343,8 +343,9 @@ class VerificationReport:
         if (said := self.signed_report) is not None:
             whose = ", ".join(key[:16] for key in said.keys)
             named = "the company's key" if said.signed_by == "registry" else "the key that you named,"
+            of_logs = f", of {', '.join(said.origins) or 'no log'}"
             reach = "" if said.size is None else f", size {said.size} root {said.root}"
-            lines.append(f"  {named} {whose} signed: {said.verdict.upper()}: {said.path}{reach}")
+            lines.append(f"  {named} {whose} signed: {said.verdict.upper()}: {said.path}{of_logs}{reach}")
             lines.append(f"  by {said.software} on {said.verified_at}")
         if self.size is not None:
             lines.append(f"  checkpoint {', '.join(self.origins)} size {self.size} root {self.root}")

@@ -124,8 +124,10 @@ def is_plain(line: bytes, book: str) -> bool:
     match = pattern(book).fullmatch(line + b"\n")
     if match is None:
         return False
-    hour, _, _, further, *_, id_, prev, _, _ = found = match.groups()
-    if not is_hour(hour) or _UUID.fullmatch(id_) is None or _HASH.fullmatch(prev) is None:
+    hour, _, _, further, *_, id_, prev, time, _ = found = match.groups()
+    if not is_hour(hour) or not is_hour(time[:HOUR_BYTES]):
+        return False
+    if _UUID.fullmatch(id_) is None or _HASH.fullmatch(prev) is None:
         return False
     first, second = found[1:3]
     return not further and (second is None or first < second)
@@ -136,8 +138,9 @@ def match_block(block: bytes, count: int, book: str) -> Run | None:
     if not block.isascii() and not _is_clean(block):
         return None
     parts = pattern(book).split(block)
-    # Each begins where a line does and ends where one ends: as many as lines, and each is one line, all of it.
-    if len(parts) != count * (_COLUMNS + 1) + 1:
+    # Each begins where a line does and ends where one ends: as many as lines, nothing between them, and each is one
+    # line, all of it.
+    if len(parts) != count * (_COLUMNS + 1) + 1 or any(parts[:: _COLUMNS + 1]):
         return None
     found = Run._make([parts[at :: _COLUMNS + 1] for at in range(1, _COLUMNS + 1)])
     return found if found.has_ids() else None
@@ -305,7 +308,7 @@ def is_hour(text: bytes) -> bool:
     """Say whether `YYYY-MM-DDTHH` is an hour of the calendar; a segment holds few of them."""
     try:
         parse_time(text.decode("ascii") + ":00:00.000000Z")
-    except InvalidInput:
+    except (InvalidInput, UnicodeDecodeError):
         return False
     return True
 

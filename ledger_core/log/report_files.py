@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ledger_core.errors import ConfigurationError, InvalidInput
+from ledger_core.errors import ConfigurationError, CounterfoilError, InvalidInput
 from ledger_core.log.dsse import Envelope
 from ledger_core.log.findings import VerificationReport
 from ledger_core.log.report_page import report_page
@@ -55,6 +55,26 @@ def report_text(report: VerificationReport, suffix: str) -> str:
     if suffix == ".html":
         return report_page(report.as_json())
     return "".join(line + "\n" for line in report.as_lines())
+
+
+def write_reports(
+    report: VerificationReport, paths: Sequence[Path], seal: Callable[[VerificationReport], Envelope] | None
+) -> CounterfoilError | None:
+    """Write the report to each of `paths`, those that `seal` signs last; return what kept one from being written.
+
+    What was found is on disk before anybody is asked to sign it, and stays there when they refuse.
+    """
+    refusal: CounterfoilError | None = None
+    envelope: Envelope | None = None
+    for path in sorted(paths, key=is_signed):
+        try:
+            if is_signed(path) and envelope is None:
+                assert seal is not None, "check_report_names asks for it"
+                envelope = seal(report)
+            write_report(report, path, envelope=envelope)
+        except CounterfoilError as error:
+            refusal = refusal or error
+    return refusal
 
 
 def write_report(report: VerificationReport, path: Path, *, envelope: Envelope | None = None) -> None:

@@ -71,11 +71,16 @@ class RecordStream:
         return self.frontier.size
 
     def feed(self, lines: Sequence[bytes]) -> None:
-        """Append the records `lines` (bytes without newline)."""
+        """Append the records `lines`, without the newline behind each; one that holds a newline is no record."""
         for start in range(0, len(lines), BATCH_RECORDS):
             batch = lines[start : start + BATCH_RECORDS]
             data = b"\n".join(batch) + b"\n"
-            self._take(Block(data=data, count=len(batch), hashes=b"".join(leaf_hashes(batch))), batch)
+            if data.count(b"\n") == len(batch):
+                self._take_batch(batch, data)
+                continue
+            # What a database stores need not be lines: joined, such records would pass as others than they are.
+            for line in batch:
+                self._take_batch([line], line + b"\n")
 
     def feed_block(self, block: Block) -> None:
         """Append the records of `block`, split and hashed already unless they are too many for that."""
@@ -83,6 +88,9 @@ class RecordStream:
             self.feed(block.lines())
         else:
             self._take(block, None)
+
+    def _take_batch(self, batch: Sequence[bytes], data: bytes) -> None:
+        self._take(Block(data=data, count=len(batch), hashes=b"".join(leaf_hashes(batch))), batch)
 
     def _take(self, block: Block, lines: Sequence[bytes] | None) -> None:
         hashes = block.hashes

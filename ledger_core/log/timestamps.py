@@ -68,15 +68,27 @@ def timestamp_failure(
 
 def why_late(made_at: datetime | None, recorded_at: str) -> str | None:
     """Return what is wrong with a record of that time in a tree stamped at `made_at`; None where nothing is."""
-    if made_at is None:
+    if made_at is None or not recorded_at:
         return None
     try:
         is_late = datetime.fromisoformat(recorded_at) - CLOCKS_APART > made_at
-    except (ValueError, TypeError, OverflowError):
-        return None  # of another form, which is the record's own failure
+    except OverflowError:
+        return None  # the first minute of the calendar
+    except (ValueError, TypeError):
+        return f"says it was recorded at {recorded_at}, which is no time that could be before its tree's stamp"
     if not is_late:
         return None
     return f"says it was recorded at {recorded_at}, and its tree was stamped at {as_text(made_at)}"
+
+
+def said_time(token: bytes) -> datetime | None:
+    """Return when `token` says that it was made, whoever made it; None where nobody can tell."""
+    try:
+        from rfc3161_client import decode_timestamp_response
+
+        return decode_timestamp_response(token).tst_info.gen_time
+    except (ImportError, ValueError):
+        return None
 
 
 def as_text(moment: datetime) -> str:

@@ -48,6 +48,7 @@ from ledger_core.log.verify_segment import Context, Progress, SegmentCheck, Segm
 
 MAX_LOGS = 1_000
 """At one path: a company has a few, and each costs a line and a look at all before it."""
+NOT_OF_A_REPORT = "--since and --known-checkpoint are for what a report speaks of, not for the report"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ def verify_path(
     begin at seq 0, or at `since` or before; one segment's own folder is judged alone. `progress` is told the number of
     records done. `shapes` are the kinds that can be judged; a record of any other is `unknown_schema`. With two
     `processes` the second unfolds large files, where there is a core for it. `signed_by` is an auditor's key: `path` is
-    a report that it signed, and nothing else of it is pinned.
+    a report that it signed; a trust file then tells which keys are the company's, and no auditor's.
     """
     path = path if isinstance(path, ObjectPlace) else Path(path)
     report = VerificationReport(path=str(path), verified_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
@@ -93,12 +94,14 @@ def verify_path(
             raise InvalidInput("--since is a size, 0 or more.")
     except CounterfoilError as error:
         return _cannot_tell(report, str(error))
+    trust_path = trust if isinstance(trust, Path) else None
     if signed_by is not None:
-        _verify_auditors(path, signed_by, report)
+        _verify_auditors(path, signed_by, _keys_known(pinned, path, trust_path), report)
+        if since is not None or known:
+            _cannot_tell(report, NOT_OF_A_REPORT)
         return report
     if pinned is None:
         return _cannot_tell(report, "nothing is pinned: give the trust file with --trust")
-    trust_path = trust if isinstance(trust, Path) else None
     report.trust = TrustUsed(
         file=None if trust_path is None else str(trust_path),
         origin=pinned.origin,
@@ -128,13 +131,23 @@ def verify_path(
     return report
 
 
-def _verify_auditors(path: Place, key: PublicKey, report: VerificationReport) -> None:
+def _keys_known(pinned: TrustFile | None, path: Place, trust_path: Path | None) -> frozenset[str]:
+    """Return the ids of the company's keys that the trust file, and the registries beside it and `path`, tell of."""
+    if pinned is None:
+        return frozenset()
+    registries = Registries(pinned)
+    near = [] if isinstance(path, ObjectPlace) else [path.parent]
+    registries.add_folders([*near, *([] if trust_path is None else [trust_path.parent])])
+    return registries.key_ids()
+
+
+def _verify_auditors(path: Place, key: PublicKey, company_keys: frozenset[str], report: VerificationReport) -> None:
     data = read_bounded(path, MAX_BUNDLE_BYTES)
     if data is None:
         _cannot_tell(report, f"no file of ours: {why_unread(path, MAX_BUNDLE_BYTES)}")
         return
     try:
-        verify_auditor_report(parse_envelope(data), key, report)
+        verify_auditor_report(parse_envelope(data), key, report, company_keys=company_keys)
     except CounterfoilError as error:
         _cannot_tell(report, str(error))
 
@@ -280,7 +293,7 @@ def _verify_file(question: _Question, path: Path, report: VerificationReport) ->
 def _verify_companys(question: _Question, envelope: Envelope, report: VerificationReport) -> None:
     verify_company_report(envelope, question.registries, report)
     if question.since is not None or question.known:
-        _cannot_tell(report, "--since and --known-checkpoint are for what a report speaks of, not for the report")
+        _cannot_tell(report, NOT_OF_A_REPORT)
 
 
 def _add_keys_near(question: _Question, folder: Path, report: VerificationReport) -> None:

@@ -7,7 +7,7 @@ is no success, however well it is signed. That it says `verified` proves who say
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from ledger_core.log.note import PublicKey
 from ledger_core.log.proof import Stated, object_of, parse_stated, text_of
 from ledger_core.log.reading import load_json
 from ledger_core.log.registries import Registries
+from ledger_core.log.registry import parse_registry
 from ledger_core.log.verify_proof import read_signed, take_keys, take_stated
 
 WORD = "a signed report shows who says this, not that it is so: whoever must rely on it verifies what it speaks of"
@@ -60,6 +61,10 @@ def verify_company_report(envelope: Envelope, registries: Registries, report: Ve
     checkpoint = signed.checkpoint
     if said.origin != checkpoint.origin:
         return _fail(report, FORKED, f"a report of {said.origin} with a checkpoint of {checkpoint.origin}")
+    if said.told.origins and said.origin not in said.told.origins:
+        return _fail(report, FORKED, f"a report on {', '.join(said.told.origins)} in the name of {said.origin}")
+    if signed.judgement.verdict is not None:
+        return _fail(report, signed.judgement.verdict, f"the checkpoint: {signed.judgement.detail}")
     # Without the root: a stolen key's word counts nowhere, whichever tree it is said of.
     judgement = ring.judge_envelope(envelope, checkpoint.origin, checkpoint.size)
     if judgement.verdict is not None:
@@ -68,15 +73,37 @@ def verify_company_report(envelope: Envelope, registries: Registries, report: Ve
     return _take(said, "registry", [item.key.key_id for item in judgement.signers], report)
 
 
-def verify_auditor_report(envelope: Envelope, key: PublicKey, report: VerificationReport) -> None:
-    """Add to `report` what is wrong with a report that the holder of `key` signed, or what it says."""
+def verify_auditor_report(
+    envelope: Envelope, key: PublicKey, report: VerificationReport, *, company_keys: Collection[str] = ()
+) -> None:
+    """Add to `report` what is wrong with a report that the holder of `key` signed, or what it says.
+
+    No auditor's key is one of `company_keys`, nor of the registry that the report itself carries.
+    """
     if envelope.payload_type != REPORT_TYPE:
         return _fail(report, BAD_SIGNATURE, f"the envelope is of type {envelope.payload_type}")
     signers = verify_envelope(envelope, [key])
     if not signers:
         return _fail(report, BAD_SIGNATURE, f"the key {key.key_id} did not sign this")
     said = _read(envelope, report)
-    return None if said is None else _take(said, "named_key", signers, report)
+    if said is None:
+        return None
+    if key.key_id in company_keys or key.key_id in _listed_keys(said.keys):
+        detail = f"the key {key.key_id} is one of the company's, and no auditor's: read it without --signed-by"
+        return _fail(report, UNVERIFIABLE, detail)
+    return _take(said, "named_key", signers, report)
+
+
+def _listed_keys(registry: Sequence[Envelope]) -> set[str]:
+    """Return the ids of the keys and roots in the documents of `registry`, whoever signed them."""
+    found: set[str] = set()
+    for envelope in registry:
+        try:
+            document = parse_registry(envelope.payload)
+        except CounterfoilError:
+            continue
+        found |= {key.key_id for key in document.roots} | {item.key.key_id for item in document.keys}
+    return found
 
 
 def _take(said: _Said, signed_by: str, keys: list[str], report: VerificationReport) -> None:
@@ -90,6 +117,8 @@ def _read(envelope: Envelope, report: VerificationReport) -> _Said | None:
         value = load_json(envelope.payload)
         if not isinstance(value, dict) or value.get("schema") != REPORT_SCHEMA:
             raise InvalidInput(f"it is not of schema {REPORT_SCHEMA}")
+        if value.get("signed_report") is not None:
+            raise InvalidInput("it tells what another signed report says, and nothing was verified for it")
         return _parse(value)
     except (CounterfoilError, ValueError, TypeError, KeyError, AttributeError) as error:
         _fail(report, UNVERIFIABLE, f"the envelope holds no report: {error}")
@@ -116,7 +145,7 @@ def _parse(value: Mapping[str, Any]) -> _Said:
         stated=parse_stated(value),
         origin=text_of(origin) if is_companys else None,
         checkpoint=text_of(checkpoint) if is_companys else None,
-        keys=tuple(parse_envelope(object_of(item)) for item in keys) if is_companys and keys is not None else (),
+        keys=() if keys is None else tuple(parse_envelope(object_of(item)) for item in keys),
     )
 
 

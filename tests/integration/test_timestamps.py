@@ -6,7 +6,7 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import account_draft
+from ledger_core.log import timestamps
 from ledger_core.log.dsse import parse_envelope
 from ledger_core.log.findings import VerificationReport
 from ledger_core.log.keys import TrustFile
@@ -63,6 +64,12 @@ def export(runtime: Runtime, day: int = 30) -> Path:
 def verify(runtime: Runtime, *roots: str) -> VerificationReport:
     trust = TrustFile.load(runtime.trust_path)
     return verify_path(runtime.home / "archive", dataclasses.replace(trust, timestamp_roots=roots))
+
+
+def pin(runtime: Runtime, *roots: str) -> None:
+    trust = dataclasses.replace(TrustFile.load(runtime.trust_path), timestamp_roots=roots)
+    runtime.trust_path.unlink()
+    runtime.trust_path.write_text(json.dumps(trust.as_json()))
 
 
 def test_a_token_is_stored_listed_and_holds_under_the_pinned_root(stamped: Runtime, authority: Authority) -> None:
@@ -124,9 +131,7 @@ def test_a_token_that_no_manifest_lists_is_foreign(stamped: Runtime, authority: 
 def test_a_token_that_somebody_laid_into_an_interrupted_night_enters_no_manifest(
     stamped: Runtime, authority: Authority, planted: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    trust = dataclasses.replace(TrustFile.load(stamped.trust_path), timestamp_roots=(authority.root,))
-    stamped.trust_path.unlink()
-    stamped.trust_path.write_text(json.dumps(trust.as_json()))
+    pin(stamped, authority.root)
     name = segment_folder(stamped.settings.origin_of("main"), date(2026, 3, 30), 1, 0, 2)
     stamped.archive.put_once(f"{name}/{TIMESTAMP_FILE}", planted)
     folder = export(stamped)
@@ -135,6 +140,28 @@ def test_a_token_that_somebody_laid_into_an_interrupted_night_enters_no_manifest
     assert manifest.stored(TIMESTAMP_FILE) is None
     assert "goes without its time-stamp" in caplog.text
     assert check_book(stamped, "main").codes == {"archive_foreign"}
+
+
+@pytest.mark.parametrize("is_pinned", [True, False], ids=["pinned", "of an authority that the auditor alone pins"])
+def test_a_token_older_than_the_last_record_enters_no_manifest(
+    stamped: Runtime,
+    authority: Authority,
+    is_pinned: bool,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if is_pinned:
+        pin(stamped, authority.root)
+    # As though the ledger's clock went five minutes before the authority's.
+    monkeypatch.setattr(timestamps, "CLOCKS_APART", timedelta(minutes=-5))
+    asked = authority.asked
+    folder = export(stamped)
+    assert authority.asked == asked + 1
+    manifest = parse_manifest(parse_envelope((folder / MANIFEST_FILE).read_bytes()).payload)
+    assert manifest.stored(TIMESTAMP_FILE) is None
+    assert not (folder / TIMESTAMP_FILE).exists()
+    assert "goes without its time-stamp: the last record says it was recorded at" in caplog.text
+    assert verify(stamped, authority.root).verdict == "verified"
 
 
 def _of_something_else(authority: Authority) -> bytes:

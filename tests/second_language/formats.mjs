@@ -279,15 +279,27 @@ export function checkReport(envelope, trust) {
   const note = parseNote(checkpoint);
   const signed = checkSigned(note, newestOf(trust, [envelopes], note.origin));
   need(origin === note.origin, "a report in another log's name");
-  return checkSaid(openEnvelope(envelope, REPORT_TYPE, signed.keys));
+  need(!signed.doubtful, "a stolen key signed the checkpoint");
+  const report = checkSaid(openEnvelope(envelope, REPORT_TYPE, signed.keys));
+  need(!report.origins.length || report.origins.includes(origin), "a report on other logs");
+  return report;
 }
 
-export const checkAuditorsReport = (envelope, key) => checkSaid(openEnvelope(envelope, REPORT_TYPE, [key]));
+// An auditor's: by the key that the reader names, which is none of the registry that the report may carry.
+export function checkAuditorsReport(envelope, key) {
+  const report = checkSaid(openEnvelope(envelope, REPORT_TYPE, [key]));
+  for (const { payload } of report.key_registry ?? []) {
+    const { roots, keys } = parseStrict(fromBase64(payload));
+    need([...roots.keys, ...keys].every((item) => item.key_id !== key.id), "a key of the company's");
+  }
+  return report;
+}
 
 // What a report says of itself can only make it worse.
 function checkSaid(payload) {
   const report = JSON.parse(payload);
   need(report.schema === "cf-report/1", "no report");
+  need((report.signed_report ?? null) === null, "a report on a signed report");
   need(report.verdict === "verified" && !report.failures.length && !report.failures_not_listed, "it tells of a failure");
   return report;
 }

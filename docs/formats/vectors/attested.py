@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-from company import KEY, ORIGIN, REGISTRY, SIZE, THIEF, TRUST, FixedKey, envelope, lines, note
+from change import SECOND, THIRD, stolen_registry
+from company import KEY, ORIGIN, REGISTRY, ROOT, SIZE, START, THIEF, TRUST, FixedKey, envelope, lines, note
 
-from ledger_core.log.dsse import PROOF_TYPE, REPORT_TYPE
-from ledger_core.log.findings import Failure, TrustUsed, VerificationReport
+from ledger_core.log.dsse import PROOF_TYPE, REPORT_TYPE, Envelope
+from ledger_core.log.findings import Failure, SignedReport, TrustUsed, VerificationReport
 from ledger_core.log.merkle import Frontier, leaf_hash
 from ledger_core.log.note import checkpoint_text, encode_base64
+from ledger_core.signing.bootstrap import first_registry
 
-AUDITOR = FixedKey(1_004)
+AUDITOR = FixedKey(1_009)
+AUDITORS_REGISTRY = first_registry(AUDITOR, ROOT, "vectors.example/test/*", START)
+"""Of a company whose key the auditor's would be."""
 
 
 def reports() -> dict[str, Any]:
@@ -39,6 +45,17 @@ def reports() -> dict[str, Any]:
             envelope(REPORT_TYPE, dumped({**sound, **beside(SIZE), "schema": "cf-report/2"}), KEY).as_json(),
             "unverifiable",
         ),
+        (
+            "on another log alone",
+            envelope(REPORT_TYPE, dumped({**sound, **beside(SIZE), "origins": [f"{ORIGIN}-other"]}), KEY).as_json(),
+            "forked",
+        ),
+        (
+            "on a signed report",
+            envelope(REPORT_TYPE, dumped({**second_hand(), **beside(SIZE)}), KEY).as_json(),
+            "unverifiable",
+        ),
+        ("at a checkpoint of a stolen key", at_a_stolen_keys_checkpoint(sound).as_json(), "key_not_valid_at_size"),
     ]
     auditors = envelope(REPORT_TYPE, dumped(sound), AUDITOR)
     by_auditor: list[tuple[str, dict[str, Any], str]] = [
@@ -46,6 +63,16 @@ def reports() -> dict[str, Any]:
         ("of a failure, by the auditor", envelope(REPORT_TYPE, dumped(failed), AUDITOR).as_json(), "edited"),
         ("the company's", company.as_json(), "bad_signature"),
         ("of another type, by the auditor", envelope(PROOF_TYPE, dumped(sound), AUDITOR).as_json(), "bad_signature"),
+        (
+            "on a signed report, by the auditor",
+            envelope(REPORT_TYPE, dumped(second_hand()), AUDITOR).as_json(),
+            "unverifiable",
+        ),
+        (
+            "by a key of the registry that it carries",
+            envelope(REPORT_TYPE, dumped({**sound, "key_registry": [AUDITORS_REGISTRY.as_json()]}), AUDITOR).as_json(),
+            "unverifiable",
+        ),
     ]
     return {
         "origin": ORIGIN,
@@ -56,14 +83,35 @@ def reports() -> dict[str, Any]:
     }
 
 
-def beside(size: int) -> dict[str, Any]:
-    """Return what a company says beside its report, at the checkpoint of `size`."""
+def beside(size: int, key: FixedKey = KEY, registry: Sequence[Envelope] = (REGISTRY,)) -> dict[str, Any]:
+    """Return what a company says beside its report, at the checkpoint of `size` that `key` signed."""
     root = Frontier().extend(leaf_hash(line) for line in lines()[:size]).root()
     return {
         "origin": ORIGIN,
-        "checkpoint": note(checkpoint_text(ORIGIN, size, root), KEY),
-        "key_registry": [REGISTRY.as_json()],
+        "checkpoint": note(checkpoint_text(ORIGIN, size, root), key),
+        "key_registry": [item.as_json() for item in registry],
     }
+
+
+def at_a_stolen_keys_checkpoint(sound: dict[str, Any]) -> Envelope:
+    """Return a report that the key of today signed, beside a checkpoint of the one that was stolen."""
+    return envelope(REPORT_TYPE, dumped({**sound, **beside(SIZE, SECOND, stolen_registry())}), THIRD)
+
+
+def second_hand() -> dict[str, Any]:
+    """Return a report on an auditor's signed report."""
+    told = SignedReport(
+        signed_by="named_key",
+        keys=(AUDITOR.public_key.key_id,),
+        verdict="verified",
+        path="shown",
+        verified_at="2026-02-01T08:00:00Z",
+        software="counterfoil vectors",
+        origins=(ORIGIN,),
+        size=SIZE,
+        root=payload()["root"],
+    )
+    return {**payload(), "signed_report": asdict(told)}
 
 
 def payload(*failures: Failure) -> dict[str, Any]:

@@ -71,7 +71,7 @@ TWICE_PAYLOAD = _rotated(ONCE, THIRD, SECOND_END, **TWO_ROOTS)
 TWICE = [*ONCE, _signed(TWICE_PAYLOAD, ROOT, OTHER_ROOT)]
 
 
-def _stolen() -> list[Envelope]:
+def stolen_registry() -> list[Envelope]:
     ring = _ring(ONCE)
     good = {ORIGIN: Checkpoint(ORIGIN, SECOND_END, _root(SECOND_END))}
     thieved = compromised(ring.keys, ring.keys[1], good, BELOW, successor=_successor(THIRD))
@@ -160,7 +160,7 @@ def _rotation() -> dict[str, Any]:
 
 
 def _compromise() -> dict[str, Any]:
-    stolen = _stolen()
+    stolen = stolen_registry()
     forged = [*lines()[:7], *lines({7: {"id": "99999999-0000-7000-8000-000000000000"}})[7:]]
 
     def run(records: list[bytes], *parts: tuple[int, int, SoftwareKey]) -> list[dict[str, Any]]:

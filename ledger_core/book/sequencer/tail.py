@@ -92,6 +92,7 @@ class Tail:
         """Have whatever is durable signed, also if another process wrote it; returns at once."""
         with self._changed:
             self._asked = True
+            self._hurry.set()
             self._changed.notify_all()
 
     def await_room(self, records: int) -> None:
@@ -135,8 +136,7 @@ class Tail:
         link = Link(self._engine)
         failures = 0
         try:
-            while self._await_work():
-                self._await_others()
+            while self._await_work() and self._await_others():
                 try:
                     self._sign(link.open())
                     failures = 0
@@ -168,8 +168,8 @@ class Tail:
                     self._asked = True
             return not self._stopped
 
-    def _await_others(self) -> None:
-        """Let others share the next signature, where enough come: without a wake-up for each of them."""
+    def _await_others(self) -> bool:
+        """Let others share the next signature, where enough come: without a wake-up for each; False once stopped."""
         with self._changed:
             seconds = self._pace.wait_seconds()
         if seconds:
@@ -178,6 +178,7 @@ class Tail:
             self._pace.asked()
             if not (self._closing or self._stopped):
                 self._hurry.clear()
+            return not self._stopped
 
     def _pause(self, seconds: float) -> None:
         with self._changed:
@@ -215,6 +216,8 @@ class Tail:
                 self._unsigned.popleft()
             ready = [waiting for waiting in self._waiting if waiting.outcome.awaits <= signed_size]
             self._waiting = deque(waiting for waiting in self._waiting if waiting.outcome.awaits > signed_size)
+            if signed is not None:
+                self._pace.answered(len(ready))
             self._changed.notify_all()
         try:
             self._answers.give(conn, ready, signed, stored)

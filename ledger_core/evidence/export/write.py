@@ -44,7 +44,7 @@ from ledger_core.log.segment import (
 )
 from ledger_core.log.software import software_version
 from ledger_core.log.stream import RecordStream
-from ledger_core.log.timestamps import MAX_TOKEN_BYTES, judge_token
+from ledger_core.log.timestamps import MAX_TOKEN_BYTES, judge_token, said_time, why_late
 from ledger_core.reading.heads import checkpoint_at
 from ledger_core.reading.tiles import node_reader
 
@@ -122,7 +122,7 @@ def write_segment(desk: Desk, due: Plan, tip: Tip) -> ArchivedManifest:
     note, checkpoint_file = _keep(
         desk, folder, CHECKPOINT_FILE, note, lambda data: judge_checkpoint_of(data, expected, ring) is not None
     )
-    timestamp = _timestamp(desk, folder, note)
+    timestamp = _timestamp(desk, folder, note, stream.recorded_at)
     judgement = judge_checkpoint_of(note, expected, ring)
     assert judgement is not None, "what is kept was judged"
     manifest = Manifest(
@@ -265,8 +265,11 @@ def _put(desk: Desk, name: str, data: bytes | Path) -> str | None:
         raise _other_content(name) from error
 
 
-def _timestamp(desk: Desk, folder: str, note: bytes) -> list[StoredFile]:
-    """Store a time-stamp token over the checkpoint where an authority is set and answers; return it, or nothing."""
+def _timestamp(desk: Desk, folder: str, note: bytes, recorded_at: str) -> list[StoredFile]:
+    """Store a time-stamp token over the checkpoint where an authority is set and answers; return it, or nothing.
+
+    `recorded_at` is when the last record was taken.
+    """
     archive, name = desk.runtime.archive, f"{folder}/{TIMESTAMP_FILE}"
     versions = list(archive.kept(name))
     for version in versions:
@@ -275,19 +278,25 @@ def _timestamp(desk: Desk, folder: str, note: bytes) -> list[StoredFile]:
         except (InvalidInput, Unreadable) as error:
             _log.error("the segment goes without its time-stamp: %s", error)
             continue
-        if _holds(desk, token, note):
+        if _holds(desk, token, note, recorded_at):
             return [replace(stored_file(TIMESTAMP_FILE, token), version_id=version.version_id)]
     if versions and not archive.keeps_versions:
         return []
     fresh = ask_for_token(desk.runtime.settings.archive.tsa_url, note)
-    if fresh is None or not _holds(desk, fresh, note):
+    if fresh is None or not _holds(desk, fresh, note, recorded_at):
         return []
     return [replace(stored_file(TIMESTAMP_FILE, fresh), version_id=_put(desk, name, fresh))]
 
 
-def _holds(desk: Desk, token: bytes, note: bytes) -> bool:
-    """Say whether no verifier with the home's trust file would refuse `token`; what is listed is locked for years."""
-    refusal = judge_token(token, note, TrustFile.load(desk.runtime.trust_path).timestamp_roots).refusal
+def _holds(desk: Desk, token: bytes, note: bytes, recorded_at: str) -> bool:
+    """Say whether no verifier with the home's trust file would refuse `token`; what is listed is locked for years.
+
+    An auditor may pin an authority that the home does not: the time is held against the records by whatever it says.
+    """
+    judgement = judge_token(token, note, TrustFile.load(desk.runtime.trust_path).timestamp_roots)
+    refusal = judgement.refusal
+    if refusal is None and (late := why_late(judgement.made_at or said_time(token), recorded_at)):
+        refusal = f"the last record {late}"
     if refusal is not None:
         _log.error("the segment goes without its time-stamp: %s", refusal)
     return refusal is None

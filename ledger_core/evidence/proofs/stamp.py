@@ -21,7 +21,7 @@ from ledger_core.log.merkle import NodeReader, consistency_path
 from ledger_core.log.note import MAX_NOTE_BYTES
 from ledger_core.log.proof import Consistency
 from ledger_core.log.segment import CHECKPOINT_FILE, TIMESTAMP_FILE
-from ledger_core.log.timestamps import MAX_TOKEN_BYTES
+from ledger_core.log.timestamps import MAX_TOKEN_BYTES, judge_token
 
 if TYPE_CHECKING:
     from ledger_core.runtime import Runtime
@@ -48,10 +48,18 @@ def stamped_tree(
     try:
         for row in _exports(connection, book, seqs, size):
             found = _read(runtime, book, row, ring)
-            if found is not None:
-                note, token = found
-                path = tuple(consistency_path(row.next_seq, size, reader))
-                return Consistency(checkpoint=note, path=path, timestamp=token)
+            if found is None:
+                continue
+            note, token = found
+            # It may have been listed under other roots than are pinned by now: attached, it would fail every proof.
+            refusal = judge_token(token, note.encode(), pinned).refusal
+            if refusal is not None:
+                _log.warning(
+                    "a proof of book %s goes without the time-stamp of size %s: %s", book, row.next_seq, refusal
+                )
+                continue
+            path = tuple(consistency_path(row.next_seq, size, reader))
+            return Consistency(checkpoint=note, path=path, timestamp=token)
     except (CounterfoilError, UnicodeDecodeError) as error:
         _log.warning("a proof of book %s goes without its time-stamp: %s", book, error)
     return None

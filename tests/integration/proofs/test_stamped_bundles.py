@@ -157,6 +157,24 @@ def test_whoever_damages_the_archive_takes_the_stamp_away_and_fails_no_answer(
         assert "goes without its time-stamp" in caplog.text
 
 
+def test_a_stamp_that_the_roots_pinned_by_now_refuse_goes_into_no_answer(
+    book: Book, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seq = book.post()
+    size = book.night()
+    assert stamped_sizes(book.ask(seq)) == [size]
+    another = make_authority(tmp_path / "another").root
+    for roots, sizes in (((another,), []), ((another, book.root), [size])):
+        trust = dataclasses.replace(TrustFile.load(book.runtime.trust_path), timestamp_roots=roots)
+        book.runtime.trust_path.unlink()
+        book.runtime.trust_path.write_text(json.dumps(trust.as_json()))
+        with caplog.at_level(logging.WARNING, "counterfoil.proofs"):
+            found = book.ask(seq)
+        assert stamped_sizes(found) == sizes
+        assert book.read(found, *roots).verdict == "verified"
+    assert f"goes without the time-stamp of size {size}: the time-stamp does not hold" in caplog.text
+
+
 def test_without_an_authority_the_archive_is_not_looked_at(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_runtime(settings) as runtime:
         made = Book(runtime, settings.home, "")

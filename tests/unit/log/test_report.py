@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 from cli.main import app
 from ledger_core.errors import ConfigurationError, InvalidInput
 from ledger_core.log.__main__ import main as verifier_main
+from ledger_core.log.dsse import Envelope
 from ledger_core.log.findings import Failure, VerificationReport
-from ledger_core.log.report_files import check_report_names, report_text, write_report
+from ledger_core.log.report_files import check_report_names, report_text, write_report, write_reports
 from ledger_core.log.report_page import report_page
 from ledger_core.log.shown import shown
 from ledger_core.log.verifier import verify_path
@@ -196,3 +197,16 @@ def test_a_folder_by_any_name_is_reported_without_a_traceback(
         for said in (capsys.readouterr().out, done.stdout):
             assert re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", said) is None
             assert said.count("\n") == len(said.splitlines())
+
+
+def test_what_was_found_is_written_before_anybody_is_asked_to_sign_it(archive: Any, tmp_path: Path) -> None:
+    report = verify_path(archive.root, archive.log.trust)
+    signed, plain = tmp_path / "report.dsse.json", tmp_path / "report.txt"
+
+    def gives_up(_: VerificationReport) -> Envelope:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_reports(report, [signed, plain], gives_up)
+    assert plain.read_text().startswith("VERIFIED")
+    assert not signed.exists()

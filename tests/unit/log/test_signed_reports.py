@@ -21,10 +21,13 @@ from cryptography.hazmat.primitives.serialization import (
 
 import cli.main
 from ledger_core.errors import ConfigurationError, InvalidInput
+from ledger_core.evidence.attest import sign_report
 from ledger_core.log.__main__ import main as verifier_main
 from ledger_core.log.attest import AuditorKey, attest, read_auditor_key, read_auditor_public, report_payload
-from ledger_core.log.dsse import PROOF_TYPE, REPORT_TYPE, Envelope, EnvelopeSignature, pae, parse_envelope
+from ledger_core.log.canonical import canonical_bytes
+from ledger_core.log.dsse import KEYS_TYPE, PROOF_TYPE, REPORT_TYPE, Envelope, EnvelopeSignature, pae, parse_envelope
 from ledger_core.log.findings import VerificationReport
+from ledger_core.log.note import encode_base64
 from ledger_core.log.report_files import check_report_names
 from ledger_core.log.report_page import report_page
 from ledger_core.log.verifier import verify_path
@@ -155,10 +158,98 @@ def test_what_is_no_word_of_the_companys_is_named(
     assert found.signed_report is None, "what is not proved to be said is not told"
 
 
-def test_what_is_asked_of_logs_is_not_answered_by_a_report(archive: Any, sound: VerificationReport, file: Path) -> None:
-    log, envelope = archive.log, companys(archive.log, sound)
-    assert read(file, envelope, log.trust, since=5).exit_status == 2
-    assert read(file, envelope, log.trust, known_checkpoint=log.note(5)).exit_status == 2
+def test_what_is_asked_of_logs_is_not_answered_by_a_report(
+    archive: Any, sound: VerificationReport, file: Path, auditor: AuditorKey
+) -> None:
+    log = archive.log
+    for envelope, named in ((companys(log, sound), {}), (attest(sound, auditor), {"signed_by": auditor.public_key})):
+        for asked in ({"since": 5}, {"known_checkpoint": log.note(5)}):
+            found = read(file, envelope, log.trust, **asked, **named)
+            assert (found.verdict, found.exit_status) == ("unverifiable", 2)
+            assert "for what a report speaks of" in found.failures[-1].detail
+
+
+def test_a_report_on_a_signed_report_is_signed_by_nobody_and_read_by_nobody(
+    archive: Any, sound: VerificationReport, file: Path, auditor: AuditorKey
+) -> None:
+    log = archive.log
+    second_hand = read(file, companys(log, sound), log.trust)
+    assert second_hand.verdict == "verified"
+    with pytest.raises(InvalidInput, match="is a signed report"):
+        attest(second_hand, auditor)
+    with pytest.raises(InvalidInput, match="is a signed report"):
+        sign_report(None, "main", second_hand)  # type: ignore[arg-type]
+    payload = report_payload(second_hand)
+    signed = EnvelopeSignature(auditor.public_key.key_id, auditor.sign(pae(REPORT_TYPE, payload)))
+    for envelope, named in (
+        (companys(log, second_hand), {}),
+        (Envelope(REPORT_TYPE, payload, (signed,)), {"signed_by": auditor.public_key}),
+    ):
+        found = read(file, envelope, log.trust, **named)
+        assert (found.verdict, found.exit_status, found.signed_report) == ("unverifiable", 2, None)
+        assert "another signed report" in found.failures[0].detail
+
+
+def test_a_report_on_other_logs_is_no_word_of_the_log_that_signed_it(
+    archive: Any, sound: VerificationReport, file: Path
+) -> None:
+    log, other = archive.log, "ledger.example/test/other"
+    found = read(file, companys(log, sound, origins=[other]), log.trust)
+    assert (found.verdict, found.signed_report) == ("forked", None)
+    assert other in found.failures[0].detail
+    several = read(file, companys(log, sound, origins=[other, log.origin]), log.trust)
+    assert several.verdict == "verified"
+    assert any(f"of {other}, {log.origin}" in line for line in several.as_lines()), several.as_lines()
+    assert read(file, companys(log, sound, origins=[]), log.trust).verdict == "verified"
+
+
+def test_a_report_at_a_checkpoint_that_does_not_count_is_none(
+    archive: Any, sound: VerificationReport, file: Path
+) -> None:
+    log = archive.log
+    follower = SoftwareKey(ec.generate_private_key(ec.SECP256R1()))
+    stolen = stolen_key_registry(log, follower)
+    log.registry.append(stolen)
+    good = companys(log, sound, key=follower, checkpoint=log.note(60, key=follower))
+    assert read(file, good, log.trust).verdict == "verified"
+    doubtful = companys(log, sound, key=follower, checkpoint=log.note(60, key=log.key))
+    found = read(file, doubtful, log.trust)
+    assert (found.verdict, found.signed_report) == ("key_not_valid_at_size", None)
+    assert found.failures[0].detail.startswith("the checkpoint: signed by")
+
+
+def stolen_key_registry(log: Any, follower: SoftwareKey) -> Envelope:
+    """A registry in which the log's key is stolen and counts for the tree of size 40 alone."""
+    document = json.loads(log.add_registry([(log.key, 0, 40), (follower, 41, None)]).payload)
+    document["schema"] = "cf-keys/2"
+    document["keys"][0]["status"] = "compromised"
+    document["keys"][0]["valid"][0] |= {"origin": log.origin, "root": encode_base64(log.tree(40).frontier.root())}
+    made: Envelope = log.envelope(KEYS_TYPE, canonical_bytes(document), key=log.root_key)
+    return made
+
+
+@pytest.mark.parametrize("told_by", ["the trust file", "beside the trust file", "beside the report", "the payload"])
+def test_a_key_of_the_companys_is_no_auditors(
+    archive: Any, sound: VerificationReport, tmp_path: Path, told_by: str
+) -> None:
+    log = archive.log
+    own = AuditorKey((log.root_key if told_by == "the trust file" else log.key)._key)
+    for name in ("desk", "post"):
+        (tmp_path / name).mkdir()
+    trust, file = tmp_path / "desk" / "trust.json", tmp_path / "post" / "report.dsse.json"
+    trust.write_text(json.dumps(log.trust.as_json()))
+    registry = b"".join(item.to_bytes() + b"\n" for item in log.registry)
+    if told_by.startswith("beside"):
+        (file if told_by == "beside the report" else trust).with_name("keys.jsonl").write_bytes(registry)
+    more = {"key_registry": [item.as_json() for item in log.registry]} if told_by == "the payload" else {}
+    payload = report_payload(sound, **more)
+    signed = EnvelopeSignature(own.public_key.key_id, own.sign(pae(REPORT_TYPE, payload)))
+    envelope = Envelope(REPORT_TYPE, payload, (signed,))
+    found = read(file, envelope, None if told_by == "the payload" else trust, signed_by=own.public_key)
+    assert (found.verdict, found.exit_status, found.signed_report) == ("unverifiable", 2, None), found.as_lines()
+    assert "one of the company's" in found.failures[0].detail
+    auditor = AuditorKey(ec.generate_private_key(ec.SECP256R1()))
+    assert read(file, attest(sound, auditor), trust, signed_by=auditor.public_key).verdict == "verified"
 
 
 def test_a_key_signs_reports_at_the_sizes_that_are_its_own(archive: Any, sound: VerificationReport, file: Path) -> None:
@@ -279,6 +370,18 @@ def test_both_programs_sign_with_an_auditors_key_and_read_it_back(
     assert run(out, "--trust", trust) == 2
     assert run(archive.root, "--trust", trust, "--signed-by", public) == 2
     own = write_key(tmp_path / "own.pem", pem(archive.log.key._key))
+    second_hand = tmp_path / "second.dsse.json"
+    companys_own = tmp_path / "companys.dsse.json"
+    companys_own.write_bytes(companys(archive.log, verify_path(archive.root, archive.log.trust)).to_bytes())
+    assert run(companys_own, "--trust", trust, "--sign-with", private, "--report", second_hand) == 2
+    assert not second_hand.exists()
     out.unlink()
-    assert run(archive.root, "--trust", trust, "--sign-with", own, "--report", out) == 2
+    plain = tmp_path / "kept.json"
+    refused = (archive.root, "--trust", trust, "--sign-with", own, "--report", out, "--report", plain)
+    assert run(*refused) == 2
+    assert json.loads(plain.read_text())["verdict"] == "verified", "what was found is kept all the same"
+    path = archive.folders[1] / "records.jsonl.gz"
+    path.write_bytes(path.read_bytes()[:-30])
+    assert run(*refused) == 1, "a failure is one, whoever refuses to sign it"
+    assert json.loads(plain.read_text())["verdict"] == "truncated"
     assert not out.exists()
