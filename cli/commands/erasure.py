@@ -134,7 +134,7 @@ def entry(
             found = get_entry(connection, name, entry_id)
             if found is None:
                 raise NotFound(f"there is no entry {entry_id[:80]} in book {name}.")
-            parts = private_parts(connection, name, [found], values=runtime.engine)
+            parts = private_parts(connection, name, [found], values=runtime)
     document = {
         "id": found.id,
         "seq": found.seq,

@@ -31,6 +31,11 @@ REWRAP_LOCK = 0x66696C656B657973  # "filekeys"
 WAIT_SECONDS = 300.0
 """For another process that wraps what is plain."""
 
+_KEPT = (
+    "(select * from ops.file_keys as kept where not exists "
+    "(select from ledger.erased_files as erased where erased.file_id = kept.file_id))"
+)
+"""The keys of files that no record erased: one that was put back past the guards opens nothing."""
 _OTHER = "(backend, wrapping_key, key_version) is distinct from (:backend, :key, :version)"
 
 Progress = Callable[[int], None]
@@ -42,6 +47,14 @@ class KeysRuntime(Protocol):
     settings: Settings
     engine: Engine
     wrapping: KeyWrapping
+
+
+class OpeningRuntime(KeysRuntime, Protocol):
+    """What opening a key needs of it besides."""
+
+    def withheld(self, book: str) -> CounterfoilError | None:
+        """Return why nothing that may have been erased of `book` is opened now, None where it may be."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +94,16 @@ def insert_key(cursor: psycopg.Cursor, wrapped: Wrapped, *, file_id: UUID, at: d
     )
 
 
-def open_key(runtime: KeysRuntime, file_id: UUID) -> bytes:
-    """Return the key of a file's bytes. Raises `Erased` once it was dropped, `NotFound` for a file that never was,
-    `KeyNotOpened` for a row that is another file's or was changed, `DependencyError` while the keeper is away."""
+def open_key(runtime: OpeningRuntime, file_id: UUID) -> bytes:
+    """Return the key of a file's bytes.
+
+    Raises `Erased` once it was dropped, also if it was put back since; `NotFound` for a file that never was;
+    `LedgerBehind` while the book is older than what was signed of it, which may be its erasure; `KeyNotOpened` for a
+    row that is another file's or was changed; `DependencyError` while the keeper is away.
+    """
     row = _row_of(runtime, file_id)
+    if (why := runtime.withheld(row.book)) is not None:
+        raise why
     if row.wrapped is None and not runtime.settings.strict:
         wrap_plain(runtime)
         row = _row_of(runtime, file_id)
@@ -107,18 +126,18 @@ def drop_key(connection: psycopg.Connection[Any], file_id: UUID | str) -> bool:
 
 def is_erased(cursor: psycopg.Cursor, file_id: UUID) -> bool:
     """Say of a file that landed whether its key was dropped."""
-    return cursor.execute("select from ops.file_keys where file_id = %s", (file_id,)).fetchone() is None
+    return cursor.execute(f"select from {_KEPT} as key where file_id = %s", (file_id,)).fetchone() is None
 
 
 def erased_twin(cursor: psycopg.Cursor, *, identities: Sequence[str]) -> tuple[str, UUID] | None:
     """Return name and id of an erased file whose bytes have one of the hashes `identities`, None if there is none."""
     cursor.execute(
-        """
+        f"""
         select file.name, file.file_id from raw.files as file
         where coalesce(file.content_hmac, file.sha256) = any(%s)
-            and not exists (select from ops.file_keys as key where key.file_id = file.file_id)
+            and not exists (select from {_KEPT} as key where key.file_id = file.file_id)
         order by file.received_at desc limit 1
-        """,
+        """,  # noqa: S608 - a constant
         (list(identities),),
     )
     row = cursor.fetchone()
@@ -266,8 +285,9 @@ def _row_of(runtime: KeysRuntime, file_id: UUID) -> Row[Any]:
     with runtime.engine.connect() as connection:
         row = connection.execute(
             text(
-                "select file.file_id, key.file_id as kept, key.backend, key.wrapping_key, key.key_version, key.wrapped "
-                "from raw.files as file left join ops.file_keys as key using (file_id) where file.file_id = :file_id"
+                "select file.file_id, file.book, key.file_id as kept, key.backend, key.wrapping_key, key.key_version, "  # noqa: S608 - a constant
+                f"key.wrapped from raw.files as file left join {_KEPT} as key using (file_id) "
+                "where file.file_id = :file_id"
             ),
             {"file_id": file_id},
         ).one_or_none()
