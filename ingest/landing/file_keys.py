@@ -25,7 +25,7 @@ from ledger_core.errors import ConfigurationError, CounterfoilError, DependencyE
 from ledger_core.settings import Settings
 
 BATCH_KEYS = 50
-"""A transaction: what a killed run does again, and how long an erasure of one of them may wait."""
+"""A transaction, and what a killed run does again."""
 MAX_FAILURES_LISTED = 20
 REWRAP_LOCK = 0x66696C656B657973  # "filekeys"
 WAIT_SECONDS = 300.0
@@ -223,23 +223,19 @@ def _batches(
     """Yield, after each transaction, the files whose keys it wrapped anew: all those that meet `condition`."""
     after = UUID(int=0)
     listed = text(
-        f"select file_id from ops.file_keys where file_id > :after and {condition} order by file_id limit :batch"  # noqa: S608
+        f"select * from ops.file_keys where file_id > :after and {condition} order by file_id limit :batch"  # noqa: S608
     )
-    locked = text("select * from ops.file_keys where file_id = any(:ids) order by file_id for update")
     while True:
+        with runtime.engine.connect() as connection:
+            rows = connection.execute(listed, {**given, "after": after, "batch": BATCH_KEYS}).all()
+        if not rows:
+            return
+        # No row is held while the keeper is asked: who erases one waits under the head's lock, and every post with him.
+        fresh = [(row, wrapped) for row in rows if (wrapped := wrap(runtime, row)) is not None]
         with runtime.engine.begin() as connection:
-            ids = list(connection.execute(listed, {**given, "after": after, "batch": BATCH_KEYS}).scalars())
-            if not ids:
-                return
-            done = []
-            # Locked, so that a key that is dropped meanwhile stays dropped, and read again once they are.
-            for row in connection.execute(locked, {"ids": ids}).all():
-                fresh = wrap(runtime, row)
-                if fresh is not None:
-                    _replace(connection, row.file_id, fresh)
-                    done.append(row.file_id)
+            done = [row.file_id for row, wrapped in fresh if _replace(connection, row, wrapped)]
         yield done
-        after = ids[-1]
+        after = rows[-1].file_id
 
 
 def _wrap_again(runtime: KeysRuntime, row: Row[Any]) -> Wrapped:
@@ -265,20 +261,25 @@ def _opened(runtime: KeysRuntime, row: Row[Any]) -> bytes:
         raise _Unopened(error) from error
 
 
-def _replace(connection: Connection, file_id: UUID, wrapped: Wrapped) -> None:
-    connection.execute(
+def _replace(connection: Connection, row: Row[Any], wrapped: Wrapped) -> bool:
+    """Put `wrapped` in the place of what `row` held; say whether it was there still. One that was dropped stays so."""
+    replaced = connection.execute(
         text(
             "update ops.file_keys set key = null, backend = :backend, wrapping_key = :key, key_version = :version, "
-            "wrapped = :wrapped where file_id = :file_id"
+            "wrapped = :wrapped where file_id = :file_id "
+            "and key is not distinct from :old_key and wrapped is not distinct from :old_wrapped"
         ),
         {
-            "file_id": file_id,
+            "file_id": row.file_id,
+            "old_key": row.key,
+            "old_wrapped": row.wrapped,
             "backend": wrapped.by.backend,
             "key": wrapped.by.key,
             "version": wrapped.by.version,
             "wrapped": wrapped.data,
         },
     )
+    return replaced.rowcount > 0
 
 
 def _row_of(runtime: KeysRuntime, file_id: UUID) -> Row[Any]:
