@@ -129,6 +129,12 @@ def is_erased(cursor: psycopg.Cursor, file_id: UUID) -> bool:
     return cursor.execute(f"select from {_KEPT} as key where file_id = %s", (file_id,)).fetchone() is None
 
 
+def erased_by(cursor: psycopg.Cursor, file_id: UUID) -> int | None:
+    """Return the seq of the record that erased a file, whether or not anything is left of it here; None without one."""
+    row = cursor.execute("select seq from ledger.erased_files where file_id = %s", (file_id,)).fetchone()
+    return None if row is None else int(row[0])
+
+
 def erased_twin(cursor: psycopg.Cursor, *, identities: Sequence[str]) -> tuple[str, UUID] | None:
     """Return name and id of an erased file whose bytes have one of the hashes `identities`, None if there is none."""
     cursor.execute(

@@ -7,9 +7,11 @@ from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
 from api.batches import without_private
 from api.commands import fingerprint
+from cli.main import app
 from ledger_core.client import LedgerClient
 from ledger_core.client.http_ledger import HttpLedger
 from ledger_core.errors import DuplicateExternalId, NotAllowed, NothingToErase
@@ -49,16 +51,24 @@ def test_a_post_is_answered_with_commitments_and_never_with_what_is_private(http
 def test_private_values_are_shown_to_the_scope_alone_and_erasures_to_every_reader(api, http, key, posted, scopes):
     erase(http, key, entries=[{"id": posted["external_id"], "names": ["payer_iban"]}])
     with api.http(*scopes) as reader:
-        one = reader.get(f"{ENTRIES}/{posted['id']}").json()
-        (listed,) = reader.get(ENTRIES, params={"external_id": posted["external_id"]}).json()["entries"]
+        answers = [
+            reader.get(f"{ENTRIES}/{posted['id']}"),
+            reader.get(ENTRIES, params={"external_id": posted["external_id"]}),
+        ]
+        one, (listed,) = answers[0].json(), answers[1].json()["entries"]
     assert one == listed
     assert one["commitments"] == posted["commitments"]
     assert list(one["erased"]) == ["payer_iban"]
     if "private:read" in scopes:
         assert one["private"] == {"payer_name": ADA["payer_name"]}
         assert one["not_held"] == []
+        assert [(answer.headers.get("cache-control"), "etag" in answer.headers) for answer in answers] == [
+            ("no-store", False)
+        ] * 2
     else:
         assert not {"private", "not_held"} & one.keys()
+        assert answers[0].headers["etag"] == f'"{one["hash"]}"'
+        assert not any("no-store" in answer.headers.get("cache-control", "") for answer in answers)
 
 
 def test_an_entry_without_private_values_looks_as_it_did(http, entry, key):
@@ -103,6 +113,8 @@ def test_no_erasure_passes_the_door_of_other_records(http, key):
         ({"entries": [{"id": "nobody"}]}, "reference_not_found", "/entries/0/id"),
         ({"entries": [{"id": "nobody", "name": "x"}]}, "invalid_input", "/entries/0/name"),
         ({"entries": [{"names": ["x"]}]}, "invalid_input", "/entries/0/id"),
+        ({"entries": [{"id": "x", "names": []}]}, "invalid_input", "/entries/0/names"),
+        ({"entries": [{"id": "x", "names": None}]}, "invalid_input", "/entries/0/names"),
         ({"entries": [{"id": "x", "names": ["X"]}]}, "invalid_input", "/entries/0/names/0"),
         ({"entries": "x"}, "invalid_input", "/entries"),
         ({"entries": ["x"]}, "invalid_input", "/entries/0"),
@@ -197,6 +209,33 @@ def test_the_ledger_behind_http_takes_private_values_and_erasures(api, entry) ->
         assert again.error.identical
         named = (EntryErasure(entry=draft.external_id),)
         erasure = ErasureDraft(reason="mistake", entries=named, kept_until=date(2026, 1, 1))
-        assert [type(ledger.append([erasure], ask).items[0]) for _ in range(2)] == [Posted, Unchanged]
+        made, again = (ledger.append([erasure], ask).items[0] for _ in range(2))
+        assert isinstance(again, Unchanged)
+        assert isinstance(made, Posted)
+        assert [value["names"] for value in made.said["values"]] == [sorted(ADA)]
+        assert (made.said["reason"], made.said["files"]) == ("mistake", [])
+        assert date.fromisoformat(made.said["kept_until"]) > date(2026, 1, 1), "the API's own, not the caller's"
     finally:
         ledger.close()
+
+
+def test_the_command_says_the_same_where_the_ledger_is_behind_http(api, entry, monkeypatch) -> None:
+    with LedgerClient(api.url, token=api.token()) as client:
+        ids = [client.post_entry(parse_entry(entry(private=ADA))).id for _ in range(2)]
+    for name, value in (
+        ("COUNTERFOIL_HOME", api.settings.home), ("COUNTERFOIL_ENV", "test"),
+        ("DATABASE_URL", api.settings.database_url), ("COUNTERFOIL_LEDGER_URL", api.url),
+        ("COUNTERFOIL_LEDGER_TOKEN", api.token()),
+    ):  # fmt: skip
+        monkeypatch.setenv(name, str(value))
+
+    def run(*words: str) -> str:
+        result = CliRunner().invoke(app, ["erase", "entry", *words, "--reason", "mistake"], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    said = run(ids[0])
+    assert "2 private values, 0 files" in said
+    assert "backups may hold them until 20" in said
+    made = json.loads(run(ids[1], "--json"))
+    assert ([value["id"] for value in made["values"]], made["files"]) == ([ids[1]], [])
