@@ -237,7 +237,7 @@ class _Landing:
         return uuid5(_FILE_IDS, "\n".join((self.book, self.source.contract.source, self.account, identity, *asked)))
 
     def _refuse_erased(self, cursor: psycopg.Cursor, identities: Sequence[str], name: str) -> None:
-        """Raise `InvalidInput` for a file that a record erased and of which nothing else is known: a rebuilt database."""
+        """Raise `InvalidInput` for a file that a record erased and of which nothing else is known here."""
         for identity in identities:
             if (seq := file_keys.erased_by(cursor, self._file_id(identity))) is not None:
                 raise InvalidInput(

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from api.batches import without_private
+from api.batches import parse_batch, without_private
 from api.commands import fingerprint
 from cli.main import app
 from ledger_core.client import LedgerClient
@@ -172,8 +172,30 @@ def test_what_is_stored_of_a_batch_is_no_hash_of_a_private_value(api, http, entr
         query = text("select fingerprint from ledger.idempotency where key = :key")
         stored = bytes(connection.execute(query, {"key": headers["idempotency-key"]}).scalar_one())
     other = {"entries": [{**sent["entries"][0], "private": {"a": "another"}}, sent["entries"][1]]}
-    assert stored == fingerprint("journal-entries/batch", False, without_private(other))
-    assert stored != fingerprint("journal-entries/batch", False, without_private({"entries": sent["entries"][1:]}))
+    assert stored == _mark(other)
+    assert stored != _mark({"entries": sent["entries"][1:]})
+
+
+def test_what_is_stored_of_a_batch_is_no_hash_of_what_did_not_parse(api, http, entry, key):
+    """A value may stand anywhere in it: under a key that is none, in another member."""
+    headers, right = key(), entry()
+    sent = {"entries": [right, {**entry(), "privat": {"payer_name": "Ada Example"}}, "Ada Example"]}
+    assert http.post(f"{ENTRIES}/batch", json=sent, headers=headers).json()["posted"] == 1
+    with api.runtime.engine.connect() as connection:
+        query = text("select fingerprint from ledger.idempotency where key = :key")
+        stored = bytes(connection.execute(query, {"key": headers["idempotency-key"]}).scalar_one())
+    assert stored == _mark({"entries": [right, {"privat": "Eve"}, "Eve"]})
+    assert stored != _mark({"entries": [right, {"privat": "Eve"}, entry()]})
+
+
+def _mark(body):
+    return fingerprint("journal-entries/batch", False, without_private(body, parse_batch(body, "main", atomic=False)))
+
+
+def test_a_key_that_is_no_name_is_not_shown(http, entry, key):
+    answer = http.post(ENTRIES, json=entry(private={"Ada Example": "x"}), headers=key())
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/private")
+    assert "Ada" not in answer.text
 
 
 def test_the_python_client_posts_reads_and_erases(api: object, entry) -> None:
