@@ -14,7 +14,7 @@ from api.commands import fingerprint
 from cli.main import app
 from ledger_core.client import LedgerClient
 from ledger_core.client.http_ledger import HttpLedger
-from ledger_core.errors import DuplicateExternalId, NotAllowed, NothingToErase
+from ledger_core.errors import DuplicateExternalId, LedgerBehind, NotAllowed, NothingToErase
 from ledger_core.journal.entries import parse_entry
 from ledger_core.journal.erasures import EntryErasure, ErasureDraft, ErasureRequest
 from ledger_core.ports import Ask, Declined, Posted, Unchanged
@@ -261,3 +261,14 @@ def test_the_command_says_the_same_where_the_ledger_is_behind_http(api, entry, m
     assert "backups may hold them until 20" in said
     made = json.loads(run(ids[1], "--json"))
     assert ([value["id"] for value in made["values"]], made["files"]) == ([ids[1]], [])
+
+
+def test_values_of_a_book_that_is_behind_are_withheld_over_http_with_the_word(api, http, posted, monkeypatch) -> None:
+    behind = LedgerBehind("the database went back in time.", size=1, signed_size=2)
+    monkeypatch.setattr(type(api.runtime), "withheld", lambda self, book: behind)
+    shown = http.get(f"{ENTRIES}/{posted['id']}").json()
+    assert (shown["private"], shown["not_held"], shown["withheld"]) == ({}, sorted(ADA), "ledger_behind")
+    with LedgerClient(api.url, token=api.token()) as client:
+        assert client.get_entry(posted["id"]).withheld == "ledger_behind"
+    with api.http("journal:read") as reader:
+        assert "withheld" not in reader.get(f"{ENTRIES}/{posted['id']}").json()
