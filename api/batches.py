@@ -52,19 +52,21 @@ def parse_batch(body: dict[str, Any], book: str, *, atomic: bool) -> ParsedBatch
     return ParsedBatch(items=tuple(_parse(item, index, book) for index, item in enumerate(listed)))
 
 
-def without_private(body: dict[str, Any]) -> dict[str, Any]:
-    """Return a batch's body with the names of private values in their place: a fingerprint outlives the values."""
-    listed = body.get("entries")
-    if not isinstance(listed, list) or not any(isinstance(item, dict) and "private" in item for item in listed):
+def without_private(body: dict[str, Any], batch: ParsedBatch) -> dict[str, Any]:
+    """Return a batch's body as its fingerprint is taken over, which outlives private values: with their names alone.
+
+    Of an item that did not parse nobody knows what in it is private: that it was refused, and as what.
+    """
+    listed = body["entries"]
+    if not batch.faults and not any("private" in item for item in listed):
         return body
-    return {**body, "entries": [_named(item) for item in listed]}
+    return {**body, "entries": [_named(item, parsed) for item, parsed in zip(listed, batch.items, strict=True)]}
 
 
-def _named(item: Any) -> Any:
-    if not isinstance(item, dict) or "private" not in item:
-        return item
-    private = item["private"]
-    return {**item, "private": sorted(private) if isinstance(private, dict) else None}
+def _named(item: Any, parsed: EntryDraft | CounterfoilError) -> Any:
+    if not isinstance(parsed, EntryDraft):
+        return {"refused": parsed.code}
+    return {**item, "private": sorted(item["private"])} if "private" in item else item
 
 
 def _parse(item: Any, index: int, book: str) -> EntryDraft | CounterfoilError:

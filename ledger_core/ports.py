@@ -71,6 +71,8 @@ class Posted:
     entry: EntryDraft | None = None
     action: str | None = None
     """What an account's record says happened: `created`, `changed`, `frozen` or `closed`."""
+    said: Mapping[str, Any] | None = None
+    """What a ledger behind HTTP answered of the record, whose bytes stay there."""
 
     @property
     def commitments(self) -> Mapping[str, str]:
@@ -155,14 +157,6 @@ class Submission:
     """Return what to tell a caller who stops waiting: late signature, or not sequenced yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErasableFile:
-    """A file whose stored bytes can be erased; `sha256` is of the bytes as they came."""
-
-    file_id: str
-    sha256: str
-
-
 class ErasableFiles(Protocol):
     """The room that keeps files, as far as their erasure needs it; asked in the transaction of the record."""
 
@@ -176,8 +170,8 @@ class ErasableFiles(Protocol):
         """The query of those ids among `%(files)s` whose key is there, as text."""
         ...
 
-    def find(self, conn: Connection[Any], book: str, references: Sequence[str]) -> Mapping[str, Sequence[ErasableFile]]:
-        """Return the files of each of `references`, ids or SHA-256; one that nothing is found of is left out."""
+    def find(self, conn: Connection[Any], book: str, references: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Return the ids of the files of each of `references`, ids or SHA-256; what nothing is found of is left out."""
         ...
 
     def drop(self, conn: Connection[Any], file_ids: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ from ledger_core.base.promises import require_promises
 from ledger_core.base.wrapping.keyring import KeyWrapping
 from ledger_core.book.kinds import Kinds
 from ledger_core.book.security_events import SecurityEvents
-from ledger_core.errors import SignerRefused
+from ledger_core.errors import CounterfoilError, LedgerBehind, SignerRefused
 from ledger_core.kinds import Kind
 from ledger_core.services import (
     embedded_url,
@@ -41,6 +41,7 @@ from ledger_core.signing.client import SigningClient
 from ledger_core.wrapping import open_wrapping
 
 if TYPE_CHECKING:
+    from ledger_core.book.behind import Behind
     from ledger_core.ports import ErasableFiles, LedgerPort
 
 Progress = Callable[[str], None]
@@ -71,6 +72,7 @@ class Runtime:
     clock: Callable[[], datetime] = system_clock
     _ledgers: dict[str, LedgerPort] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _behind: Behind | None = None
     _signer: SigningClient | None = None
     _signer_lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -108,6 +110,21 @@ class Runtime:
         ledger = Ledger.open(self, name)
         ledger.report_to(self.security)
         return ledger
+
+    def withheld(self, book: str) -> CounterfoilError | None:
+        """Return why nothing that may have been erased of `book` is shown now, None where it may be.
+
+        A ledger that was stopped because its book is behind says so until this process is started again.
+        """
+        ledger = self._ledgers.get(book)
+        if ledger is not None and isinstance(ledger.fault, LedgerBehind):
+            return ledger.fault
+        with self._lock:
+            if self._behind is None:
+                from ledger_core.book.behind import Behind
+
+                self._behind = Behind(self)
+        return self._behind.reason(book)
 
     def forget_old_keys(self, book: str | None = None) -> int:
         """Forget, a slice at a time, the idempotency keys of `book` that are past their month; return how many."""

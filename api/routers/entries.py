@@ -146,10 +146,8 @@ def _reversal(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_batch(asked: Command, atomic: bool) -> tuple[bytes, batches.ParsedBatch]:
-    return (
-        fingerprint("journal-entries/batch", atomic, batches.without_private(asked.body)),
-        batches.parse_batch(asked.body, asked.book, atomic=atomic),
-    )
+    batch = batches.parse_batch(asked.body, asked.book, atomic=atomic)
+    return fingerprint("journal-entries/batch", atomic, batches.without_private(asked.body, batch)), batch
 
 
 def _write_batch(book: str, batch: batches.ParsedBatch, answers: Sequence[Answer]) -> Response:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
 from api.auth.guard import JournalReader, LogReader
@@ -24,7 +25,13 @@ from ledger_core.reading.entries import EntryFilter, get_entry, list_entries
 from ledger_core.reading.heads import read_head
 from ledger_core.reading.private import PrivatePart, private_parts
 
+if TYPE_CHECKING:
+    from ledger_core.runtime import Runtime
+
 router = APIRouter(tags=["journal"])
+
+UNKEPT = {"cache-control": "no-store"}
+"""Of an answer with private values: no cache keeps what is to be erased."""
 
 EntryId = Annotated[
     str, Path(description="The entry's id, or its external_id.", examples=[ENTRY_EXAMPLE["external_id"]])
@@ -73,7 +80,8 @@ def list_journal_entries(
         "next_cursor": following,
         "state": {"as_of_seq": head.size, "signed_size": head.signed_size},
     }
-    return json_answer(document, headers={"link": next_link(request, following)} if following else {})
+    headers = {"link": next_link(request, following)} if following else {}
+    return json_answer(document, headers=headers | (UNKEPT if _shows_values(parts) else {}))
 
 
 @router.get("/finance/journal-entries/{entry_id}", response_model=JournalEntry, summary="Read a journal entry")
@@ -83,7 +91,8 @@ def get_journal_entry(actor: JournalReader, state: State, book: Book, entry_id: 
         entry = entry_or_404(connection, state, book, entry_id)
         parts = private_parts(connection, book, [entry], values=_values(actor, state))
     document = recorded_document(book, entry, parts.get(entry.seq))
-    return json_answer(document, headers={"etag": f'"{document["hash"]}"'})
+    # The tag is the record's hash, which an erasure leaves as it is: what it takes away must not be called unchanged.
+    return json_answer(document, headers=UNKEPT if _shows_values(parts) else {"etag": f'"{document["hash"]}"'})
 
 
 @router.get("/finance/journal-entries/{entry_id}/proof", response_model=Proof, summary="Prove a journal entry")
@@ -116,10 +125,14 @@ def entry_or_404(connection: Connection, state: State, book: str, entry_id: str)
     return entry
 
 
-def _values(actor: Actor, state: ApiState) -> Engine | None:
-    """Return the engine that private values are read through, None for a caller who may not."""
+def _values(actor: Actor, state: ApiState) -> Runtime | None:
+    """Return what private values are read through, None for a caller who may not."""
     assert state.runtime is not None
-    return state.runtime.engine if "private:read" in actor.scopes else None
+    return state.runtime if "private:read" in actor.scopes else None
+
+
+def _shows_values(parts: Mapping[int, PrivatePart]) -> bool:
+    return any(part.values is not None for part in parts.values())
 
 
 def recorded_document(book: str, entry: RecordedEntry, part: PrivatePart | None = None) -> dict[str, Any]:

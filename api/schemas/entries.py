@@ -105,6 +105,11 @@ class JournalEntry(Wire):
         default=None,
         description="Private values that are neither held nor erased; with the scope `private:read` alone.",
     )
+    withheld: str | None = Field(
+        default=None,
+        description="Why no private value is shown now: `ledger_behind` while the database is older than what was "
+        "signed, or the code of what kept it from being compared; with the scope `private:read` alone.",
+    )
 
 
 class PostedEntry(JournalEntry):

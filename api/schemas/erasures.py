@@ -23,7 +23,7 @@ class EntryErasure(Wire):
     """Private values of one entry; without `names` all of them."""
 
     id: str = Field(description="The entry's id, or its external_id.")
-    names: list[str] = Field(default_factory=list, max_length=64)
+    names: list[str] | None = Field(default=None, min_length=1, max_length=64)
 
 
 class ErasureDraft(Wire):
@@ -51,7 +51,6 @@ class ErasedFile(Wire):
     """The file whose stored bytes cannot be read any more."""
 
     file_id: str
-    sha256: Hash
 
 
 class Erasure(Wire):

@@ -12,6 +12,7 @@ from cli.runtime import opened, operator
 
 if TYPE_CHECKING:
     from ledger_core.journal.erasures import ErasureRequest
+    from ledger_core.ports import Posted
 
 erase_app = typer.Typer(
     help="Drop private values of entries, or the stored bytes of files, for good.", no_args_is_help=True
@@ -97,22 +98,22 @@ def _erase(request: ErasureRequest, *, json: bool, book: str | None) -> None:
         else:
             say("erased already; nothing was written.")
         return
-    body = _body(item.canonical)
+    body = _body(item)
     if json:
         print_json({"status": "posted", "id": item.id, "seq": item.seq, **body})
         return
-    values = sum(len(each["names"]) for each in body.get("values", ()))
-    say(f"erased by record {item.seq}: {values} private values, {len(body.get('files', ()))} files.")
-    if body:
-        say(f"backups may hold them until {body['kept_until']}.")
+    values = sum(len(each["names"]) for each in body["values"])
+    say(f"erased by record {item.seq}: {values} private values, {len(body['files'])} files.")
+    say(f"backups may hold them until {body['kept_until']}.")
 
 
-def _body(canonical: bytes) -> dict[str, Any]:
-    """Return what the record says; nothing of one that a ledger behind HTTP keeps."""
+def _body(posted: Posted) -> dict[str, Any]:
+    """Return what the record says: as a ledger behind HTTP answered it, or from its bytes."""
     import orjson
 
-    body = orjson.loads(canonical)["body"] if canonical else {}
-    return {name: body[name] for name in ("reason", "kept_until", "values", "files") if name in body}
+    said = posted.said
+    body = orjson.loads(posted.canonical)["body"] if said is None else said
+    return {name: body[name] for name in ("reason", "kept_until", "values", "files")}
 
 
 def entry(
@@ -134,7 +135,7 @@ def entry(
             found = get_entry(connection, name, entry_id)
             if found is None:
                 raise NotFound(f"there is no entry {entry_id[:80]} in book {name}.")
-            parts = private_parts(connection, name, [found], values=runtime.engine)
+            parts = private_parts(connection, name, [found], values=runtime)
     document = {
         "id": found.id,
         "seq": found.seq,

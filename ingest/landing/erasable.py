@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 
 from psycopg import Connection
 
+from ingest.landing import raw_tables
 from ingest.landing.file_keys import drop_key
-from ledger_core.ports import ErasableFile
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class LandedFiles:
@@ -24,19 +25,25 @@ class LandedFiles:
     table: ClassVar[str] = "ops.file_keys"
     held_query: ClassVar[str] = "select file_id::text from ops.file_keys where file_id = any(%(files)s::uuid[])"
 
-    def find(self, conn: Connection[Any], book: str, references: Sequence[str]) -> dict[str, list[ErasableFile]]:
-        """Return the files of each of `references`: one of an id, and of a SHA-256 all that hold these bytes."""
+    def find(self, conn: Connection[Any], book: str, references: Sequence[str]) -> dict[str, list[str]]:
+        """Return the files of each of `references`: one of an id, and of a SHA-256 all that came as these bytes.
+
+        A file that held a card number is known by the keyed hash of its bytes alone.
+        """
+        known = {text: {text.lower()} for text in references}
+        with conn.cursor() as cursor:
+            for text, names in known.items():
+                if _SHA256.fullmatch(text):
+                    names.add(raw_tables.content_hmac(cursor, text))
+        asked = {name for names in known.values() for name in names}
         rows = conn.execute(
-            "select file_id::text, sha256 from raw.files "
-            "where book = %s and (file_id = any(%s::uuid[]) or sha256 = any(%s)) order by file_id",
-            [book, [text for text in references if _UUID.fullmatch(text)], list(references)],
+            "select file_id::text, sha256, content_hmac from raw.files where book = %(book)s "
+            "and (file_id = any(%(ids)s::uuid[]) or sha256 = any(%(hashes)s) or content_hmac = any(%(hashes)s)) "
+            "order by file_id",
+            {"book": book, "ids": [name for name in asked if _UUID.fullmatch(name)], "hashes": list(asked)},
         ).fetchall()
-        found: dict[str, list[ErasableFile]] = {}
-        for text in references:
-            named = [row for row in rows if text.lower() in row]
-            if named:
-                found[text] = [ErasableFile(file_id=file_id, sha256=sha256) for file_id, sha256 in named]
-        return found
+        found = {text: [row[0] for row in rows if not names.isdisjoint(row)] for text, names in known.items()}
+        return {text: file_ids for text, file_ids in found.items() if file_ids}
 
     def drop(self, conn: Connection[Any], file_ids: Sequence[str]) -> None:
         """Drop the keys of these files."""

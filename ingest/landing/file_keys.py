@@ -25,12 +25,17 @@ from ledger_core.errors import ConfigurationError, CounterfoilError, DependencyE
 from ledger_core.settings import Settings
 
 BATCH_KEYS = 50
-"""A transaction: what a killed run does again, and how long an erasure of one of them may wait."""
+"""A transaction, and what a killed run does again."""
 MAX_FAILURES_LISTED = 20
 REWRAP_LOCK = 0x66696C656B657973  # "filekeys"
 WAIT_SECONDS = 300.0
 """For another process that wraps what is plain."""
 
+_KEPT = (
+    "(select * from ops.file_keys as kept where not exists "
+    "(select from ledger.erased_files as erased where erased.file_id = kept.file_id))"
+)
+"""The keys of files that no record erased: one that was put back past the guards opens nothing."""
 _OTHER = "(backend, wrapping_key, key_version) is distinct from (:backend, :key, :version)"
 
 Progress = Callable[[int], None]
@@ -42,6 +47,14 @@ class KeysRuntime(Protocol):
     settings: Settings
     engine: Engine
     wrapping: KeyWrapping
+
+
+class OpeningRuntime(KeysRuntime, Protocol):
+    """What opening a key needs of it besides."""
+
+    def withheld(self, book: str) -> CounterfoilError | None:
+        """Return why nothing that may have been erased of `book` is opened now, None where it may be."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +94,16 @@ def insert_key(cursor: psycopg.Cursor, wrapped: Wrapped, *, file_id: UUID, at: d
     )
 
 
-def open_key(runtime: KeysRuntime, file_id: UUID) -> bytes:
-    """Return the key of a file's bytes. Raises `Erased` once it was dropped, `NotFound` for a file that never was,
-    `KeyNotOpened` for a row that is another file's or was changed, `DependencyError` while the keeper is away."""
+def open_key(runtime: OpeningRuntime, file_id: UUID) -> bytes:
+    """Return the key of a file's bytes.
+
+    Raises `Erased` once it was dropped, also if it was put back since; `NotFound` for a file that never was;
+    `LedgerBehind` while the book is older than what was signed of it, which may be its erasure; `KeyNotOpened` for a
+    row that is another file's or was changed; `DependencyError` while the keeper is away.
+    """
     row = _row_of(runtime, file_id)
+    if (why := runtime.withheld(row.book)) is not None:
+        raise why
     if row.wrapped is None and not runtime.settings.strict:
         wrap_plain(runtime)
         row = _row_of(runtime, file_id)
@@ -107,18 +126,24 @@ def drop_key(connection: psycopg.Connection[Any], file_id: UUID | str) -> bool:
 
 def is_erased(cursor: psycopg.Cursor, file_id: UUID) -> bool:
     """Say of a file that landed whether its key was dropped."""
-    return cursor.execute("select from ops.file_keys where file_id = %s", (file_id,)).fetchone() is None
+    return cursor.execute(f"select from {_KEPT} as key where file_id = %s", (file_id,)).fetchone() is None
+
+
+def erased_by(cursor: psycopg.Cursor, file_id: UUID) -> int | None:
+    """Return the seq of the record that erased a file, whether or not anything is left of it here; None without one."""
+    row = cursor.execute("select seq from ledger.erased_files where file_id = %s", (file_id,)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def erased_twin(cursor: psycopg.Cursor, *, identities: Sequence[str]) -> tuple[str, UUID] | None:
     """Return name and id of an erased file whose bytes have one of the hashes `identities`, None if there is none."""
     cursor.execute(
-        """
+        f"""
         select file.name, file.file_id from raw.files as file
         where coalesce(file.content_hmac, file.sha256) = any(%s)
-            and not exists (select from ops.file_keys as key where key.file_id = file.file_id)
+            and not exists (select from {_KEPT} as key where key.file_id = file.file_id)
         order by file.received_at desc limit 1
-        """,
+        """,  # noqa: S608 - a constant
         (list(identities),),
     )
     row = cursor.fetchone()
@@ -204,23 +229,19 @@ def _batches(
     """Yield, after each transaction, the files whose keys it wrapped anew: all those that meet `condition`."""
     after = UUID(int=0)
     listed = text(
-        f"select file_id from ops.file_keys where file_id > :after and {condition} order by file_id limit :batch"  # noqa: S608
+        f"select * from ops.file_keys where file_id > :after and {condition} order by file_id limit :batch"  # noqa: S608
     )
-    locked = text("select * from ops.file_keys where file_id = any(:ids) order by file_id for update")
     while True:
+        with runtime.engine.connect() as connection:
+            rows = connection.execute(listed, {**given, "after": after, "batch": BATCH_KEYS}).all()
+        if not rows:
+            return
+        # No row is held while the keeper is asked: who erases one waits under the head's lock, and every post with him.
+        fresh = [(row, wrapped) for row in rows if (wrapped := wrap(runtime, row)) is not None]
         with runtime.engine.begin() as connection:
-            ids = list(connection.execute(listed, {**given, "after": after, "batch": BATCH_KEYS}).scalars())
-            if not ids:
-                return
-            done = []
-            # Locked, so that a key that is dropped meanwhile stays dropped, and read again once they are.
-            for row in connection.execute(locked, {"ids": ids}).all():
-                fresh = wrap(runtime, row)
-                if fresh is not None:
-                    _replace(connection, row.file_id, fresh)
-                    done.append(row.file_id)
+            done = [row.file_id for row, wrapped in fresh if _replace(connection, row, wrapped)]
         yield done
-        after = ids[-1]
+        after = rows[-1].file_id
 
 
 def _wrap_again(runtime: KeysRuntime, row: Row[Any]) -> Wrapped:
@@ -246,28 +267,34 @@ def _opened(runtime: KeysRuntime, row: Row[Any]) -> bytes:
         raise _Unopened(error) from error
 
 
-def _replace(connection: Connection, file_id: UUID, wrapped: Wrapped) -> None:
-    connection.execute(
+def _replace(connection: Connection, row: Row[Any], wrapped: Wrapped) -> bool:
+    """Put `wrapped` in the place of what `row` held; say whether it was there still. One that was dropped stays so."""
+    replaced = connection.execute(
         text(
             "update ops.file_keys set key = null, backend = :backend, wrapping_key = :key, key_version = :version, "
-            "wrapped = :wrapped where file_id = :file_id"
+            "wrapped = :wrapped where file_id = :file_id "
+            "and key is not distinct from :old_key and wrapped is not distinct from :old_wrapped"
         ),
         {
-            "file_id": file_id,
+            "file_id": row.file_id,
+            "old_key": row.key,
+            "old_wrapped": row.wrapped,
             "backend": wrapped.by.backend,
             "key": wrapped.by.key,
             "version": wrapped.by.version,
             "wrapped": wrapped.data,
         },
     )
+    return replaced.rowcount > 0
 
 
 def _row_of(runtime: KeysRuntime, file_id: UUID) -> Row[Any]:
     with runtime.engine.connect() as connection:
         row = connection.execute(
             text(
-                "select file.file_id, key.file_id as kept, key.backend, key.wrapping_key, key.key_version, key.wrapped "
-                "from raw.files as file left join ops.file_keys as key using (file_id) where file.file_id = :file_id"
+                "select file.file_id, file.book, key.file_id as kept, key.backend, key.wrapping_key, key.key_version, "  # noqa: S608 - a constant
+                f"key.wrapped from raw.files as file left join {_KEPT} as key using (file_id) "
+                "where file.file_id = :file_id"
             ),
             {"file_id": file_id},
         ).one_or_none()

@@ -193,6 +193,7 @@ class _Landing:
             for identity in (hmac, digest.sha256):
                 if earlier := raw_tables.find_landed(cursor, self._file_id(identity), quarantined=MAX_ROWS_LISTED):
                     return already_landed(name, earlier, erased=file_keys.is_erased(cursor, earlier.file_id))
+            self._refuse_erased(cursor, (hmac, digest.sha256), name)
             file_id, key = self._file_id(hmac), self.entropy(KEY_BYTES)
             # Before the file is read: where the key cannot be wrapped nothing is parsed, and nothing stored.
             wrapped = self.runtime.wrapping.wrap(key, file_keys.context_of(file_id))
@@ -234,6 +235,16 @@ class _Landing:
     def _file_id(self, identity: str) -> UUID:
         asked = [] if self.interval == (None, None) else ["{}..{}".format(*self.interval)]
         return uuid5(_FILE_IDS, "\n".join((self.book, self.source.contract.source, self.account, identity, *asked)))
+
+    def _refuse_erased(self, cursor: psycopg.Cursor, identities: Sequence[str], name: str) -> None:
+        """Raise `InvalidInput` for a file that a record erased and of which nothing else is known here."""
+        for identity in identities:
+            if (seq := file_keys.erased_by(cursor, self._file_id(identity))) is not None:
+                raise InvalidInput(
+                    f"file {self._file_id(identity)} was erased by record {seq}, and is not landed again.",
+                    file=name,
+                    remedy="Take it out of what is landed: docs/runbooks/restore.md.",
+                )
 
     def _hold_against_interval(self, reader: Reader, name: str) -> None:
         """Say it when rows lie outside the interval that was given. Raises `InvalidInput` when all of them do."""

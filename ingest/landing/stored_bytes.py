@@ -19,7 +19,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from ingest.contract.cards import mask_bytes
-from ingest.landing.file_keys import KeysRuntime, open_key
+from ingest.landing.file_keys import OpeningRuntime, open_key
 from ledger_core.base.encryption import decrypt, encrypt
 from ledger_core.base.objects.port import ObjectStore
 from ledger_core.errors import InvalidInput
@@ -31,7 +31,7 @@ STALE_SECONDS = 24 * 3600
 """A file aside this old belongs to a landing that was killed."""
 
 
-class StoredRuntime(KeysRuntime, Protocol):
+class StoredRuntime(OpeningRuntime, Protocol):
     """What reading a landed file needs of `ledger_core.runtime.Runtime`."""
 
     raw_store: ObjectStore

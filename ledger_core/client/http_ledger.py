@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from ledger_core.client import LedgerClient
@@ -124,10 +125,18 @@ class HttpLedger:
 
     def _erasure(self, draft: ErasureDraft, ask: Ask) -> Answer:
         # How long backups are kept is the API's to say: it is asked for what is erased, and why.
-        made = self._client.erase(draft, key=ask.key).record
-        if made is None:
+        erased = self._client.erase(draft, key=ask.key)
+        made = erased.record
+        if made is None or erased.kept_until is None:
             return _answered([Unchanged(code=draft.entries[0].entry if draft.entries else draft.files[0])])
-        return Answer(items=(_record(made),), replayed=made.replayed, checkpoint=made.checkpoint, size=made.seq + 1)
+        said = {
+            "reason": draft.reason,
+            "kept_until": erased.kept_until.isoformat(),
+            "values": [dict(value) for value in erased.values],
+            "files": [dict(file) for file in erased.files],
+        }
+        posted = replace(_record(made), said=said)
+        return Answer(items=(posted,), replayed=made.replayed, checkpoint=made.checkpoint, size=made.seq + 1)
 
     def dry_run(self, draft: Draft) -> Declined | None:
         """Return what would be refused, or None; the API answers it for journal entries."""

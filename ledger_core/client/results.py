@@ -34,6 +34,8 @@ class Entry:
     erased: Mapping[str, int] = field(default_factory=dict)
     """The seq of the record that erased a private value, by name; those that are held stand in `draft.private`."""
     not_held: tuple[str, ...] = ()
+    withheld: str | None = None
+    """Why no private value is shown now, as an error's code: `ledger_behind`, or what kept it from being compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,4 +288,5 @@ def _entry_members(wire: Mapping[str, Any]) -> dict[str, Any]:
         "commitments": wire.get("commitments", {}),
         "erased": wire.get("erased", {}),
         "not_held": tuple(wire.get("not_held", ())),
+        "withheld": wire.get("withheld"),
     }

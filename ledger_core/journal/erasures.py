@@ -123,7 +123,14 @@ def _entry(item: Any, pointer: str) -> EntryErasure:
     if not isinstance(item, Mapping):
         raise InvalidInput("an entry is named by an object.", pointer=pointer, remedy=_SHAPE)
     _refuse_unknown(item, {"id", "names"}, pointer)
-    names = _list(item.get("names", []), f"{pointer}/names", MAX_NAMES)
+    names = _list(item["names"], f"{pointer}/names", MAX_NAMES) if "names" in item else []
+    if "names" in item and not names:
+        # Whoever filters what he names and finds nothing means nothing, and all of it would be gone.
+        raise InvalidInput(
+            "an empty list names no value.",
+            pointer=f"{pointer}/names",
+            remedy="Leave `names` out to erase all that is private of the entry.",
+        )
     for index, name in enumerate(names):
         if not isinstance(name, str) or _NAME.fullmatch(name) is None:
             raise InvalidInput(f"{shown(name)} is not the name of a value.", pointer=f"{pointer}/names/{index}")

@@ -59,7 +59,10 @@ def check_metadata(value: object, *, pointer: str) -> dict[str, str]:
 
 
 def check_private(value: object, *, pointer: str) -> dict[str, str]:
-    """Return `value` when it is as metadata must be, else raise `InvalidInput` with a pointer, no value repeated."""
+    """Return `value` when it is as metadata must be, else raise `InvalidInput` with a pointer.
+
+    Neither a value is repeated nor a name that is none.
+    """
     private = _check_texts(
         value, pointer=pointer, what="private", most=MAX_PRIVATE_NAMES, max_length=MAX_PRIVATE_LENGTH
     )
@@ -86,9 +89,12 @@ def _check_texts(value: object, *, pointer: str, what: str, most: int, max_lengt
         )
     for key, text in value.items():
         if not isinstance(key, str) or _METADATA_KEY.fullmatch(key) is None:
+            # What is no name may be a private value that stands in the wrong place.
+            secret = what == "private"
             raise InvalidInput(
-                f"{what} key {shown(key)} is not 1 to {MAX_METADATA_KEY_LENGTH} of a-z, 0-9, '_'.",
-                pointer=f"{pointer}/{escape_pointer(str(key)[:80])}",
+                f"{what} key {'' if secret else f'{shown(key)} '}is not 1 to {MAX_METADATA_KEY_LENGTH} of "
+                "a-z, 0-9, '_'.",
+                pointer=pointer if secret else f"{pointer}/{escape_pointer(str(key)[:80])}",
                 remedy="Rename the key, for example to snake_case.",
             )
         check_text(text, pointer=f"{pointer}/{key}", what=f"{what} {key!r}", max_length=max_length)

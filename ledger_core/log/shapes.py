@@ -151,10 +151,8 @@ def _check_erasure(body: Mapping[str, Any]) -> None:
             raise InvalidInput("an entry has an id and a seq.", pointer=f"/body/values/{index}/seq")
         _check_names(item["names"], f"/body/values/{index}/names")
     for index, item in enumerate(files):
-        _check_erased(item, {"file_id", "sha256"}, f"/body/files/{index}")
+        _check_erased(item, {"file_id"}, f"/body/files/{index}")
         _check_texts(item, f"/body/files/{index}")
-        if not is_sha256(item["sha256"]):
-            raise InvalidInput("64 lower-case hexadecimal digits are expected.", pointer=f"/body/files/{index}/sha256")
     _check_rising([item["seq"] for item in values], "/body/values")
     _check_rising([item["file_id"] for item in files], "/body/files")
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from sqlalchemy import Connection, Engine
 
-from ledger_core.errors import IntegrityError
+from ledger_core.errors import CounterfoilError, IntegrityError
 from ledger_core.journal.entries import RecordedEntry
 from ledger_core.log.commitments import opens, unseal
 
@@ -30,19 +30,34 @@ class HeldValue:
 class PrivatePart:
     """What is known of one entry's private values; `erased` has the seq of the erasure by name.
 
-    `values` and `not_held` are None for who may not read them.
+    `values` and `not_held` are None for who may not read them. `withheld` says by an error's code why no value is read
+    now: of a book that is behind nobody knows what else was erased.
     """
 
     erased: Mapping[str, int]
     values: Mapping[str, str] | None = field(default=None, repr=False)
     not_held: Sequence[str] | None = None
+    withheld: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the members that stand beside an entry's `commitments`."""
         wire: dict[str, Any] = {"erased": dict(sorted(self.erased.items()))}
         if self.values is not None:
             wire |= {"private": dict(sorted(self.values.items())), "not_held": list(self.not_held or ())}
+        if self.withheld is not None:
+            wire["withheld"] = self.withheld
         return wire
+
+
+class ValuesSource(Protocol):
+    """What reading private values needs of `ledger_core.runtime.Runtime`."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    def withheld(self, book: str) -> CounterfoilError | None:
+        """Return why nothing that may have been erased of `book` is shown now, None where it may be."""
+        ...
 
 
 def read_held(conn: psycopg.Connection[Any], book: str, seqs: Collection[int]) -> dict[int, dict[str, HeldValue]]:
@@ -72,11 +87,11 @@ def read_erased(conn: psycopg.Connection[Any], book: str, seqs: Collection[int])
 
 
 def private_parts(
-    conn: Connection, book: str, entries: Sequence[RecordedEntry], *, values: Engine | None = None
+    conn: Connection, book: str, entries: Sequence[RecordedEntry], *, values: ValuesSource | None = None
 ) -> dict[int, PrivatePart]:
     """Return, by seq, what is known of the private values of those of `entries` that have any.
 
-    The values themselves are read through the engine `values`, of a login that may; without it they are left alone.
+    The values themselves are read through the engine of `values`, of a login that may; without it they are left alone.
     Raises `IntegrityError` for one that does not open its commitment.
     """
     having = {entry.seq: entry for entry in entries if entry.commitments}
@@ -85,9 +100,18 @@ def private_parts(
     erased = read_erased(_driver(conn), book, having)
     if values is None:
         return {seq: PrivatePart(erased=erased.get(seq, {})) for seq in having}
-    with values.connect() as unlocked:
+    if (why := values.withheld(book)) is not None:
+        return {seq: _closed(entry, erased.get(seq, {}), why) for seq, entry in having.items()}
+    with values.engine.connect() as unlocked:
         held = read_held(_driver(unlocked), book, having)
+        # Asked after the values, and past the snapshot of `conn`: what was erased meanwhile is erased, not lost.
+        erased = read_erased(_driver(unlocked), book, having)
     return {seq: _opened(entry, held.get(seq, {}), erased.get(seq, {})) for seq, entry in having.items()}
+
+
+def _closed(entry: RecordedEntry, erased: Mapping[str, int], why: CounterfoilError) -> PrivatePart:
+    not_held = [name for name in entry.commitments if name not in erased]
+    return PrivatePart(erased=erased, values={}, not_held=not_held, withheld=why.code)
 
 
 def _opened(entry: RecordedEntry, held: Mapping[str, HeldValue], erased: Mapping[str, int]) -> PrivatePart:

@@ -217,7 +217,12 @@ def test_its_keys_of_files_which_lie_in_plain_are_wrapped_and_open_the_same(rele
     assert all(plain.values()), "another test wrapped them"
     settings = Settings(home_path=tmp_path, env="test")
     wrapper = Killed(tmp_path / "wrapping")
-    then = SimpleNamespace(settings=settings, engine=release.engine, wrapping=KeyWrapping("file", lambda _: wrapper))
+    then = SimpleNamespace(
+        settings=settings,
+        engine=release.engine,
+        wrapping=KeyWrapping("file", lambda _: wrapper),
+        withheld=lambda book: None,
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(file_keys, "BATCH_KEYS", 2)
         with pytest.raises(KeyboardInterrupt):

@@ -119,7 +119,7 @@ def test_whatever_is_posted_repeated_and_erased_in_whatever_order(runtime: Runti
         for name, private in model.posted.items():
             entry = get_entry(connection, book, f"{book}:{name}")
             assert entry is not None
-            parts = private_parts(connection, book, [entry], values=runtime.engine)
+            parts = private_parts(connection, book, [entry], values=runtime)
             if not private:
                 assert not parts
                 continue

@@ -34,7 +34,14 @@ OWNERS = {
     "dagster": "orchestration",
 }
 FACES = {
-    "ledger": {"heads", "posted_entries", "posted_postings", "posted_account_versions", "posted_balances"},
+    "ledger": {
+        "heads",
+        "posted_entries",
+        "posted_postings",
+        "posted_account_versions",
+        "posted_balances",
+        "erased_files",
+    },
     "raw": {
         "current_files",
         "sources",

@@ -22,7 +22,7 @@ ENTRY = {
     ],
 }
 VALUE = {"id": "01890a5d-ac96-774b-bcce-b302099a8057", "names": ["payer_iban", "payer_name"], "seq": 41}
-FILE = {"file_id": "01890a5d-ac96-774b-bcce-b302099a8057", "sha256": "b" * 64}
+FILE = {"file_id": "01890a5d-ac96-774b-bcce-b302099a8057"}
 ERASURE = {
     "actor": ACTOR,
     "files": [FILE],
@@ -67,7 +67,8 @@ def _bodies() -> list[dict[str, Any]]:
         ("an entry twice", "erasure", {"values": [VALUE, VALUE]}),
         ("a seq that is none", "erasure", {"values": [{**VALUE, "seq": -1}]}),
         ("one member more", "erasure", {"values": [{**VALUE, "value": "x"}]}),
-        ("a file without its hash", "erasure", {"files": [{"file_id": "x"}]}),
+        ("a file with a hash of its bytes", "erasure", {"files": [{**FILE, "sha256": "b" * 64}]}),
+        ("a file without its id", "erasure", {"files": [{}]}),
         ("a file twice", "erasure", {"files": [FILE, FILE]}),
         ("values that are none", "erasure", {"values": {}}),
     ]

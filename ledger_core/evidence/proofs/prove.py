@@ -28,7 +28,7 @@ from ledger_core.log.proof import Opening, ProofBundle, TlogProof
 from ledger_core.log.record import format_time
 from ledger_core.log.registries import Registries
 from ledger_core.log.verify_proof import verify_bundle
-from ledger_core.reading.private import read_held
+from ledger_core.reading.private import read_erased, read_held
 
 if TYPE_CHECKING:
     from ledger_core.runtime import Runtime
@@ -85,7 +85,7 @@ def entry_proof(runtime: Runtime, book: str, entry_id: str, *, opened: Sequence[
         (seq,) = selected.seqs
         built = build_bundle(runtime, connection, book, [seq])
         if opened and built.bundle.records:
-            built = replace(built, bundle=_with_openings(connection, book, built.bundle, opened))
+            built = replace(built, bundle=_with_openings(runtime, connection, book, built.bundle, opened))
     if built.pending:
         raise SignatureLate(f"entry {entry_id} waits for its signature.", remedy="Ask again.")
     report = _judged(runtime, built, selected)
@@ -110,15 +110,23 @@ def entry_proof(runtime: Runtime, book: str, entry_id: str, *, opened: Sequence[
     )
 
 
-def _with_openings(connection: Connection, book: str, bundle: ProofBundle, names: Sequence[str]) -> ProofBundle:
-    """Return `bundle` with the openings of its one record. Raises `NotFound` for a value that is not held."""
+def _with_openings(
+    runtime: Runtime, connection: Connection, book: str, bundle: ProofBundle, names: Sequence[str]
+) -> ProofBundle:
+    """Return `bundle` with the openings of its one record.
+
+    Raises `NotFound` for a value that is not held, `LedgerBehind` where it may be erased in what the database lacks.
+    """
     (record,) = bundle.records
+    if (why := runtime.withheld(book)) is not None:
+        raise why
     driver: Any = connection.connection.driver_connection
     held = read_held(driver, book, [record.seq]).get(record.seq, {})
+    gone = read_erased(driver, book, [record.seq]).get(record.seq, {})
     openings = {}
     for name in names:
         item = held.get(name)
-        if item is None or item.value is None:
+        if item is None or item.value is None or name in gone:
             raise NotFound(
                 f"no private value {name} of the entry is held.", remedy="`counterfoil entry` shows what is."
             )

@@ -7,12 +7,14 @@ from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
-from api.batches import without_private
+from api.batches import parse_batch, without_private
 from api.commands import fingerprint
+from cli.main import app
 from ledger_core.client import LedgerClient
 from ledger_core.client.http_ledger import HttpLedger
-from ledger_core.errors import DuplicateExternalId, NotAllowed, NothingToErase
+from ledger_core.errors import DuplicateExternalId, LedgerBehind, NotAllowed, NothingToErase
 from ledger_core.journal.entries import parse_entry
 from ledger_core.journal.erasures import EntryErasure, ErasureDraft, ErasureRequest
 from ledger_core.ports import Ask, Declined, Posted, Unchanged
@@ -49,16 +51,24 @@ def test_a_post_is_answered_with_commitments_and_never_with_what_is_private(http
 def test_private_values_are_shown_to_the_scope_alone_and_erasures_to_every_reader(api, http, key, posted, scopes):
     erase(http, key, entries=[{"id": posted["external_id"], "names": ["payer_iban"]}])
     with api.http(*scopes) as reader:
-        one = reader.get(f"{ENTRIES}/{posted['id']}").json()
-        (listed,) = reader.get(ENTRIES, params={"external_id": posted["external_id"]}).json()["entries"]
+        answers = [
+            reader.get(f"{ENTRIES}/{posted['id']}"),
+            reader.get(ENTRIES, params={"external_id": posted["external_id"]}),
+        ]
+        one, (listed,) = answers[0].json(), answers[1].json()["entries"]
     assert one == listed
     assert one["commitments"] == posted["commitments"]
     assert list(one["erased"]) == ["payer_iban"]
     if "private:read" in scopes:
         assert one["private"] == {"payer_name": ADA["payer_name"]}
         assert one["not_held"] == []
+        assert [(answer.headers.get("cache-control"), "etag" in answer.headers) for answer in answers] == [
+            ("no-store", False)
+        ] * 2
     else:
         assert not {"private", "not_held"} & one.keys()
+        assert answers[0].headers["etag"] == f'"{one["hash"]}"'
+        assert not any("no-store" in answer.headers.get("cache-control", "") for answer in answers)
 
 
 def test_an_entry_without_private_values_looks_as_it_did(http, entry, key):
@@ -103,6 +113,8 @@ def test_no_erasure_passes_the_door_of_other_records(http, key):
         ({"entries": [{"id": "nobody"}]}, "reference_not_found", "/entries/0/id"),
         ({"entries": [{"id": "nobody", "name": "x"}]}, "invalid_input", "/entries/0/name"),
         ({"entries": [{"names": ["x"]}]}, "invalid_input", "/entries/0/id"),
+        ({"entries": [{"id": "x", "names": []}]}, "invalid_input", "/entries/0/names"),
+        ({"entries": [{"id": "x", "names": None}]}, "invalid_input", "/entries/0/names"),
         ({"entries": [{"id": "x", "names": ["X"]}]}, "invalid_input", "/entries/0/names/0"),
         ({"entries": "x"}, "invalid_input", "/entries"),
         ({"entries": ["x"]}, "invalid_input", "/entries/0"),
@@ -160,8 +172,30 @@ def test_what_is_stored_of_a_batch_is_no_hash_of_a_private_value(api, http, entr
         query = text("select fingerprint from ledger.idempotency where key = :key")
         stored = bytes(connection.execute(query, {"key": headers["idempotency-key"]}).scalar_one())
     other = {"entries": [{**sent["entries"][0], "private": {"a": "another"}}, sent["entries"][1]]}
-    assert stored == fingerprint("journal-entries/batch", False, without_private(other))
-    assert stored != fingerprint("journal-entries/batch", False, without_private({"entries": sent["entries"][1:]}))
+    assert stored == _mark(other)
+    assert stored != _mark({"entries": sent["entries"][1:]})
+
+
+def test_what_is_stored_of_a_batch_is_no_hash_of_what_did_not_parse(api, http, entry, key):
+    """A value may stand anywhere in it: under a key that is none, in another member."""
+    headers, right = key(), entry()
+    sent = {"entries": [right, {**entry(), "privat": {"payer_name": "Ada Example"}}, "Ada Example"]}
+    assert http.post(f"{ENTRIES}/batch", json=sent, headers=headers).json()["posted"] == 1
+    with api.runtime.engine.connect() as connection:
+        query = text("select fingerprint from ledger.idempotency where key = :key")
+        stored = bytes(connection.execute(query, {"key": headers["idempotency-key"]}).scalar_one())
+    assert stored == _mark({"entries": [right, {"privat": "Eve"}, "Eve"]})
+    assert stored != _mark({"entries": [right, {"privat": "Eve"}, entry()]})
+
+
+def _mark(body):
+    return fingerprint("journal-entries/batch", False, without_private(body, parse_batch(body, "main", atomic=False)))
+
+
+def test_a_key_that_is_no_name_is_not_shown(http, entry, key):
+    answer = http.post(ENTRIES, json=entry(private={"Ada Example": "x"}), headers=key())
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/private")
+    assert "Ada" not in answer.text
 
 
 def test_the_python_client_posts_reads_and_erases(api: object, entry) -> None:
@@ -197,6 +231,44 @@ def test_the_ledger_behind_http_takes_private_values_and_erasures(api, entry) ->
         assert again.error.identical
         named = (EntryErasure(entry=draft.external_id),)
         erasure = ErasureDraft(reason="mistake", entries=named, kept_until=date(2026, 1, 1))
-        assert [type(ledger.append([erasure], ask).items[0]) for _ in range(2)] == [Posted, Unchanged]
+        made, again = (ledger.append([erasure], ask).items[0] for _ in range(2))
+        assert isinstance(again, Unchanged)
+        assert isinstance(made, Posted)
+        assert [value["names"] for value in made.said["values"]] == [sorted(ADA)]
+        assert (made.said["reason"], made.said["files"]) == ("mistake", [])
+        assert date.fromisoformat(made.said["kept_until"]) > date(2026, 1, 1), "the API's own, not the caller's"
     finally:
         ledger.close()
+
+
+def test_the_command_says_the_same_where_the_ledger_is_behind_http(api, entry, monkeypatch) -> None:
+    with LedgerClient(api.url, token=api.token()) as client:
+        ids = [client.post_entry(parse_entry(entry(private=ADA))).id for _ in range(2)]
+    for name, value in (
+        ("COUNTERFOIL_HOME", api.settings.home), ("COUNTERFOIL_ENV", "test"),
+        ("DATABASE_URL", api.settings.database_url), ("COUNTERFOIL_LEDGER_URL", api.url),
+        ("COUNTERFOIL_LEDGER_TOKEN", api.token()),
+    ):  # fmt: skip
+        monkeypatch.setenv(name, str(value))
+
+    def run(*words: str) -> str:
+        result = CliRunner().invoke(app, ["erase", "entry", *words, "--reason", "mistake"], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    said = run(ids[0])
+    assert "2 private values, 0 files" in said
+    assert "backups may hold them until 20" in said
+    made = json.loads(run(ids[1], "--json"))
+    assert ([value["id"] for value in made["values"]], made["files"]) == ([ids[1]], [])
+
+
+def test_values_of_a_book_that_is_behind_are_withheld_over_http_with_the_word(api, http, posted, monkeypatch) -> None:
+    behind = LedgerBehind("the database went back in time.", size=1, signed_size=2)
+    monkeypatch.setattr(type(api.runtime), "withheld", lambda self, book: behind)
+    shown = http.get(f"{ENTRIES}/{posted['id']}").json()
+    assert (shown["private"], shown["not_held"], shown["withheld"]) == ({}, sorted(ADA), "ledger_behind")
+    with LedgerClient(api.url, token=api.token()) as client:
+        assert client.get_entry(posted["id"]).withheld == "ledger_behind"
+    with api.http("journal:read") as reader:
+        assert "withheld" not in reader.get(f"{ENTRIES}/{posted['id']}").json()

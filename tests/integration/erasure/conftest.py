@@ -83,7 +83,7 @@ class Shop:
         with self.runtime.engine.connect() as connection:
             found = get_entry(connection, BOOK, name)
             assert found is not None
-            return private_parts(connection, BOOK, [found], values=self.runtime.engine)[found.seq]
+            return private_parts(connection, BOOK, [found], values=self.runtime)[found.seq]
 
     def rows(self, table: str) -> int:
         with self.runtime.engine.connect() as connection:

@@ -8,7 +8,6 @@ SOUND: dict[str, dict[str, object]] = {
     "erased_files": {
         "book": "b",
         "file_id": "01890a5d-ac96-774b-bcce-b302099a8057",
-        "sha256": "0" * 64,
         "seq": 1,
     },
     "replays": {"book": "b", "first_seq": 0, "next_seq": 1},
@@ -17,6 +16,5 @@ WRONG: dict[str, list[dict[str, object]]] = {
     "private_keys_salt_check": [{"salt": bytes(15)}, {"salt": bytes(17)}],
     "private_keys_key_check": [{"key": bytes(31)}, {"key": bytes(33)}],
     "erased_values_check": [{"entry_seq": 1}, {"entry_seq": 2}],
-    "erased_files_sha256_check": [{"sha256": "0" * 63}, {"sha256": "0" * 65}, {"sha256": "F" * 64}],
     "replays_check": [{"next_seq": 0}, {"first_seq": 1}],
 }

@@ -13,13 +13,14 @@ from ingest.landing.land import land
 from ledger_core.errors import ConfigurationError, LedgerBehind
 from ledger_core.evidence.check.model import Code
 from ledger_core.evidence.export.segment import export_segment
+from ledger_core.evidence.proofs.prove import entry_proof
 from ledger_core.evidence.replay.replay import replay
 from ledger_core.journal.erasures import EntryErasure
 from ledger_core.log.object_tree import place_of
 from ledger_core.runtime import open_runtime
 from ledger_core.settings import Settings
 from tests.integration.erasure.conftest import ADA, BOOK, Shop
-from tests.integration.erasure.test_erasure_files import report
+from tests.integration.erasure.test_erasure_files import bytes_of, report
 
 pytestmark = pytest.mark.integration
 
@@ -63,12 +64,39 @@ def test_a_backup_of_before_an_erasure_is_gone_on_with_and_holds_what_was_erased
     assert one.seq not in {seq for _, seq, _ in private_rows(backup)}
     assert restored.rows("ops.file_keys") == 0
     assert set(restored.part("one").erased) == set(ADA)
-    assert restored.part("kept").values == ADA
+    # The export's own record is in no segment: what else it lacks is not known, so nothing is shown.
+    assert (restored.part("kept").values, restored.part("kept").withheld) == ({}, "ledger_behind")
     # Of what came after the backup nothing private is in the archive: it is gone with the database, and check says so.
     assert sorted(restored.part("later").not_held) == sorted(ADA)
     report_of = restored.check()
     assert report_of.codes <= {Code.BEHIND_PROXY}, report_of.as_lines()
     assert any("2 private values are not held" in note for note in report_of.notes)
+
+
+def test_a_backup_that_is_behind_shows_no_value_and_opens_no_file(
+    settings: Settings, shop: Shop, fresh: Callable[..., str], beside: Beside
+) -> None:
+    """Whether its ledger was opened or not: the lost tail may have erased any of them."""
+    shop.post("one", ADA)
+    shop.post("kept", ADA)
+    (landed,) = land(shop.runtime, source="stripe_report", paths=[report(settings.home / "report.csv")])
+    assert shop.part("one").withheld is None
+    shop.runtime.close()
+    backup = fresh(settings.database_url)
+    shop.erase("one", files=(str(landed.file_id),))
+    assert len(private_rows(backup)) == 8
+    restored = beside(backup)
+    for _ in range(2):
+        for name in ("one", "kept"):
+            part = restored.part(name)
+            assert (part.values, sorted(part.not_held or ()), part.withheld) == ({}, sorted(ADA), "ledger_behind")
+            assert part.as_json()["withheld"] == "ledger_behind"
+            with pytest.raises(LedgerBehind):
+                entry_proof(restored.runtime, BOOK, name, opened=("payer_name",))
+        with pytest.raises(LedgerBehind):
+            bytes_of(restored, landed.file_id)
+        with pytest.raises(LedgerBehind):
+            restored.post("too early")
 
 
 def test_a_book_rebuilt_from_segments_says_what_is_not_held_and_what_was_erased(

@@ -12,9 +12,12 @@ from sqlalchemy import text
 
 from api.reversals import reverse
 from ledger_core.book.kinds.journal_entry.prepare import prepare_entry
-from ledger_core.errors import DuplicateExternalId, InvalidInput, KeyReused
+from ledger_core.errors import DuplicateExternalId, InvalidInput, KeyReused, NotFound
+from ledger_core.evidence.proofs.prove import entry_proof
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.ports import Declined, Posted
+from ledger_core.reading.entries import get_entry
+from ledger_core.reading.private import private_parts
 from tests.integration.erasure.conftest import ADA, BOOK, ME, Shop, body_of, entry
 
 pytestmark = pytest.mark.integration
@@ -171,3 +174,31 @@ def test_an_entry_without_private_values_writes_no_more_than_it_did(shop: Shop) 
     posted = shop.post("a")
     assert "commitments" not in body_of(posted)
     assert shop.rows("ledger.private_values") == shop.rows("ledger.private_keys") == 0
+
+
+def test_a_value_that_is_erased_while_it_is_read_is_erased_and_not_lost(shop: Shop) -> None:
+    """The reader's snapshot is older than the erasure, the values are read after it."""
+    shop.post("a", ADA)
+    with shop.runtime.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        found = get_entry(connection, BOOK, "a")
+        assert found is not None
+        erased = shop.erase("a")
+        part = private_parts(connection, BOOK, [found], values=shop.runtime)[found.seq]
+    assert isinstance(erased, Posted)
+    assert (part.values, part.not_held) == ({}, [])
+    assert dict(part.erased) == dict.fromkeys(ADA, erased.seq)
+
+
+def test_a_proof_opens_no_value_that_was_erased_and_put_back(shop: Shop) -> None:
+    shop.post("a", ADA)
+    assert entry_proof(shop.runtime, BOOK, "a", opened=("payer_name",)).bundle
+    tables = ("private_keys", "private_values")
+    with shop.attack() as superuser:
+        for table in tables:
+            superuser.execute(f"create temp table kept_{table} as table ledger.{table}")
+        superuser.commit()
+        shop.erase("a")
+        for table in tables:
+            superuser.execute(f"insert into ledger.{table} select * from kept_{table}")
+    with pytest.raises(NotFound):
+        entry_proof(shop.runtime, BOOK, "a", opened=("payer_name",))

@@ -61,6 +61,10 @@ class LandingOnly:
     def clock() -> datetime:
         return datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
 
+    @staticmethod
+    def withheld(book: str) -> None:
+        """Say that nothing is withheld: there is no ledger that could be behind."""
+
     def land(self, *paths: Path, source: str = "stripe_report", **more: object) -> list[LandedFile]:
         return land(self, source=source, paths=paths, **more)
 

@@ -8,7 +8,7 @@ and a book that is restored and gone on with drops it again, because `project` r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,7 +21,7 @@ from ledger_core.journal.erasures import EntryErasure, ErasureDraft, check_erasu
 from ledger_core.kinds import Accepted, BookView, Checking, Judging, Kind, PreparedRecord, check_size
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.shapes import SHAPES
-from ledger_core.ports import Draft, ErasableFile, ErasableFiles, Unchanged
+from ledger_core.ports import Draft, ErasableFiles, Unchanged
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -34,7 +34,6 @@ class ErasureItem:
     kind: Erasure
     draft: ErasureDraft
     actor: Actor
-    fingerprint: str
     size_bytes: int
 
     body: ClassVar[bytes] = b""
@@ -67,7 +66,6 @@ class Erasure(Kind):
             kind=self,
             draft=draft,
             actor=actor,
-            fingerprint=sha256(asked).hexdigest(),
             size_bytes=len(asked) + len(who),
         )
 
@@ -84,8 +82,8 @@ class Erasure(Kind):
             return Unchanged(code=first, stands=stands + 1)
         members = {
             "actor": item.actor.as_body(),
-            "files": [{"file_id": file.file_id, "sha256": file.sha256} for _, file in sorted(files.items())],
-            "fingerprint": item.fingerprint,
+            "files": [{"file_id": file_id} for file_id in sorted(files)],
+            "fingerprint": _fingerprint(item.draft, facts),
             "kept_until": item.draft.kept_until.isoformat(),
             "reason": item.draft.reason,
             "values": [
@@ -98,6 +96,23 @@ class Erasure(Kind):
         facts.erased_files.update(dict.fromkeys(files, judging.seq))
         return Accepted(PreparedRecord(kind=self, body=body, members=members), body)
 
+    def settle(self, conn: Connection[Any], book: str, facts: ErasureFacts, *, size: int) -> Mapping[int, int]:
+        """Drop what was asked for, is erased already, and is held all the same: a part of a backup may have brought it.
+
+        Past the books, a dry run's too, since the record that names it stands.
+        """
+        del size
+        for table in ("private_keys", "private_values") if facts.erased else ():
+            conn.execute(
+                f"delete from ledger.{table} as held using ledger.erased_values as erased "  # noqa: S608 - constants
+                "where held.book = %s and held.seq = any(%s) and erased.book = held.book "
+                "and erased.entry_seq = held.seq and erased.name = held.name",
+                [book, list(facts.ids)],
+            )
+        if facts.erased_before:
+            self._room().drop(conn, sorted(facts.erased_before))
+        return {}
+
     def undo(self, judging: Judging, accepted: Accepted, facts: ErasureFacts) -> None:
         del judging
         for seq, name in named_values(accepted.item.members):
@@ -106,17 +121,20 @@ class Erasure(Kind):
             del facts.erased_files[file["file_id"]]
 
     def project(self, conn: Connection[Any], book: str, accepted: Sequence[tuple[int, Accepted]]) -> None:
+        gone: set[str] = set()
         for seq, each in accepted:
             named = named_values(each.item.members)
             _drop_values(conn, book, seq, named)
             files = each.item.members["files"]
             for file in files:
                 conn.execute(
-                    "insert into ledger.erased_files (book, file_id, sha256, seq) values (%s, %s, %s, %s)",
-                    [book, file["file_id"], file["sha256"], seq],
+                    "insert into ledger.erased_files (book, file_id, seq) values (%s, %s, %s)",
+                    [book, file["file_id"], seq],
                 )
-            if files:
-                self._room().drop(conn, [file["file_id"] for file in files])
+            gone.update(file["file_id"] for file in files)
+        if gone:
+            # In one order over all records of the batch: two that drop the same files wait, and never for each other.
+            self._room().drop(conn, sorted(gone))
 
     def restored(self, conn: Connection[Any], book: str) -> None:
         """Drop again all that the log says was erased: another part of the backup may have brought it along."""
@@ -127,7 +145,9 @@ class Erasure(Kind):
                 "and erased.name = held.name",
                 [book],
             )
-        files = conn.execute("select file_id::text from ledger.erased_files where book = %s", [book]).fetchall()
+        files = conn.execute(
+            "select file_id::text from ledger.erased_files where book = %s order by 1", [book]
+        ).fetchall()
         if files:
             self._room().drop(conn, [file_id for (file_id,) in files])
 
@@ -148,13 +168,13 @@ def named_values(members: Mapping[str, Any]) -> list[tuple[int, str]]:
     return [(item["seq"], name) for item in members["values"] for name in item["names"]]
 
 
-def _left(draft: ErasureDraft, facts: ErasureFacts) -> tuple[dict[int, set[str]], dict[str, ErasableFile], int]:
+def _left(draft: ErasureDraft, facts: ErasureFacts) -> tuple[dict[int, set[str]], set[str], int]:
     """Return what of `draft` is not erased yet, by seq and by file, and the last seq that erased any of the rest.
 
     Raises `ReferenceNotFound` and `NothingToErase` for what never was there.
     """
     values: dict[int, set[str]] = {}
-    files: dict[str, ErasableFile] = {}
+    files: set[str] = set()
     stands = 0
     for index, asked in enumerate(draft.entries):
         seq, names = _names(asked, facts, f"/entries/{index}")
@@ -168,13 +188,19 @@ def _left(draft: ErasureDraft, facts: ErasureFacts) -> tuple[dict[int, set[str]]
         found = facts.files.get(reference)
         if not found:
             raise ReferenceNotFound("there is no such file in this book.", pointer=f"/files/{index}")
-        for file in found:
-            by = facts.erased_files.get(file.file_id)
+        for file_id in found:
+            by = facts.erased_files.get(file_id)
             if by is None:
-                files[file.file_id] = file
+                files.add(file_id)
             else:
                 stands = max(stands, by)
     return values, files, stands
+
+
+def _fingerprint(draft: ErasureDraft, facts: ErasureFacts) -> str:
+    """Return the SHA-256 of the request with each file by its id: by a hash of its bytes, these could be guessed."""
+    named = replace(draft, files=tuple(sorted({file_id for each in draft.files for file_id in facts.files[each]})))
+    return sha256(canonical_bytes(erasure_as_json(named))).hexdigest()
 
 
 def _names(asked: EntryErasure, facts: ErasureFacts, pointer: str) -> tuple[int, Sequence[str]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ledger_core.journal.erasures import ErasureDraft
-from ledger_core.ports import ErasableFile, ErasableFiles
+from ledger_core.ports import ErasableFiles
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -29,8 +29,11 @@ class ErasureFacts:
     """The names of the values that each entry commits to."""
     erased: dict[tuple[int, str], int] = field(default_factory=dict)
     """The record that erased a value, by seq of the entry and name."""
-    files: Mapping[str, Sequence[ErasableFile]] = field(default_factory=dict)
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Ids of the files by the id or hash that was asked for."""
     erased_files: dict[str, int] = field(default_factory=dict)
+    erased_before: frozenset[str] = frozenset()
+    """Those of them that the log said were erased before this batch."""
 
 
 def read_erasure_facts(
@@ -44,12 +47,13 @@ def read_erasure_facts(
     references = sorted({reference for draft in drafts for reference in draft.files})
     if references and files is not None:
         facts.files = files.find(conn, book, references)
-        ids = [file.file_id for found in facts.files.values() for file in found]
+        ids = [file_id for found in facts.files.values() for file_id in found]
         rows = conn.execute(
             "select file_id::text, seq from ledger.erased_files where book = %s and file_id = any(%s::uuid[])",
             [book, ids],
         )
         facts.erased_files = dict(rows.fetchall())
+        facts.erased_before = frozenset(facts.erased_files)
     return facts
 
 
