@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import text
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from api.batches import parse_batch, without_private
 from api.commands import fingerprint
@@ -251,15 +251,15 @@ def test_the_command_says_the_same_where_the_ledger_is_behind_http(api, entry, m
     ):  # fmt: skip
         monkeypatch.setenv(name, str(value))
 
-    def run(*words: str) -> str:
+    def run(*words: str) -> Result:
         result = CliRunner().invoke(app, ["erase", "entry", *words, "--reason", "mistake"], catch_exceptions=False)
         assert result.exit_code == 0, result.output
-        return result.output
+        return result
 
-    said = run(ids[0])
+    said = run(ids[0]).output
     assert "2 private values, 0 files" in said
     assert "backups may hold them until 20" in said
-    made = json.loads(run(ids[1], "--json"))
+    made = json.loads(run(ids[1], "--json").stdout)
     assert ([value["id"] for value in made["values"]], made["files"]) == ([ids[1]], [])
 
 
