@@ -59,7 +59,19 @@ def places() -> dict[str, set[str]]:
     """Return what each place knows of an entry's own members, in the order of the recipe."""
     shape = SHAPES[JOURNAL_ENTRY]
     given = set(FIELDS)
-    document = {"id", "seq", "status", "hash", "recorded_at", "book", "reversed_by", "erased", "not_held", "withheld", *PRIVATE}
+    document = {
+        "id",
+        "seq",
+        "status",
+        "hash",
+        "recorded_at",
+        "book",
+        "reversed_by",
+        "erased",
+        "not_held",
+        "withheld",
+        *PRIVATE,
+    }
     return {
         # The shape may be ahead of all others: verifiers learn a member before anybody writes it.
         "ledger_core/log/shapes.py": (shape.required | shape.optional)
