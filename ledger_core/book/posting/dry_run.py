@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from psycopg import Rollback
 from sqlalchemy import Engine
 
 from ledger_core.actor import Actor
@@ -39,6 +40,8 @@ def dry_run(engine: Engine, book: str, kind: Kind, draft: Draft) -> Declined | N
             facts = read_facts(conn, state, [request], {})
             outcome = BatchJudge(state, facts, {}, row[0]).request(request).outcomes[0]
             kind.settle(conn, book, facts[kind], size=row[0])
+            # A kind may write while it settles what it answers, and a dry run leaves no trace.
+            raise Rollback
     finally:
         pooled.close()
     return outcome if isinstance(outcome, Declined) else None

@@ -13,10 +13,10 @@ from ingest.landing.land import land
 from ingest.landing.stored_bytes import read_stored
 from ledger_core.errors import Erased
 from ledger_core.evidence.check.model import Code
-from ledger_core.journal.erasures import EntryErasure
+from ledger_core.journal.erasures import EntryErasure, ErasureDraft
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.ports import Unchanged
-from tests.integration.erasure.conftest import ADA, Shop, body_of
+from tests.integration.erasure.conftest import ADA, BOOK, UNTIL, Shop, body_of
 from tests.integration.landing.conftest import HEADER
 
 pytestmark = pytest.mark.integration
@@ -98,6 +98,9 @@ def test_a_value_that_is_put_back_goes_when_its_erasure_is_asked_for_again(shop:
         for table in tables:
             superuser.execute(f"insert into ledger.{table} select * from kept_{table} on conflict do nothing")
     assert shop.check().codes == {Code.NOT_ERASED}
+    again = ErasureDraft(reason="mistake", entries=(EntryErasure(entry="a", names=("payer_name",)),), kept_until=UNTIL)
+    assert shop.runtime.ledger(BOOK).dry_run(again) is None
+    assert shop.check().codes == {Code.NOT_ERASED}, "a dry run wrote"
     assert isinstance(shop.erase(EntryErasure(entry="a", names=("payer_name",))), Unchanged)
     shop.sound()
     assert shop.part("a").values == {"payer_iban": ADA["payer_iban"]}

@@ -99,7 +99,7 @@ class Erasure(Kind):
     def settle(self, conn: Connection[Any], book: str, facts: ErasureFacts, *, size: int) -> Mapping[int, int]:
         """Drop what was asked for, is erased already, and is held all the same: a part of a backup may have brought it.
 
-        Past the books, a dry run's too, since the record that names it stands.
+        Past the books, since the record that names it stands already.
         """
         del size
         for table in ("private_keys", "private_values") if facts.erased else ():
