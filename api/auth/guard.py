@@ -60,7 +60,8 @@ def require(actor: Actor, *scopes: str) -> Actor:
     )
 
 
-JournalWriter = Annotated[Actor, Depends(Scope("journal:write"))]
+JOURNAL_WRITER = Scope("journal:write")
+JournalWriter = Annotated[Actor, Depends(JOURNAL_WRITER)]
 JournalReader = Annotated[Actor, Depends(Scope("journal:read"))]
 Eraser = Annotated[Actor, Depends(Scope("erasures:write"))]
 RecordWriter = Annotated[Actor, Depends(Scope("reconciliation:run", "export:write", "security:report", "keys:admin"))]

@@ -6,8 +6,7 @@ taken, for there is a bound on connections too; what is large shares one budget,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from api.http.problems import ApiProblem
 
@@ -24,14 +23,9 @@ class BodyBudget:
         self.max_bytes = max_bytes
         self.held_bytes = 0
 
-    @contextmanager
-    def holding(self) -> Iterator[Share]:
-        """Yield what one body takes of the budget; all of it is given back at the end."""
-        share = Share(self)
-        try:
-            yield share
-        finally:
-            self.held_bytes -= share.taken_bytes
+    def holding(self) -> Share:
+        """Return what one body takes of the budget, to be used in a `with`: all of it is given back at the end."""
+        return Share(self)
 
 
 class Share:
@@ -42,6 +36,14 @@ class Share:
     def __init__(self, budget: BodyBudget) -> None:
         self._budget = budget
         self.taken_bytes = 0
+
+    def __enter__(self) -> Share:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._budget.held_bytes -= self.taken_bytes
 
     def grow_to(self, size: int) -> None:
         """Take as much as a body of `size` bytes needs. Raises a 503 problem when that is not there."""

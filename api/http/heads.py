@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -33,9 +34,9 @@ class Objection(NamedTuple):
 
 def objection_to(url: bytes, headers: Sequence[tuple[bytes, bytes]], http_version: str) -> Objection | None:
     """Return what is wrong with a head that the parser took; names are in lower case."""
-    names = [name for name, _ in headers]
-    if len(url) + sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES:
+    if len(url) + len(b"".join(chain.from_iterable(headers))) > MAX_HEAD_BYTES:
         return Objection(431, "head_too_large", f"The head of a request takes {MAX_HEAD_BYTES:,} bytes.")
+    names = [name for name, _ in headers]
     if len(set(names)) < len(names):
         twice = sorted(name.decode("latin-1") for name in SAID_ONCE if names.count(name) > 1)
         if twice:

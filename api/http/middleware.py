@@ -45,13 +45,13 @@ class Observe:
                 message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
-        self.metrics.in_progress.inc()
+        self.metrics.requests_in_progress += 1
         try:
             twice = name_said_twice(scope["query_string"])
             app = self.app if twice is None else _refusal_of_a_name(scope, twice)
             await app(scope, receive, send_named)
         finally:
-            self.metrics.in_progress.dec()
+            self.metrics.requests_in_progress -= 1
             route = getattr(scope.get("route"), "path_format", None) or UNROUTED
             self.metrics.observe_request(scope["method"], route, status, time.perf_counter() - started_at)
 

@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Header, Path, Request
+from fastapi import Header, Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -15,7 +15,7 @@ from api.commands import read_command
 from api.http.answers import json_answer
 from api.http.cursors import decode_cursor, encode_cursor, next_link
 from api.http.parameters import DEFAULT_PAGE, Cursor, Limit
-from api.openapi import body, command
+from api.openapi import body, command, router_of
 from api.posting import replay_headers
 from api.schemas.accounts import ACCOUNT_EXAMPLE, SALES_EXAMPLE, Account, AccountChange, AccountDraft, AccountPage
 from api.state import ApiState, Book, State, state_of
@@ -27,7 +27,7 @@ from ledger_core.ports import Answer, Ask, Posted
 from ledger_core.reading import accounts
 from ledger_core.reading.heads import read_head
 
-router = APIRouter(tags=["accounts"])
+router = router_of("accounts")
 
 Code = Annotated[str, Path(description="The account's code.", examples=[SALES_EXAMPLE])]
 Changed = Annotated[str, Path(description="The account's code.", examples=[ACCOUNT_EXAMPLE])]

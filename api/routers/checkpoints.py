@@ -5,11 +5,12 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from starlette.responses import Response
 
 from api.auth.guard import LogReader
 from api.http.answers import json_answer
+from api.openapi import router_of
 from api.schemas.log import Checkpoint, Consistency, Keys
 from api.state import Book, State
 from ledger_core.errors import InvalidInput, NotFound
@@ -17,7 +18,7 @@ from ledger_core.log.merkle import consistency_path
 from ledger_core.reading.heads import checkpoint_at, latest_checkpoint, read_head
 from ledger_core.reading.tiles import node_reader
 
-router = APIRouter(tags=["log"])
+router = router_of("log")
 
 FromSize = Annotated[int, Path(ge=0, le=2**53, description="A number of records.", examples=[1])]
 ToSize = Annotated[int, Path(ge=0, le=2**53, description="A number of records, no smaller.", examples=[3])]

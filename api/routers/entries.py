@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api import batches
-from api.auth.guard import JournalWriter
+from api.auth.guard import JOURNAL_WRITER, JournalWriter
 from api.commands import Command, fingerprint, read_command
 from api.http.answers import json_answer
 from api.http.bodies import MAX_SMALL_BODY_BYTES
 from api.http.problems import ApiProblem, respond
-from api.openapi import command
+from api.openapi import command, router_of
 from api.posting import (
     THREAD_ABOVE_ENTRIES,
     acknowledge,
@@ -47,7 +47,7 @@ from ledger_core.journal.entries import (
 from ledger_core.journal.text import check_text
 from ledger_core.ports import Answer, Ask
 
-router = APIRouter(tags=["journal"])
+router = router_of("journal")
 
 Undone = Annotated[
     str, Path(description="The entry to undo: its id, or its external_id.", examples=[ENTRY_EXAMPLE["external_id"]])
@@ -59,11 +59,13 @@ Undone = Annotated[
     status_code=201,
     response_model=PostedEntry,
     responses={200: {"model": DryRun, "description": "The answer to `dry_run`: it would be posted."}},
-    openapi_extra=command(JournalEntryDraft, dry_run=True),
+    openapi_extra={**command(JournalEntryDraft, dry_run=True), "security": [{JOURNAL_WRITER.scheme_name: []}]},
     summary="Post a journal entry",
 )
-async def post_journal_entry(request: Request, actor: JournalWriter) -> Response:
+async def post_journal_entry(request: Request) -> Response:
     """Post one entry and answer when its signature is stored. `?dry_run=true` runs the checks and writes nothing."""
+    # By hand, as `dry_run` is read: declaring whom it lets in costs the hot route a tenth of its time.
+    actor = await JOURNAL_WRITER(request)
     state = state_of(request)
     dry = _flag(request, "dry_run")
     asked = await read_command(request, actor, needs_key=not dry)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 
@@ -13,6 +13,7 @@ from api.auth.guard import JournalReader, LogReader
 from api.http.answers import json_answer
 from api.http.cursors import decode_cursor, encode_cursor, next_link
 from api.http.parameters import DEFAULT_PAGE, Cursor, EffectiveBefore, EffectiveFrom, Limit, moment
+from api.openapi import router_of
 from api.posting import entry_wire
 from api.schemas.entries import ENTRY_EXAMPLE, EntryPage, JournalEntry
 from api.schemas.log import Proof
@@ -28,7 +29,7 @@ from ledger_core.reading.private import PrivatePart, private_parts
 if TYPE_CHECKING:
     from ledger_core.runtime import Runtime
 
-router = APIRouter(tags=["journal"])
+router = router_of("journal")
 
 UNKEPT = {"cache-control": "no-store"}
 """Of an answer with private values: no cache keeps what is to be erased."""

@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.auth.guard import Eraser
 from api.commands import read_command
 from api.http.answers import json_answer
-from api.openapi import command
+from api.openapi import command, router_of
 from api.posting import replay_headers
 from api.schemas.erasures import Erasure, ErasureDraft, NothingErased
 from api.state import state_of
@@ -22,7 +22,7 @@ from ledger_core.journal.entries import format_timestamp
 from ledger_core.journal.erasures import parse_erasure
 from ledger_core.ports import Answer, Ask, Posted
 
-router = APIRouter(tags=["journal"])
+router = router_of("journal")
 
 
 @router.post(

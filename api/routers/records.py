@@ -6,14 +6,14 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.auth.guard import RecordWriter, require
 from api.commands import read_command
 from api.http.answers import json_answer
-from api.openapi import command
+from api.openapi import command, router_of
 from api.posting import replay_headers
 from api.schemas import log as schemas
 from api.schemas.log import PostedRecord
@@ -23,7 +23,7 @@ from ledger_core.evidence.export.segment import require_recordable
 from ledger_core.journal.entries import format_timestamp
 from ledger_core.ports import Answer, Ask, RecordDraft
 
-router = APIRouter(tags=["log"])
+router = router_of("log")
 
 
 @router.post(

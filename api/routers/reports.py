@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
 from api.auth.guard import JournalReader
@@ -22,6 +22,7 @@ from api.http.parameters import (
     Limit,
     moment,
 )
+from api.openapi import router_of
 from api.schemas.accounts import SALES_EXAMPLE, Balance, Statement, TrialBalance
 from api.state import Book, State
 from ledger_core.journal.balances import Balance as GrossBalance
@@ -30,7 +31,7 @@ from ledger_core.reading import balances
 from ledger_core.reading.heads import read_head
 
 _POSITION = re.compile(r"(\d{4}-\d\d-\d\dT[0-9:.]{8,15}Z) (\d{1,19}) (\d{1,5})", re.ASCII)
-router = APIRouter(tags=["accounts"])
+router = router_of("accounts")
 
 Code = Annotated[str, Path(description="The account's code.", examples=[SALES_EXAMPLE])]
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
 from api.http.answers import json_answer
 from api.http.problem_codes import MEANINGS, TITLES
 from api.http.problems import ApiProblem
+from api.openapi import router_of
 from api.readiness import LATE, examine, update_log_gauges
 from api.schemas.log import Ready
 from api.state import Book, state_of
 from ledger_core.journal.accounts import check_book_name
 
-router = APIRouter(tags=["service"])
+router = router_of("service")
 
 
 @router.get("/livez", summary="Is the process alive?")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import gzip
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
@@ -19,11 +19,12 @@ from api.auth.guard import LogMonitor, LogReader
 from api.http.heads import takes_gzip
 from api.log_tiles import TilePath as ParsedPath
 from api.log_tiles import parse_entries_path, parse_tile_path, read_tile_bytes
+from api.openapi import router_of
 from api.state import ApiState, State
 from ledger_core.errors import NotFound
 from ledger_core.reading.heads import latest_checkpoint, read_head
 
-router = APIRouter(tags=["log"])
+router = router_of("log")
 
 LogBook = Annotated[str, Path(description="The book.", examples=["main"])]
 TilePath = Annotated[str, Path(description="Level and number, as C2SP tlog-tiles writes them.", examples=["0/000.p/3"])]

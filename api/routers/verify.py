@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -12,13 +12,13 @@ from api.auth.guard import LogReader
 from api.commands import read_command
 from api.http.answers import json_answer
 from api.http.selectors import parse_verify_request
-from api.openapi import body
+from api.openapi import body, router_of
 from api.schemas.log import Verification, VerifyRequest
 from api.state import ApiState, require_book, state_of
 from ledger_core.actor import Actor
 from ledger_core.evidence.proofs.prove import verify_selection
 
-router = APIRouter(tags=["log"])
+router = router_of("log")
 
 
 @router.post(

@@ -120,6 +120,7 @@ def record_from(value: Any) -> Record:
     _check_text(value, "kind", KIND_PATTERN)
     _check_text(value, "prev", _HASH)
     _check_text(value, "recorded_at", TIME_PATTERN)
+    _check_day(value["recorded_at"])
     if type(value["body"]) is not dict:
         raise InvalidInput("the body is not an object.", pointer="/body", remedy=_REMEDY)
     if type(value["seq"]) is not int or not 0 <= value["seq"] <= MAX_INTEGER:
@@ -166,6 +167,14 @@ def _check_text(value: dict[str, Any], name: str, pattern: re.Pattern[str]) -> N
     text = value[name]
     if type(text) is not str or pattern.match(text) is None:
         raise InvalidInput(f"{text!r:.80} is not allowed here.", pointer=f"/{name}", remedy=_REMEDY)
+
+
+def _check_day(recorded_at: str) -> None:
+    """Hold the time against the calendar, as the quick reader does: there are a 31st and a 30th that never were."""
+    try:
+        parse_time(recorded_at)
+    except InvalidInput as error:
+        raise InvalidInput(error.message, pointer="/recorded_at", remedy=_REMEDY) from error
 
 
 check_frame(MEMBERS)

@@ -142,12 +142,14 @@ def _keys_known(pinned: TrustFile | None, path: Place, trust_path: Path | None) 
 
 
 def _verify_auditors(path: Place, key: PublicKey, company_keys: frozenset[str], report: VerificationReport) -> None:
-    data = read_bounded(path, MAX_BUNDLE_BYTES)
-    if data is None:
-        _cannot_tell(report, f"no file of ours: {why_unread(path, MAX_BUNDLE_BYTES)}")
-        return
     try:
-        verify_auditor_report(parse_envelope(data), key, report, company_keys=company_keys)
+        with one_task():
+            data = read_bounded(path, MAX_BUNDLE_BYTES)
+            why = None if data is not None else why_unread(path, MAX_BUNDLE_BYTES)
+        if data is None:
+            _cannot_tell(report, f"no file of ours: {why}")
+        else:
+            verify_auditor_report(parse_envelope(data), key, report, company_keys=company_keys)
     except CounterfoilError as error:
         _cannot_tell(report, str(error))
 

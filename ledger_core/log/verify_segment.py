@@ -297,6 +297,8 @@ class SegmentCheck:
             self._fail(UNBALANCED, MANIFEST_FILE, "its totals are not those of the records", manifest.first_seq)
         if manifest.entries != stream.entries:
             self._fail(EDITED, MANIFEST_FILE, f"it counts {manifest.entries} entries, there are {stream.entries}")
+        if stream.recorded_at not in ("", manifest.cutoff):
+            self._fail(EDITED, MANIFEST_FILE, f"the cutoff {manifest.cutoff}, the last record of {stream.recorded_at}")
         if stream.origin is not None and stream.origin != manifest.origin:
             self._fail(FORKED, RECORDS_FILE, f"the book was opened as {stream.origin}", 0)
         for currency, (debits, credits) in sorted(stream.totals().items()):

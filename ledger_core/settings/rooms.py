@@ -82,7 +82,36 @@ class ArchiveSettings(Room):
         return self
 
 
-class SigningSettings(Room):
+class KeeperSettings(Room):
+    """How the keeper of a key is reached, be it a token, a KMS, a Vault: each reads what begins with its name.
+
+    Never a secret: of a PIN, of a password the file's path stands here.
+    """
+
+    pkcs11_module: str = ""
+    pkcs11_token: str = ""
+    pkcs11_key_label: str = ""
+    pkcs11_key_id: str = ""
+    """In hex; it or the label names the key, or both."""
+    pkcs11_pin_file: str = ""
+    awskms_key: str = ""
+    """The key's ARN. Not an alias: that can be moved to another key."""
+    awskms_endpoint: str = ""
+    vault_url: str = ""
+    vault_namespace: str = ""
+    vault_mount: str = "transit"
+    vault_key: str = ""
+    vault_key_version: str = ""
+    """The one version that is asked; the newest is another after each rotation."""
+    vault_auth_mount: str = "approle"
+    vault_role_id: str = ""
+    vault_secret_id_file: str = ""
+    vault_ca_file: str = ""
+    vault_client_cert_file: str = ""
+    vault_client_key_file: str = ""
+
+
+class SigningSettings(KeeperSettings):
     """`ledger_core/signing`. What the proxy itself reads of it stands in `signer`, without pydantic."""
 
     backend: str = "software"
@@ -101,26 +130,6 @@ class SigningSettings(Room):
     """The certificate by which that proxy knows this process, with those between it and its authority."""
     key_file: Path | None = None
     """Its key."""
-
-    # What one back-end reads of it; what each is stands in `signer`.
-    pkcs11_module: str = ""
-    pkcs11_token: str = ""
-    pkcs11_key_label: str = ""
-    pkcs11_key_id: str = ""
-    pkcs11_pin_file: str = ""
-    awskms_key: str = ""
-    awskms_endpoint: str = ""
-    vault_url: str = ""
-    vault_namespace: str = ""
-    vault_mount: str = "transit"
-    vault_key: str = ""
-    vault_key_version: str = ""
-    vault_auth_mount: str = "approle"
-    vault_role_id: str = ""
-    vault_secret_id_file: str = ""
-    vault_ca_file: str = ""
-    vault_client_cert_file: str = ""
-    vault_client_key_file: str = ""
 
     @field_validator("url")
     @classmethod
@@ -150,34 +159,12 @@ class IngestSettings(Room):
         return zones
 
 
-class FileKeysSettings(Room):
+class FileKeysSettings(KeeperSettings):
     """`ledger_core/base/wrapping`: who wraps the keys of landed files. What other back-ends are told may stand here
     too: what they wrapped before is still opened."""
 
     backend: Literal["file", "pkcs11", "awskms", "vault"] = "file"
     """`file` keeps the key-encryption key in the home; staging and production refuse it."""
-
-    pkcs11_module: str = ""
-    pkcs11_token: str = ""
-    pkcs11_key_label: str = ""
-    pkcs11_key_id: str = ""
-    """In hex; it or the label names the key, or both."""
-    pkcs11_pin_file: str = ""
-    awskms_key: str = ""
-    """The key's ARN. Not an alias: that can be moved to another key."""
-    awskms_endpoint: str = ""
-    vault_url: str = ""
-    vault_namespace: str = ""
-    vault_mount: str = "transit"
-    vault_key: str = ""
-    vault_key_version: str = ""
-    """The one version that wraps; the newest is another after each rotation."""
-    vault_auth_mount: str = "approle"
-    vault_role_id: str = ""
-    vault_secret_id_file: str = ""
-    vault_ca_file: str = ""
-    vault_client_cert_file: str = ""
-    vault_client_key_file: str = ""
 
 
 class ReconciliationSettings(Room):

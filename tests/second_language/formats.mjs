@@ -179,6 +179,7 @@ function checkOne({ files, folder, note }, registry, accounts) {
   }
   need(tree.size === note.size && tree.root().equals(note.root), "the records are not those that were signed");
   need(prev.toString("hex") === manifest.chain.last_leaf && entries === manifest.entries, "the manifest counts otherwise");
+  need(["", manifest.cutoff].includes(after), "the manifest names another last moment");
   const summed = [...totals].sort(([one], [two]) => (one < two ? -1 : 1));
   const stated = manifest.totals.map(({ currency, debits, credits }) => `${currency} ${debits} ${credits}`);
   need(stated.join() === summed.map(([name, sums]) => `${name} ${sums.debit} ${sums.credit}`).join(), "the totals differ");

@@ -44,7 +44,7 @@ export function parseRecord(line) {
   need(/^[a-z0-9][a-z0-9_-]{0,62}$/.test(record.book) && /^[a-z][a-z0-9_]{0,62}$/.test(record.kind), "book or kind");
   need(/^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/.test(record.id), "the id is no UUID");
   need(isText(record.prev) && /^[0-9a-f]{64}$/.test(record.prev) && isCount(record.seq), "prev or seq");
-  need(isText(record.recorded_at) && TIME.test(record.recorded_at), "recorded_at is not a time");
+  need(isText(record.recorded_at) && isTime(record.recorded_at), "recorded_at is not a time");
   checkBody(record.kind, record.body);
   return record;
 }

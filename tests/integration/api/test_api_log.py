@@ -8,7 +8,9 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
+from api.posting import THREAD_ABOVE_ENTRIES
 from ledger_core.base.engine import make_engine
+from ledger_core.book.ledger import Ledger
 from ledger_core.log.keys import TrustFile
 from ledger_core.log.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger_core.log.note import decode_base64, parse_checkpoint, parse_note
@@ -211,6 +213,29 @@ def test_metrics_name_routes_by_template_and_count_posts(http, post):
     assert 'counterfoil_unsigned_tail_records{book="main"} 0.0' in shown
     assert "counterfoil_sequencer_batch_records_count" in shown
     assert "counterfoil_sign_seconds_count" in shown
+
+
+def test_metrics_say_what_is_in_progress_and_what_came_of_it(api, http, entry, key, monkeypatch):
+    submit, seen = Ledger.submit, []
+
+    def watched(self, *arguments, **named):
+        # A batch as long as this is handed over in a thread, so that the server can be asked meanwhile.
+        seen.append(httpx2.get(f"{api.url}/metrics", trust_env=False).text)
+        return submit(self, *arguments, **named)
+
+    monkeypatch.setattr(Ledger, "submit", watched)
+    refused = "counterfoil_entries_total" + '{outcome="refused"} '
+    before = http.get("/metrics").text
+    good = [entry() for _ in range(THREAD_ABOVE_ENTRIES)]
+    wrong = entry(postings=[{**item, "account": f"{item['account']}:none"} for item in good[0]["postings"]])
+    answer = http.post(f"{ENTRIES}/batch", json={"entries": [*good, wrong]}, headers=key())
+    assert answer.status_code == 200
+    after = http.get("/metrics").text
+    for shown, waiting, in_progress in ((before, 0, 1), (seen[0], THREAD_ABOVE_ENTRIES + 1, 2), (after, 0, 1)):
+        assert f"counterfoil_waiting_entries {waiting}.0" in shown
+        assert f"counterfoil_http_requests_in_progress {in_progress}.0" in shown
+    counts = [float(shown.partition(refused)[2].split()[0]) for shown in (before, after)]
+    assert counts[1] - counts[0] == 1
 
 
 def test_the_openapi_document_is_complete(http):

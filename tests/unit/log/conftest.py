@@ -186,6 +186,7 @@ class Archive:
         log = self.log
         before = Frontier().extend(leaf_hash(line) for line in log.lines[:first])
         first_prev = leaf_hash(log.lines[first - 1]) if first else NO_PREV
+        cutoff_before = json.loads(log.lines[first - 1])["recorded_at"] if first else ""
         stream = RecordStream(frontier=before, prev=first_prev)
         stream.feed(log.lines[first:following])
         file = io.BytesIO()
@@ -211,7 +212,7 @@ class Archive:
             entries=stream.entries,
             totals=stream.totals(),
             objects=(records, stored_file("checkpoint", checkpoint), stored_file("keys.jsonl", keys)),
-            cutoff=stream.recorded_at,
+            cutoff=stream.recorded_at or cutoff_before,
             created_at="2026-02-01T00:00:00.000000Z",
             registry_version=version,
             registry_sha256=digest,

@@ -99,6 +99,12 @@ def a_manifest_that_counts_one_entry_more(archive: Any) -> Path:
     return archive.folders[0]
 
 
+@forgery("edited", "the cutoff 2027-01-01T00:00:00.000000Z, the last record of ")
+def a_manifest_whose_last_record_is_of_another_moment(archive: Any) -> Path:
+    archive.forge(archive.folders[0], edit=lambda value: value.update(cutoff="2027-01-01T00:00:00.000000Z"))
+    return archive.folders[0]
+
+
 @forgery("unbalanced", "its totals are not those of the records")
 def a_manifest_with_other_totals(archive: Any) -> Path:
     archive.forge(archive.folders[0], edit=lambda value: value["totals"][0].update(debits="1", credits="1"))

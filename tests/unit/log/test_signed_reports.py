@@ -28,6 +28,7 @@ from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.dsse import KEYS_TYPE, PROOF_TYPE, REPORT_TYPE, Envelope, EnvelopeSignature, pae, parse_envelope
 from ledger_core.log.findings import VerificationReport
 from ledger_core.log.note import encode_base64
+from ledger_core.log.object_tree import place_of
 from ledger_core.log.report_files import check_report_names
 from ledger_core.log.report_page import report_page
 from ledger_core.log.verifier import verify_path
@@ -282,6 +283,22 @@ def test_an_auditors_word_is_read_with_the_key_that_the_reader_names(
     assert verify_path(file.with_name("absent"), None, signed_by=key.public_key).exit_status == 2
     file.write_bytes(b"{}")
     assert verify_path(file, None, signed_by=key.public_key).exit_status == 2
+
+
+def test_a_report_in_a_bucket_that_is_away_is_not_said_to_be_wrong(
+    auditor: AuditorKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+        "AWS_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "nothing",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    found = verify_path(place_of("s3://some-bucket/report.dsse.json"), None, signed_by=auditor.public_key)
+    assert (found.verdict, found.exit_status) == ("unverifiable", 2)
+    assert "does not answer" in found.failures[0].detail
 
 
 def test_no_key_of_the_companys_attests_to_it(archive: Any, sound: VerificationReport) -> None:
