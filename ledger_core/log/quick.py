@@ -14,7 +14,6 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import starmap
 from typing import Any, NamedTuple
 
 from ledger_core.errors import InvalidInput
@@ -33,6 +32,14 @@ _AMOUNT = rb"[1-9][0-9]{0,17}+"
 _SIDE = rb'[A-Z]{3}","direction":"(?:debit|credit)'
 _POSTING = rb'\{"account":"' + _ACCOUNT + rb'","amount":"' + _AMOUNT + rb'","currency":"' + _SIDE + rb'"\}'
 _CAPTURED = rb'\{"account":"(' + _ACCOUNT + rb')","amount":"(' + _AMOUNT + rb')","currency":"(' + _SIDE + rb')"\}'
+_NEXT = b'"},{"account":"'
+# Of the first two postings, what stands between the amounts is one group, and the second amount fills none where it is
+# the first: each group that is filled costs a thirtieth of the whole.
+_TWO = (
+    rb'\{"account":"(' + _ACCOUNT + rb')","amount":"(?P<amount>' + _AMOUNT + rb')","currency":"('
+    + _SIDE + re.escape(_NEXT) + _ACCOUNT
+    + rb')","amount":"(?:(?P=amount)"|(' + _AMOUNT + rb')"),"currency":"(' + _SIDE + rb')"\}'
+)  # fmt: skip
 _MEMBER = rb'"' + _NAME + rb'":"' + _TEXT + rb'"'
 _NAMED = rb'"(' + _NAME + rb')":"' + _TEXT + rb'"'
 
@@ -65,9 +72,10 @@ class Run(NamedTuple):
     """Whole members, each behind its comma."""
     accounts: Sequence[bytes]
     amounts: Sequence[bytes]
-    sides: Sequence[bytes]
-    second_accounts: Sequence[bytes]
-    second_amounts: Sequence[bytes]
+    middles: Sequence[bytes]
+    """From the first amount to the second: a side, and the account of the other posting."""
+    second_amounts: Sequence[bytes | None]
+    """Where it is another than the first."""
     second_sides: Sequence[bytes]
     third_accounts: Sequence[bytes | None]
     third_amounts: Sequence[bytes | None]
@@ -108,7 +116,7 @@ def pattern(book: str) -> re.Pattern[bytes]:
         + _optional(rb'"corrects":"' + _TEXT + rb'",') + rb'"description":"' + _TEXT
         + rb'","effective_at":"(' + _HOUR + rb")" + _REST_OF_HOUR + rb'","external_id":"' + _TEXT
         + rb'","fingerprint":"' + _TEXT + rb'","metadata":\{' + _optional(metadata) + rb'\},"postings":\['
-        + _CAPTURED + rb"," + _CAPTURED + third + rb"(" + more + rb")\]"
+        + _TWO + third + rb"(" + more + rb")\]"
         + _optional(rb',"reverses":"' + _TEXT + rb'"') + _optional(rb',"template":"' + _TEXT + rb'"')
         + rb'\},"book":"' + re.escape(book.encode())
         + rb'","id":"((?s:.{36}))","kind":"journal_entry","prev":"((?s:.{64}))","recorded_at":"('
@@ -170,6 +178,7 @@ class Sums:
 
     def __init__(self) -> None:
         self._sides = _Sides()
+        self._middles = _Middles(self._sides)
         self._pairs = _Pairs()
 
     def add_run(self, run: Run, start: int) -> int:
@@ -177,17 +186,14 @@ class Sums:
 
         One loop without a call per entry: this is the verifier's hottest Python.
         """
-        sides, pairs, hours = self._sides, self._pairs, set()
-        if len(pairs) > MAX_PAIRS:
+        sides, middles, pairs, hours = self._sides, self._middles, self._pairs, set()
+        if len(pairs) + len(middles) > MAX_PAIRS:
             self._settle()
-        if start == 0 and _are_pairs(run):
-            keys = zip(run.accounts, run.sides, run.second_accounts, run.second_sides, strict=True)
-            for key, minor in zip(keys, map(int, run.amounts), strict=True):
-                pairs[key] += minor
+        if start == 0 and _are_pairs(run) and self._add_pairs(run):
             return len(run.hours)
         columns = run[:_SUMMED] if start == 0 else [column[start:] for column in run[:_SUMMED]]
         for position, item in enumerate(zip(*columns, strict=True), start):
-            (hour, name1, name2, names, account1, amount1, side1, account2, amount2, side2,
+            (hour, name1, name2, names, account1, amount1, middle, amount2, side2,
              account3, amount3, side3, rest) = item  # fmt: skip
             if hour not in hours:
                 if not is_hour(hour):
@@ -197,20 +203,20 @@ class Sums:
                 if not self._add_with_care(item):
                     return position
             elif not side3:
-                if amount1 != amount2:
+                if amount2:
                     return position
                 try:
                     # The two accounts of most entries come again and again: one sum for both.
-                    pairs[account1, side1, account2, side2] += int(amount1)
+                    pairs[account1, middle, side2][0] += int(amount1)
                 except KeyError:
                     return position
             elif rest:
                 if not self._add_with_care(item):
                     return position
             else:
-                (sign1, currency1, table1), (sign2, currency2, table2) = sides[side1], sides[side2]
+                (sign1, currency1, table1, account2), (sign2, currency2, table2) = middles[middle], sides[side2]
                 sign3, currency3, table3 = sides[side3]
-                minor1, minor2, minor3 = int(amount1), int(amount2), int(amount3)
+                minor1, minor2, minor3 = int(amount1), int(amount2 or amount1), int(amount3)
                 is_one = currency1 is currency2 is currency3
                 if is_one and not sign1 * minor1 + sign2 * minor2 + sign3 * minor3:
                     table1[account1] += minor1
@@ -241,19 +247,35 @@ class Sums:
                 found[key] = (debits + total, credits) if sign > 0 else (debits, credits + total)
         return found
 
+    def _add_pairs(self, run: Run) -> bool:
+        """Add all entries, pairs of one amount each, or none where one is not of opposite sides."""
+        keys = zip(run.accounts, run.middles, run.second_sides, strict=True)
+        try:
+            sums = list(map(self._pairs.__getitem__, keys))
+        except KeyError:
+            return False
+        for held, minor in zip(sums, map(int, run.amounts), strict=True):
+            held[0] += minor
+        return True
+
     def _settle(self) -> None:
         """Put the sums of pairs where those of accounts are."""
-        for (account1, side1, account2, side2), total in self._pairs.items():
+        for (account1, middle, side2), (total,) in self._pairs.items():
+            side1, _, account2 = middle.partition(_NEXT)
             self._sides[side1][2][account1] += total
             self._sides[side2][2][account2] += total
         self._pairs.clear()
+        self._middles.clear()
 
     def _add_with_care(self, item: tuple[Any, ...]) -> bool:
         """Add an entry of any number of postings, currencies and metadata, if it balances."""
-        _, name1, name2, names = item[:4]
+        _, name1, name2, names, account1, amount1, middle, amount2, side2, account3, amount3, side3, rest = item
         if name2 and not _in_order((name1, name2, *_NAMES.findall(names))):
             return False
-        postings = [item[4:7], item[7:10], *([item[10:13]] if item[12] else []), *_REST.findall(item[13])]
+        side1, _, account2 = middle.partition(_NEXT)
+        postings = [(account1, amount1, side1), (account2, amount2 or amount1, side2)]
+        if side3:
+            postings += [(account3, amount3, side3), *_REST.findall(rest)]
         if len(postings) > MAX_POSTINGS:
             return False
         net: dict[str, int] = {}
@@ -267,13 +289,16 @@ class Sums:
         return True
 
 
-class _Pairs(dict[tuple[bytes, bytes, bytes, bytes], int]):
-    """From account and side of two postings that balance to the sum of either."""
+class _Pairs(dict[tuple[bytes, bytes, bytes], list[int]]):
+    """From account, middle and side of two postings that balance to the sum of either; in a list, to be found once."""
 
-    def __missing__(self, key: tuple[bytes, bytes, bytes, bytes]) -> int:
-        if not _are_opposite(key[1], key[3]):
+    def __missing__(self, key: tuple[bytes, bytes, bytes]) -> list[int]:
+        side, _, _ = key[1].partition(_NEXT)
+        # Opposite are the two sides of one currency.
+        if side == key[2] or side[:3] != key[2][:3]:
             raise KeyError(key)
-        return 0
+        found = self[key] = [0]
+        return found
 
 
 class _Sides(dict[bytes, tuple[int, str, dict[bytes, int]]]):
@@ -286,21 +311,27 @@ class _Sides(dict[bytes, tuple[int, str, dict[bytes, int]]]):
         return found
 
 
+class _Middles(dict[bytes, tuple[int, str, dict[bytes, int], bytes]]):
+    """From what stands between two amounts to what there is of the side, and the account of the other posting."""
+
+    def __init__(self, sides: _Sides) -> None:
+        super().__init__()
+        self._sides = sides
+
+    def __missing__(self, middle: bytes) -> tuple[int, str, dict[bytes, int], bytes]:
+        side, _, account = middle.partition(_NEXT)
+        found = self[middle] = (*self._sides[side], account)
+        return found
+
+
 def _are_pairs(run: Run) -> bool:
-    """Say whether all entries are of two postings that balance, and none needs a closer look."""
-    if any(run.third_sides) or any(run.further_names) or run.amounts != run.second_amounts:
+    """Say whether all entries are of two postings of one amount, and none needs a closer look but at its sides."""
+    if any(run.third_sides) or any(run.further_names) or any(run.second_amounts):
         return False
     names = set(zip(run.names, run.second_names, strict=True)) if any(run.second_names) else ()
-    return (
-        all(second is None or first is None or first < second for first, second in names)
-        and all(starmap(_are_opposite, set(zip(run.sides, run.second_sides, strict=True))))
-        and all(map(is_hour, set(run.hours)))
+    return all(second is None or first is None or first < second for first, second in names) and all(
+        map(is_hour, set(run.hours))
     )
-
-
-def _are_opposite(side: bytes, other: bytes) -> bool:
-    """Say whether two sides of postings are the two of one currency."""
-    return side != other and side[:3] == other[:3]
 
 
 @lru_cache(maxsize=4096)

@@ -29,6 +29,7 @@ MAX_UNREADABLE_BYTES = 64 * 1024 * 1024
 """After so many lines or bytes that are no records, what follows is none of ours either: it is not looked at."""
 SMALLEST_RUN = 8
 """Shorter runs between odd lines are not worth the quick way."""
+_THOUSAND = [b"%03d" % number for number in range(1_000)]
 
 
 class RecordStream:
@@ -168,8 +169,7 @@ class RecordStream:
     def _in_order(self, run: Run, hashes: bytes) -> bool:
         """Say whether seq, prev and recorded_at of all are what they must be in this place."""
         first, times = self.blame.expected, run.times
-        seqs = str(list(range(first, first + len(times))))[1:-1]
-        if b", ".join(run.seqs) != seqs.encode():
+        if b",".join(run.seqs) != numbers(first, len(times)):
             return False
         earliest, latest = times[0][:HOUR_BYTES], times[-1][:HOUR_BYTES]
         return (
@@ -228,6 +228,25 @@ class RecordStream:
 
     def _object(self, verdict: str, seq: int, detail: str) -> None:
         self.blame.object(Failure(verdict=verdict, seq=seq, where="", detail=detail))
+
+
+def numbers(first: int, count: int) -> bytes:
+    """Return `count` numbers from `first` on, with commas between them.
+
+    Those of one thousand begin alike, so that they are put together in a third of the time that writing each takes.
+    """
+    parts: list[bytes] = []
+    end = first + count
+    while first < end:
+        thousand, at = divmod(first, len(_THOUSAND))
+        endings = _THOUSAND[at : at + end - first]
+        first += len(endings)
+        if thousand:
+            comma = b",%d" % thousand
+            parts += (comma, comma.join(endings))
+        else:
+            parts += [b",%d" % int(ending) for ending in endings]
+    return b"".join(parts)[1:]
 
 
 def _hash_at(hashes: bytes, position: int) -> bytes:

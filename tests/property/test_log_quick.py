@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger_core.log import unfolding
+from ledger_core.log import quick, unfolding
 from ledger_core.log.canonical import canonical_bytes
-from ledger_core.log.merkle import leaf_hash
+from ledger_core.log.merkle import Frontier, leaf_hash
 from ledger_core.log.quick import is_plain
 from ledger_core.log.reading import LineReader
 from ledger_core.log.record import NO_PREV, assemble, parse_record
@@ -28,6 +28,7 @@ SIZE = 40
 
 def entry(number: int) -> dict[str, Any]:
     amounts = [str(100 + number), "7", str(107 + number)] if number % 2 else [str(100 + number)] * 2
+    amounts = ["7", "7", "14"] if number % 10 == 1 else amounts
     sides = ("debit", "debit", "credit") if number % 3 else ("credit", "credit", "debit")
     sides = sides if number % 2 else sides[1:]
     return {
@@ -105,6 +106,16 @@ REPLACED = [
     (b'"account":"a:2"', b'"account":""'),
     (b'"account":"a:2","amount":"1', b'"account":"","amount":"2'),
     (b'"amount":"7"', b'"amount":"8"'),
+    (b'"amount":"14"', b'"amount":"7"'),
+    (b'0","currency":"USD","direction":"credit"', b'00","currency":"USD","direction":"credit"'),
+    (b'"direction":"debit"},{"account":"a:1"', b'"direction":"credit"},{"account":"a:1"'),
+    (b'"direction":"debit"}]', b'"direction":"credit"}]'),
+    (b'"currency":"USD","direction":"credit"}]', b'"currency":"EUR","direction":"credit"}]'),
+    (
+        b"]",
+        b',{"account":"a:9","amount":"7","currency":"USD","direction":"debit"},'
+        b'{"account":"a:9","amount":"7","currency":"USD","direction":"credit"}]',
+    ),
     (b'"seq":', b'"seq":1'),
     (b'"account":"a:1"', b'"account":"' + b"x" * 1024 + b'"'),
     (b'"account":"a:1"', b'"account":"' + b"x" * 1025 + b'"'),
@@ -204,12 +215,83 @@ def test_an_entry_does_not_open_a_book_in_a_run_either() -> None:
     assert fed(lines, 500, True) == slow
 
 
+def plain_log(start: int, *, every: int = 1) -> tuple[RecordStream, list[bytes]]:
+    """A stream that begins at `start`, and quick entries for it, each of accounts of its own; of 2, all are triples."""
+    prev, lines = NO_PREV, []
+    for seq in range(start, start + SIZE):
+        body = {name: value for name, value in entry(every * seq + every - 1).items() if name != "commitments"}
+        own = canonical_bytes(body).replace(b'"account":"a:', b'"account":"a:%d:' % seq)
+        lines.append(line_of(seq, prev, own, "journal_entry"))
+        prev = leaf_hash(lines[-1])
+    before = Frontier.from_bytes(start, bytes(32 * start.bit_count()))
+    return RecordStream(frontier=before, book="main"), lines
+
+
+@pytest.mark.parametrize("every", [1, 2], ids=["mixed", "triples"])
+def test_what_is_summed_together_does_not_grow_without_end(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, lines = plain_log(1, every=every)
+    stream.feed(lines)
+    sums = stream.sums.by_account()
+    assert len(sums) > SIZE
+    monkeypatch.setattr(quick, "MAX_PAIRS", 0)
+    stream, lines = plain_log(1, every=every)
+    for at in range(0, SIZE, 10):
+        stream.feed(lines[at : at + 10])
+        assert len(stream.sums._pairs) + len(stream.sums._middles) <= 10
+    assert stream.sums.by_account() == sums
+
+
 def test_what_was_unreadable_in_a_run_excuses_nothing_behind_it() -> None:
     lines = log_of({21: (b'"m0":"21"', b'"m9":"21","m0":"21"')})
     lines[25] = lines[25].replace(b"charge 25", b"chargE 25")
     slow = fed(lines, 1, False)
     assert ("edited", 25) in [(verdict, seq) for verdict, seq, _ in slow[0]]
     assert fed(lines, 13, False) == slow
+
+
+def test_entries_in_order_go_the_quick_way_wherever_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow: list[int] = []
+    place = RecordStream._place
+
+    def noted(stream: RecordStream, line: bytes, leaf: bytes) -> None:
+        slow.append(stream.blame.expected)
+        place(stream, line, leaf)
+
+    monkeypatch.setattr(RecordStream, "_place", noted)
+    for start in (1, 985, 899_985):
+        stream, lines = plain_log(start)
+        stream.feed(lines)
+        assert not stream.close()
+        assert slow == []
+        assert stream.entries == SIZE
+
+
+def test_both_find_the_same_in_a_file_of_many_blocks(
+    second: SecondProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "records.jsonl.gz"
+    monkeypatch.setattr(SecondProcess, "pays", staticmethod(lambda _path: True))
+    lines: list[bytes] = []
+    for seq in range(2_000):
+        kind = "book" if seq == 0 else "security_event" if seq % 501 == 500 else "journal_entry"
+        body = BOOK if seq == 0 else hold(seq) if kind == "security_event" else entry(seq)
+        lines.append(line_of(seq, leaf_hash(lines[-1]) if lines else NO_PREV, canonical_bytes(body), kind))
+    for damage in ({}, {1_700: b"", 1_900: lines[1_899]}, {700: lines[700].replace(b'"amount":"8', b'"amount":"9', 1)}):
+        text = b"".join(line + b"\n" for line in [damage.get(seq, line) for seq, line in enumerate(lines)])
+        path.write_bytes(gzip.compress(text, 1))
+        found = []
+        for beside in (None, second):
+            stream, counts = RecordStream(watch=(3, 1_234)), []
+            reader = LineReader(path, second=beside)
+            for block in reader.blocks():
+                stream.feed_block(block)
+                counts.append(block.count)
+            failures = stream.close(next_seq=len(lines), root_holds=not damage)
+            sums = (stream.sums.by_account(), stream.entries, stream.unreadable, stream.frontier, stream.watched)
+            found.append((failures, sums, counts, reader.problem, reader.content_bytes, reader.stored_sha256))
+        assert found[0] == found[1]
+        assert len(found[0][2]) > 2
+        assert bool(found[0][0]) is bool(damage)
 
 
 @given(streams())

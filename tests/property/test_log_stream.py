@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ledger_core.log.canonical import canonical_bytes
 from ledger_core.log.merkle import leaf_hash
 from ledger_core.log.quick import match_block
 from ledger_core.log.record import NO_PREV, assemble
-from ledger_core.log.stream import RecordStream
+from ledger_core.log.stream import RecordStream, numbers
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     ['"', "\\", "\n", "\x7f", "é", "e\u0301", "{}", "],[", '":"', "\0"]
@@ -130,3 +130,11 @@ def test_any_change_of_any_byte_of_a_sound_stream_is_seen(data: st.DataObject) -
     assert stream.frontier.root() != sound.frontier.root()
     failures = stream.close(next_seq=len(lines), last_leaf=sound.last_leaf, root_holds=False)
     assert (failures[0].verdict, failures[0].seq) == ("edited", row)
+
+
+@given(first=st.integers(0, 10**15), count=st.integers(1, 3_000))
+@example(first=0, count=1)
+@example(first=999, count=2)
+@example(first=999_999, count=1_002)
+def test_numbers_are_written_as_each_of_them_is(first: int, count: int) -> None:
+    assert numbers(first, count) == ",".join(map(str, range(first, first + count))).encode()
