@@ -1,4 +1,4 @@
-"""Siblings of items that others take back: partial captures, failures, disputes won; booked as one, one by one, or not."""
+"""Siblings of what others take back: partial captures, failures, disputes won; booked as one, one by one, or not."""
 
 from __future__ import annotations
 
