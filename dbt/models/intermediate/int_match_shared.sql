@@ -1,6 +1,7 @@
 -- One row per item of a group match (stage 3) under one reference: several entries of one item (its fee booked by itself, a part
 -- added later), or several items of one entry: the sums are equal, and one of the two sides is one item. Or as many entries as
 -- items, each with its like (two refunds of one charge, an order's number used again): which is whose, nothing depends on.
+-- Or one entry of what is left of an item when others took of it back (a charge and its partial capture): last of all.
 {%- set kinds = match_kinds() %}
 with left_over as (
 
@@ -72,7 +73,7 @@ ledger_sums as (
 
 ),
 
-psp_members as (
+own_members as (
 
     select distinct
         left_over.kind_rank,
@@ -81,6 +82,8 @@ psp_members as (
         left_over.reference,
         left_over.currency,
         psp_items.psp_item_id,
+        {{ kin_id('psp_items') }} as family_id,
+        {{ kin_family('psp_items.event') }} as family,
         psp_items.payout_id,
         psp_items.net_minor,
         psp_items.fee_minor,
@@ -89,6 +92,105 @@ psp_members as (
     from left_over
     inner join {{ ref('int_psp_items') }} as psp_items
         on left_over.psp_item_id = psp_items.psp_item_id
+
+),
+
+-- Of a charge, a refund, a dispute: what took of it back. Few, so everything below is asked of these alone.
+taken_back as materialized (
+
+    select distinct
+        items.provider,
+        items.account,
+        items.currency,
+        {{ kin_family('items.event') }} as family,
+        {{ kin_id('items') }} as family_id
+    from {{ ref('int_psp_items') }} as items
+    where {{ is_taken_back('items.event') }}
+
+),
+
+-- The references one of whose items belongs to such a family.
+netted as materialized (
+
+    select distinct
+        members.kind_rank,
+        members.provider,
+        members.account,
+        members.reference,
+        members.currency,
+        members.family,
+        members.family_id
+    from own_members as members
+    inner join taken_back
+        on members.provider = taken_back.provider
+        and members.account = taken_back.account
+        and members.currency = taken_back.currency
+        and members.family = taken_back.family
+        and members.family_id = taken_back.family_id
+
+),
+
+-- All of the family that nobody booked by itself, whichever way it moves money.
+kin as (
+
+    select
+        netted.kind_rank,
+        netted.provider,
+        netted.account,
+        netted.reference,
+        netted.currency,
+        items.psp_item_id,
+        items.payout_id,
+        items.net_minor,
+        items.fee_minor
+    from netted
+    inner join {{ ref('int_psp_items') }} as items
+        on netted.provider = items.provider
+        and netted.account = items.account
+        and netted.currency = items.currency
+        and netted.family = {{ kin_family('items.event') }}
+        and netted.family_id = {{ kin_id('items') }}
+    where not exists (
+            select 1 from {{ ref('int_match_equal') }} as matched_equal where matched_equal.psp_item_id = items.psp_item_id
+        )
+        and not exists (
+            select 1 from {{ ref('int_match_groups') }} as matched_groups where matched_groups.psp_item_id = items.psp_item_id
+        )
+
+),
+
+psp_members as (
+
+    select
+        members.kind_rank,
+        members.provider,
+        members.account,
+        members.reference,
+        members.currency,
+        members.psp_item_id,
+        members.payout_id,
+        members.net_minor,
+        members.fee_minor,
+        members.row_fee_minor,
+        members.is_by_net
+    from own_members as members
+
+    union all
+
+    -- Ranked behind every kind of id: what the entry names by itself is the better answer.
+    select
+        (kin.kind_rank + {{ kinds | length }})::smallint as kind_rank,
+        kin.provider,
+        kin.account,
+        kin.reference,
+        kin.currency,
+        kin.psp_item_id,
+        kin.payout_id,
+        kin.net_minor,
+        kin.fee_minor,
+        0 as row_fee_minor,
+        false as is_by_net
+    from kin
 
 ),
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.cases.siblings import of_both, of_items, of_payouts
+from tests.cases.siblings import of_both, of_items, of_payouts, of_takings_back
 from tests.cases.siblings.conftest import Sibling, Told
 from tests.cases.siblings.keeping import SIBLINGS
 
 pytestmark = pytest.mark.integration
 
-assert {each.make.__module__ for each in SIBLINGS} == {room.__name__ for room in (of_both, of_items, of_payouts)}
+ROOMS = (of_both, of_items, of_payouts, of_takings_back)
+assert {each.make.__module__ for each in SIBLINGS} == {room.__name__ for room in ROOMS}
 
 
 @dataclass(frozen=True)
