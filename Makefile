@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 UV_VERSION = $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements-dev.lock)
 # It trusts whom the system trusts, as pip does: a company's proxy may sign for the index.
 export UV_SYSTEM_CERTS ?= 1
+# Nothing is installed as bytecode: who may not keep it compiles dbt, Dagster and us again in each of a thousand processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 ##@ Use
 .PHONY: demo

@@ -80,7 +80,8 @@ def fresh_database(postgres: tuple[EmbeddedPostgres, int]) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
     admin = make_engine(embedded.url(port, "postgres"), role="login", pool_size=1)
     with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"create database {name} template {TEMPLATE}"))
+        # Without fsync the copy of files costs a third of what the log of it does, to make and to drop.
+        connection.execute(text(f"create database {name} template {TEMPLATE} strategy file_copy"))
     yield embedded.url(port, name)
     with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"drop database if exists {name} with (force)"))

@@ -53,7 +53,8 @@ from ledger_core.signing.tls import TlsContext, TlsFiles
 from ledger_core.signing.witness import MAX_REQUEST_BYTES, parse_request
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
-
+STOP_POLL_SECONDS = 0.05
+"""How long a signal to stop may go unseen: whoever changes keys or ends a home waits for it."""
 
 TEXT, JSON = "text/plain; charset=utf-8", "application/json"
 Reply = tuple[int, str, bytes]
@@ -331,10 +332,10 @@ def _serve_all(servers: list[SocketListener | TlsListener]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    others = [threading.Thread(target=server.serve_forever, args=(0.2,)) for server in servers[1:]]
+    others = [threading.Thread(target=server.serve_forever, args=(STOP_POLL_SECONDS,)) for server in servers[1:]]
     for thread in others:
         thread.start()
-    servers[0].serve_forever(poll_interval=0.2)
+    servers[0].serve_forever(poll_interval=STOP_POLL_SECONDS)
     for thread in others:
         thread.join()
 

@@ -100,7 +100,7 @@ class Dbt:
         folder.mkdir(parents=True, exist_ok=True)
         self._write_profile(folder / "profiles.yml")
         with _lock, _undisturbed(), self._password_lent():
-            document: dict[str, Any] = self._parse(folder).writable_manifest().to_dict()
+            document: dict[str, Any] = self._parsed(folder).writable_manifest().to_dict()
         return document
 
     def docs_page(self, *, with_catalog: bool) -> str:
@@ -135,14 +135,19 @@ class Dbt:
             from dbt.cli.main import dbtRunner
 
             _relieve_dbt()
-            key = (self.schema, code_version())
-            if key not in _warm:
-                _warm[key] = self._parse(folder)
-            _address(_warm[key], parse_url(self.database_url).database or "")
-            outcome = dbtRunner(manifest=_warm[key]).invoke(words)
+            manifest = self._parsed(folder)
+            _address(manifest, parse_url(self.database_url).database or "")
+            outcome = dbtRunner(manifest=manifest).invoke(words)
         if outcome.exception is not None:
             raise _error_of(str(outcome.exception))
         return [_node_result(result) for result in getattr(outcome.result, "results", [])]
+
+    def _parsed(self, folder: Path) -> Manifest:
+        """Return the project, parsed once a process: its graph and its runs ask for the same."""
+        key = (self.schema, code_version())
+        if key not in _warm:
+            _warm[key] = self._parse(folder)
+        return _warm[key]
 
     def _parse(self, folder: Path, *, write_json: bool = False) -> Manifest:
         from dbt.cli.main import dbtRunner

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sample import make_sample
+
 pytestmark = pytest.mark.e2e
 
 
@@ -23,11 +25,18 @@ def process_of(counterfoil, name: str) -> int:
     )
 
 
+@pytest.fixture(scope="module")
+def busy_month(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough entries that a kill two seconds into posting them is in the middle."""
+    folder = tmp_path_factory.mktemp("busy") / "m"
+    make_sample(folder, days=14, per_day=900, seed=3, clean=False)
+    return folder
+
+
 @pytest.mark.parametrize("victim", ["post", "postgres", "signing-proxy"])
-def test_a_kill_while_posting_loses_and_doubles_nothing(counterfoil, tmp_path: Path, victim: str) -> None:
-    counterfoil("sample", "make", tmp_path / "m", "--days", "14", "--per-day", "900", "--seed", "3")
-    counterfoil("accounts", "apply", tmp_path / "m" / "accounts.yaml")
-    entries = tmp_path / "m" / "entries.jsonl"
+def test_a_kill_while_posting_loses_and_doubles_nothing(counterfoil, busy_month: Path, victim: str) -> None:
+    counterfoil("accounts", "apply", busy_month / "accounts.yaml")
+    entries = busy_month / "entries.jsonl"
     total = len(entries.read_text().splitlines())
     pid = None if victim == "post" else process_of(counterfoil, victim)
     posting = counterfoil.start("post", entries, "--json")

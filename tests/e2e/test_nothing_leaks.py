@@ -7,11 +7,14 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
+
+from tests.e2e.conftest import CommandLine
 
 pytestmark = pytest.mark.e2e
 
@@ -19,11 +22,20 @@ TOKEN = "a-token-of-somebody-else"
 ELSEWHERE = {"AWS_SECRET_ACCESS_KEY": "aws-s3cret", "SMTP_PASSWORD": "smtp-s3cret", "PGPASSWORD": "pg-s3cret"}
 
 
-def test_no_secret_is_on_a_command_line_in_an_environment_or_on_the_terminal(counterfoil) -> None:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CommandLine, subprocess.CompletedProcess[str]]]:
+    """All that `up` starts, by somebody whose environment holds secrets of others; and what it said."""
+    counterfoil = CommandLine(home=tmp_path_factory.mktemp("running") / "home")
     given = counterfoil.environment | {"COUNTERFOIL_LEDGER_TOKEN": TOKEN, **ELSEWHERE}
     finished = subprocess.run(
         [sys.executable, "-m", "cli.main", "up", "--json"], env=given, capture_output=True, text=True, umask=0
     )
+    yield counterfoil, finished
+    counterfoil("down", status=None)
+
+
+def test_no_secret_is_on_a_command_line_in_an_environment_or_on_the_terminal(running) -> None:
+    counterfoil, finished = running
     assert finished.returncode == 0, finished.stderr
     home: Path = counterfoil.home
     secrets = {
@@ -98,8 +110,9 @@ def test_the_archive_is_open_to_whom_the_setting_names_and_nothing_else_is(
     assert all(path.stat().st_mode & 0o077 == 0 for path in home.iterdir() if path.name != "archive")
 
 
-def test_dagster_comes_as_a_login_of_its_own_that_reads_no_book(counterfoil) -> None:
-    database = counterfoil("up", "--json").json["urls"]["database"]
+def test_dagster_comes_as_a_login_of_its_own_that_reads_no_book(running) -> None:
+    counterfoil, finished = running
+    database = json.loads(finished.stdout)["urls"]["database"]
     assert "***" in database
     password = (counterfoil.home / "dagster" / "password").read_text().strip()
     address = database.replace("counterfoil:***", f"dagster:{password}")
