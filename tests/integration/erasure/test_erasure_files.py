@@ -22,6 +22,11 @@ from tests.integration.landing.conftest import HEADER
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture
+def shop(alone: Shop) -> Shop:
+    return alone
+
+
 def report(path: Path, *, start: int = 0) -> Path:
     """Write a small report of a provider."""
     rows = [

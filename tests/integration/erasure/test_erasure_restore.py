@@ -24,6 +24,12 @@ from tests.integration.erasure.test_erasure_files import bytes_of, report
 
 pytestmark = pytest.mark.integration
 
+
+@pytest.fixture
+def shop(alone: Shop) -> Shop:
+    return alone
+
+
 Beside = Callable[[str], Shop]
 
 

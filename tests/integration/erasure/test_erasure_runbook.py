@@ -20,6 +20,12 @@ from tests.integration.erasure.test_erasure_files import report
 
 pytestmark = pytest.mark.integration
 
+
+@pytest.fixture
+def shop(alone: Shop) -> Shop:
+    return alone
+
+
 RUNBOOK = (Path(__file__).parents[3] / "docs" / "runbooks" / "erasure.md").read_text(encoding="utf-8")
 
 
