@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import text
 
+from ledger_core.book.kinds.erasure import Erasure
 from ledger_core.errors import ConfigurationError, InvalidInput, NothingToErase, ReferenceNotFound
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.evidence.proofs.prove import entry_proof, verify_selection
@@ -51,6 +53,45 @@ def test_one_value_of_an_entry_is_erased_and_the_others_stay(shop: Shop) -> None
     rest = shop.erase("a")
     assert body_of(rest)["values"][0]["names"] == ["payer_name"]
     shop.sound()
+
+
+def test_an_erasure_reaches_into_no_other_book(shop: Shop) -> None:
+    """Two books of one company, with the same entries at the same seqs."""
+    other = Shop(shop.runtime, f"{shop.book}_other").open()
+    eve = dict.fromkeys(ADA, "Eve Example")
+    posted, beside = shop.post("a", ADA), other.post("a", eve)
+    assert posted.seq == beside.seq
+    assert (shop.part("a").values, other.part("a").values) == (ADA, eve)
+    with pytest.raises(ReferenceNotFound):
+        other.erase(posted.id)
+    assert body_of(shop.erase("a"))["values"][0]["id"] == posted.id
+    assert (other.part("a").values, dict(other.part("a").erased)) == (eve, {})
+    other.sound()
+    erased = other.erase("a")
+    assert body_of(erased)["values"][0]["id"] == beside.id
+    assert dict(other.part("a").erased) == dict.fromkeys(ADA, erased.seq)
+    shop.sound()
+    other.sound()
+
+
+def test_a_dry_run_says_what_an_erasure_would_and_may_not_write(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.post("a", ADA)
+    ledger = shop.runtime.ledger(shop.book)
+    known, unknown = (
+        ErasureDraft(reason="mistake", entries=(EntryErasure(entry=each),), kept_until=UNTIL) for each in ("a", "b")
+    )
+    refused = ledger.dry_run(unknown)
+    assert refused is not None
+    assert isinstance(refused.error, ReferenceNotFound)
+    assert ledger.dry_run(known) is None
+    assert shop.part("a").values == ADA
+
+    def writes(self: Erasure, conn: Any, book: str, facts: Any, *, size: int) -> Any:
+        conn.execute("delete from ledger.private_values where book = %s", [book])
+
+    monkeypatch.setattr(Erasure, "settle", writes)
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        ledger.dry_run(known)
 
 
 def test_erasing_again_changes_nothing(shop: Shop) -> None:

@@ -92,6 +92,15 @@ def test_a_repeated_request_is_answered_with_the_same_record_and_another_value_i
     assert shop.rows("ledger.private_values") == 2
 
 
+def test_a_value_that_cannot_be_read_is_held_against_nobody(shop: Shop) -> None:
+    first = shop.append(entry("a", ADA), key="k")
+    with shop.attack() as superuser:
+        superuser.execute("update ledger.private_values set sealed = sha256(sealed) where book = %s", [shop.book])
+    again = shop.append(entry("a", ADA), key="k")
+    assert again.replayed
+    assert again.only.canonical == first.only.canonical
+
+
 def test_one_external_id_twice_says_whether_the_private_values_are_the_same_too(shop: Shop) -> None:
     posted = shop.post("a", ADA)
     for private, identical in (

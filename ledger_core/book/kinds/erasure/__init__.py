@@ -101,8 +101,7 @@ class Erasure(Kind):
 
         Past the books, since the record that names it stands already.
         """
-        if facts.erased:
-            _drop_again(conn, book, list(facts.ids))
+        _drop_again(conn, book, list(facts.ids))
         if facts.erased_before:
             self._room().drop(conn, sorted(facts.erased_before))
 
