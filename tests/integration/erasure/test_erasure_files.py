@@ -63,10 +63,14 @@ def test_an_erased_file_cannot_be_read_any_more_and_its_rows_stay(shop: Shop, tm
     assert b"Ada" in bytes_of(shop, other.file_id)
     assert shop.rows("raw.stripe_report_payout_reconciliation") == rows
     assert shop.sound().counts["erased_files"] == 1
-    assert isinstance(shop.erase("a", files=(str(one.file_id),)), Unchanged)
+    for again in (str(one.file_id), str(one.file_id).upper()):
+        assert isinstance(shop.erase("a", files=(again,)), Unchanged)
     # Landing the same bytes again brings no key back: the file is known.
     land(shop.runtime, source="stripe_report", paths=[tmp_path / "one.csv"])
     assert shop.rows("ops.file_keys") == 1
+    # For another account they are another file, which may be kept: whoever sent them is told.
+    (twin,) = land(shop.runtime, source="stripe_report", paths=[tmp_path / "one.csv"], account="acct_other")
+    assert any(f"the same bytes were erased, as one.csv ({one.file_id})" in warning for warning in twin.warnings)
     shop.sound()
 
 

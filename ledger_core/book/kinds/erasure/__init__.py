@@ -131,11 +131,10 @@ class Erasure(Kind):
     def restored(self, conn: Connection[Any], book: str) -> None:
         """Drop again all that the log says was erased: another part of the backup may have brought it along."""
         _drop_again(conn, book)
-        files = conn.execute(
-            "select file_id::text from ledger.erased_files where book = %s order by 1", [book]
-        ).fetchall()
+        files = conn.execute("select file_id::text from ledger.erased_files where book = %s", [book]).fetchall()
         if files:
-            self._room().drop(conn, [file_id for (file_id,) in files])
+            # In the order in which keys are wrapped anew, so that the two wait and never for each other.
+            self._room().drop(conn, sorted(file_id for (file_id,) in files))
 
     def _room(self) -> ErasableFiles:
         if self.files is None:
@@ -212,8 +211,6 @@ def _names(asked: EntryErasure, facts: ErasureFacts, pointer: str) -> tuple[int,
 
 def _drop_values(conn: Connection[Any], book: str, seq: int, named: Sequence[tuple[int, str]]) -> None:
     """Say that the values are erased, and drop salts, keys and what they seal; the guards want it in this order."""
-    if not named:
-        return
     given = {"book": book, "seq": seq, "seqs": [each[0] for each in named], "names": [each[1] for each in named]}
     conn.execute(
         "insert into ledger.erased_values (book, entry_seq, name, seq) "
