@@ -121,6 +121,22 @@ def entry_wire(book: str, draft: EntryDraft, commitments: Mapping[str, str] | No
     return wire
 
 
+def record_document(book: str, answer: Answer, posted: Posted, said: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return an acknowledged record's members, with those of its body that `said` shows."""
+    return {
+        "id": posted.id,
+        "seq": posted.seq,
+        "kind": posted.kind,
+        "status": "posted",
+        "hash": posted.leaf_hash.hex(),
+        "recorded_at": format_timestamp(posted.recorded_at),
+        "book": book,
+        **(said or {}),
+        "checkpoint": answer.checkpoint,
+        "inclusion": inclusion_of(answer, posted),
+    }
+
+
 def inclusion_of(answer: Answer, posted: Posted) -> list[str]:
     """Return the record's inclusion path at the answer's checkpoint, in base64."""
     return [b64encode(node).decode() for node in answer.inclusion(posted)]

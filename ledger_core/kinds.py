@@ -200,10 +200,14 @@ class Kind:
     def settle(self, conn: Connection[Any], book: str, facts: Any, *, size: int) -> Mapping[int, int]:
         """Finish refusals that need one more read; return, by `id` of the error, the size that covers what it names.
 
-        `size` is the book's with this batch.
+        `size` is the book's with this batch. Reads alone: a dry run asks it too.
         """
         del conn, book, facts, size
         return {}
+
+    def mend(self, conn: Connection[Any], book: str, facts: Any) -> None:
+        """Do again what stands in the log already and was undone past the books, of what this batch asked for."""
+        del conn, book, facts
 
     def place(self, facts: Any, rows: Any, accepted: Accepted, seq: int, raw_id: bytes, id: str) -> Any:
         """Add the rows of `accepted` to `facts`, and return what `Posted.entry` is to be."""

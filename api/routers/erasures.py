@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from datetime import timedelta
 from typing import Any
 
@@ -15,12 +14,11 @@ from api.auth.guard import Eraser
 from api.commands import read_command
 from api.http.answers import json_answer
 from api.openapi import command, router_of
-from api.posting import replay_headers
+from api.posting import record_document, replay_headers
 from api.schemas.erasures import Erasure, ErasureDraft, NothingErased
 from api.state import state_of
-from ledger_core.journal.entries import format_timestamp
 from ledger_core.journal.erasures import parse_erasure
-from ledger_core.ports import Answer, Ask, Posted
+from ledger_core.ports import Ask, Posted
 
 router = router_of("journal")
 
@@ -49,21 +47,10 @@ async def erase(request: Request, actor: Eraser) -> Response:
     item = answer.items[0]
     if not isinstance(item, Posted):
         return json_answer({"status": "unchanged", "book": asked.book})
-    document = await run_in_threadpool(_document, asked.book, answer, item)
+    document = await run_in_threadpool(record_document, asked.book, answer, item, _said(item))
     return json_answer(document, status=201, headers=replay_headers(answer))
 
 
-def _document(book: str, answer: Answer, posted: Posted) -> dict[str, Any]:
+def _said(posted: Posted) -> dict[str, Any]:
     body = orjson.loads(posted.canonical)["body"]
-    return {
-        "id": posted.id,
-        "seq": posted.seq,
-        "kind": posted.kind,
-        "status": "posted",
-        "hash": posted.leaf_hash.hex(),
-        "recorded_at": format_timestamp(posted.recorded_at),
-        "book": book,
-        **{name: body[name] for name in ("reason", "kept_until", "values", "files")},
-        "checkpoint": answer.checkpoint,
-        "inclusion": [b64encode(node).decode() for node in answer.inclusion(posted)],
-    }
+    return {name: body[name] for name in ("reason", "kept_until", "values", "files")}

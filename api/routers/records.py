@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,14 +13,13 @@ from api.auth.guard import RecordWriter, require
 from api.commands import read_command
 from api.http.answers import json_answer
 from api.openapi import command, router_of
-from api.posting import replay_headers
+from api.posting import record_document, replay_headers
 from api.schemas import log as schemas
 from api.schemas.log import PostedRecord
 from api.state import state_of
 from ledger_core.errors import InvalidInput
 from ledger_core.evidence.export.segment import require_recordable
-from ledger_core.journal.entries import format_timestamp
-from ledger_core.ports import Answer, Ask, RecordDraft
+from ledger_core.ports import Ask, RecordDraft
 
 router = router_of("log")
 
@@ -45,7 +43,7 @@ async def append_record(request: Request, actor: RecordWriter) -> Response:
     if draft.kind == "export":
         await run_in_threadpool(require_recordable, state.runtime, book=asked.book, body=draft.body)
     answer = await run_in_threadpool(ledger.append, [draft], Ask(actor=actor, key=asked.key), atomic=True)
-    document = await run_in_threadpool(_document, asked.book, answer)
+    document = await run_in_threadpool(record_document, asked.book, answer, answer.only)
     return json_answer(document, status=201, headers=replay_headers(answer))
 
 
@@ -65,18 +63,3 @@ def _record(given: dict[str, Any], scopes: Mapping[str, str]) -> RecordDraft:
     if "actor" in body:
         raise InvalidInput("the actor is whoever calls.", pointer="/body/actor", remedy="Leave it out.")
     return RecordDraft(kind=kind, body=body)
-
-
-def _document(book: str, answer: Answer) -> dict[str, Any]:
-    posted = answer.only
-    return {
-        "id": posted.id,
-        "seq": posted.seq,
-        "kind": posted.kind,
-        "status": "posted",
-        "hash": posted.leaf_hash.hex(),
-        "recorded_at": format_timestamp(posted.recorded_at),
-        "book": book,
-        "checkpoint": answer.checkpoint,
-        "inclusion": [b64encode(node).decode() for node in answer.inclusion(posted)],
-    }

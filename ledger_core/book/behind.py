@@ -47,7 +47,6 @@ class Behind:
         except CounterfoilError as found:
             self._held_back[book] = self._monotonic(), found
             return found
-        self._held_back.pop(book, None)
         self._whole.add(book)
         return None
 

@@ -154,6 +154,7 @@ class Planner:
         holders: dict[int, int] = {}
         for kind, read in facts.items():
             holders.update(kind.settle(conn, self._book, read, size=built.seq))
+            kind.mend(conn, self._book, read)
         _set_stands(outcomes, holders)
         tree = RangeTree(head.frontier, built.leaves) if built.leaves else None
         tiles = grow_tiles(conn, self._book, head.size, built.leaves, tree.node, self._edge) if tree else []

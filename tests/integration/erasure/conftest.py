@@ -29,7 +29,7 @@ from ledger_core.reading.entries import get_entry
 from ledger_core.reading.private import PrivatePart, private_parts
 from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
-from tests.conftest import TEMPLATE
+from tests.conftest import TEMPLATE, fresh_database, stop_all
 
 BOOK = "main"
 ME = Actor(subject="tester")
@@ -59,17 +59,18 @@ class Shop:
     """A book and what is done with it."""
 
     runtime: Runtime
+    book: str = BOOK
 
     def open(self) -> Shop:
         chart = [
             account_draft(code=CASH, type="asset", currency="USD"),
             account_draft(code=SALES, type="revenue", currency="USD"),
         ]
-        apply_accounts(self.runtime.ledger(BOOK), chart, Ask(actor=ME))
+        apply_accounts(self.runtime.ledger(self.book), chart, Ask(actor=ME))
         return self
 
     def append(self, *drafts: Any, key: str | None = None, atomic: bool = False) -> Answer:
-        return self.runtime.ledger(BOOK).append(list(drafts), Ask(actor=ME, key=key), atomic=atomic)
+        return self.runtime.ledger(self.book).append(list(drafts), Ask(actor=ME, key=key), atomic=atomic)
 
     def post(self, name: str, private: dict[str, str] | None = None, **more: Any) -> Posted:
         return self.append(entry(name, private, **more)).only
@@ -81,16 +82,18 @@ class Shop:
 
     def part(self, name: str) -> PrivatePart:
         with self.runtime.engine.connect() as connection:
-            found = get_entry(connection, BOOK, name)
+            found = get_entry(connection, self.book, name)
             assert found is not None
-            return private_parts(connection, BOOK, [found], values=self.runtime)[found.seq]
+            return private_parts(connection, self.book, [found], values=self.runtime)[found.seq]
 
     def rows(self, table: str) -> int:
+        """Count the rows of `table`: the book's own in a table of the ledger, all of them elsewhere."""
+        own = " where book = :book" if table.startswith("ledger.") else ""
         with self.runtime.engine.connect() as connection:
-            return int(connection.execute(text(f"select count(*) from {table}")).scalar_one())
+            return int(connection.execute(text(f"select count(*) from {table}{own}"), {"book": self.book}).scalar_one())
 
     def check(self) -> CheckReport:
-        return check_book(self.runtime, BOOK)
+        return check_book(self.runtime, self.book)
 
     def sound(self) -> CheckReport:
         report = self.check()
@@ -110,8 +113,26 @@ def body_of(item: Item) -> dict[str, Any]:
     return json.loads(item.canonical)["body"]
 
 
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory, postgres: tuple[EmbeddedPostgres, int]) -> Iterator[Runtime]:
+    """One home, proxy and database for all the books of a module: to make them takes longer than most tests."""
+    home = tmp_path_factory.mktemp("company") / "home"
+    with fresh_database(postgres) as url:
+        settings = Settings(home_path=home, database_url=url, env="test", actor="test")
+        with open_runtime(settings, files=LandedFiles()) as runtime:
+            yield runtime
+        stop_all(home)
+
+
 @pytest.fixture
-def shop(settings: Settings) -> Iterator[Shop]:
+def shop(company: Runtime) -> Shop:
+    """A book of its own in the module's company, for whoever looks at that book alone."""
+    return Shop(company, f"shop_{next(_numbers)}").open()
+
+
+@pytest.fixture
+def alone(settings: Settings) -> Iterator[Shop]:
+    """A company with one book, for whoever copies its database, lands files or runs commands in its home."""
     with open_runtime(settings, files=LandedFiles()) as runtime:
         yield Shop(runtime).open()
 

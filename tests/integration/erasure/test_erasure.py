@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import text
 
+from ledger_core.book.kinds.erasure import Erasure
 from ledger_core.errors import ConfigurationError, InvalidInput, NothingToErase, ReferenceNotFound
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.evidence.proofs.prove import entry_proof, verify_selection
@@ -16,7 +18,7 @@ from ledger_core.log.object_tree import place_of
 from ledger_core.log.verifier import verify_path
 from ledger_core.ports import Declined, Posted, Unchanged
 from ledger_core.runtime import open_runtime
-from tests.integration.erasure.conftest import ADA, BOOK, UNTIL, Shop, body_of, entry
+from tests.integration.erasure.conftest import ADA, UNTIL, Shop, body_of, entry
 
 pytestmark = pytest.mark.integration
 
@@ -31,7 +33,8 @@ def test_an_erasure_drops_salt_key_and_value_and_says_what_why_who_and_until_whe
     assert body["actor"] == {"role": "service", "subject": "tester"}
     with shop.runtime.engine.connect() as connection:
         for table in ("private_keys", "private_values"):
-            seqs = connection.execute(text(f"select distinct seq from ledger.{table}")).scalars().all()
+            held = text(f"select distinct seq from ledger.{table} where book = :book")
+            seqs = connection.execute(held, {"book": shop.book}).scalars().all()
             assert posted.seq not in seqs
             assert len(seqs) == 1
     part = shop.part("a")
@@ -50,6 +53,45 @@ def test_one_value_of_an_entry_is_erased_and_the_others_stay(shop: Shop) -> None
     rest = shop.erase("a")
     assert body_of(rest)["values"][0]["names"] == ["payer_name"]
     shop.sound()
+
+
+def test_an_erasure_reaches_into_no_other_book(shop: Shop) -> None:
+    """Two books of one company, with the same entries at the same seqs."""
+    other = Shop(shop.runtime, f"{shop.book}_other").open()
+    eve = dict.fromkeys(ADA, "Eve Example")
+    posted, beside = shop.post("a", ADA), other.post("a", eve)
+    assert posted.seq == beside.seq
+    assert (shop.part("a").values, other.part("a").values) == (ADA, eve)
+    with pytest.raises(ReferenceNotFound):
+        other.erase(posted.id)
+    assert body_of(shop.erase("a"))["values"][0]["id"] == posted.id
+    assert (other.part("a").values, dict(other.part("a").erased)) == (eve, {})
+    other.sound()
+    erased = other.erase("a")
+    assert body_of(erased)["values"][0]["id"] == beside.id
+    assert dict(other.part("a").erased) == dict.fromkeys(ADA, erased.seq)
+    shop.sound()
+    other.sound()
+
+
+def test_a_dry_run_says_what_an_erasure_would_and_may_not_write(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.post("a", ADA)
+    ledger = shop.runtime.ledger(shop.book)
+    known, unknown = (
+        ErasureDraft(reason="mistake", entries=(EntryErasure(entry=each),), kept_until=UNTIL) for each in ("a", "b")
+    )
+    refused = ledger.dry_run(unknown)
+    assert refused is not None
+    assert isinstance(refused.error, ReferenceNotFound)
+    assert ledger.dry_run(known) is None
+    assert shop.part("a").values == ADA
+
+    def writes(self: Erasure, conn: Any, book: str, facts: Any, *, size: int) -> Any:
+        conn.execute("delete from ledger.private_values where book = %s", [book])
+
+    monkeypatch.setattr(Erasure, "settle", writes)
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        ledger.dry_run(known)
 
 
 def test_erasing_again_changes_nothing(shop: Shop) -> None:
@@ -133,18 +175,18 @@ def test_everything_verifies_after_an_erasure(shop: Shop) -> None:
     runtime, trust = shop.runtime, shop.runtime.trust_path
     shop.post("a", ADA)
     shop.post("b")
-    export_segment(runtime, closed_on=date(2026, 1, 1), book=BOOK)
-    proof = entry_proof(runtime, BOOK, "a").bundle_text
+    export_segment(runtime, closed_on=date(2026, 1, 1), book=shop.book)
+    proof = entry_proof(runtime, shop.book, "a").bundle_text
     shop.erase("a")
-    export_segment(runtime, closed_on=date(2026, 1, 2), book=BOOK)
+    export_segment(runtime, closed_on=date(2026, 1, 2), book=shop.book)
     report = verify_path(place_of(str(runtime.home / "archive")), trust)
     assert report.verdict == "verified", report.as_lines()
-    for number, bundle in enumerate((proof, entry_proof(runtime, BOOK, "a").bundle_text)):
+    for number, bundle in enumerate((proof, entry_proof(runtime, shop.book, "a").bundle_text)):
         file = runtime.home / f"{number}.json"
         file.write_text(bundle)
         assert verify_path(place_of(str(file)), trust).verdict == "verified"
     selector = {"seq_range": (0, shop.sound().size)}
-    assert verify_selection(runtime, BOOK, selector=selector, deep=True).verdict == "verified"
+    assert verify_selection(runtime, shop.book, selector=selector, deep=True).verdict == "verified"
 
 
 def test_a_program_without_files_erases_none(settings: object) -> None:
@@ -155,14 +197,15 @@ def test_a_program_without_files_erases_none(settings: object) -> None:
 @pytest.mark.parametrize("table", ["private_values", "private_keys"])
 def test_the_database_lets_nobody_change_drop_or_put_back_a_private_value(shop: Shop, table: str) -> None:
     erased, kept = shop.post("a", ADA), shop.post("b", ADA)
+    own = f"book = '{shop.book}'"
     with psycopg.connect(shop.runtime.database_url.replace("+psycopg", "")) as superuser:
-        rows = superuser.execute(f"select * from ledger.{table} where seq = %s", [erased.seq]).fetchall()
+        rows = superuser.execute(f"select * from ledger.{table} where {own} and seq = %s", [erased.seq]).fetchall()
         shop.erase("a")
         for statement in (
             f"update ledger.{table} set seq = seq + 1",
             f"truncate ledger.{table}",
-            f"delete from ledger.{table} where seq = {kept.seq}",
-            f"delete from ledger.{table}",
+            f"delete from ledger.{table} where {own} and seq = {kept.seq}",
+            f"delete from ledger.{table} where {own}",
         ):
             with pytest.raises(psycopg.errors.RestrictViolation), superuser.transaction():
                 superuser.execute(statement)

@@ -11,7 +11,7 @@ import pytest
 
 from ingest.landing.land import land
 from ingest.landing.stored_bytes import read_stored
-from ledger_core.errors import Erased
+from ledger_core.errors import Erased, ReferenceNotFound
 from ledger_core.evidence.check.model import Code
 from ledger_core.journal.erasures import EntryErasure, ErasureDraft
 from ledger_core.log.canonical import canonical_bytes
@@ -20,6 +20,11 @@ from tests.integration.erasure.conftest import ADA, BOOK, UNTIL, Shop, body_of
 from tests.integration.landing.conftest import HEADER
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def shop(alone: Shop) -> Shop:
+    return alone
 
 
 def report(path: Path, *, start: int = 0) -> Path:
@@ -58,10 +63,14 @@ def test_an_erased_file_cannot_be_read_any_more_and_its_rows_stay(shop: Shop, tm
     assert b"Ada" in bytes_of(shop, other.file_id)
     assert shop.rows("raw.stripe_report_payout_reconciliation") == rows
     assert shop.sound().counts["erased_files"] == 1
-    assert isinstance(shop.erase("a", files=(str(one.file_id),)), Unchanged)
+    for again in (str(one.file_id), str(one.file_id).upper()):
+        assert isinstance(shop.erase("a", files=(again,)), Unchanged)
     # Landing the same bytes again brings no key back: the file is known.
     land(shop.runtime, source="stripe_report", paths=[tmp_path / "one.csv"])
     assert shop.rows("ops.file_keys") == 1
+    # For another account they are another file, which may be kept: whoever sent them is told.
+    (twin,) = land(shop.runtime, source="stripe_report", paths=[tmp_path / "one.csv"], account="acct_other")
+    assert any(f"the same bytes were erased, as one.csv ({one.file_id})" in warning for warning in twin.warnings)
     shop.sound()
 
 
@@ -88,24 +97,35 @@ def test_a_key_that_is_put_back_is_a_finding(shop: Shop, tmp_path: Path) -> None
 
 
 def test_a_value_that_is_put_back_goes_when_its_erasure_is_asked_for_again(shop: Shop) -> None:
-    posted, kept = shop.post("a", ADA), shop.post("kept", ADA)
+    other = Shop(shop.runtime, "other").open()
+    posted, beside = shop.post("a", ADA), other.post("a", ADA)
+    assert posted.seq == beside.seq
+    shop.post("kept", ADA)
+    shop.post("later", ADA)
     tables = ("private_keys", "private_values")
+    named = EntryErasure(entry="a", names=("payer_name",))
     with shop.attack() as superuser:
         for table in tables:
             superuser.execute(f"create temp table kept_{table} as table ledger.{table}")
         superuser.commit()
-        shop.erase(EntryErasure(entry="a", names=("payer_name",)))
+        shop.erase(named)
+        shop.erase("later")
+        other.erase("a")
         for table in tables:
             superuser.execute(f"insert into ledger.{table} select * from kept_{table} on conflict do nothing")
+    findings = len(shop.check().findings)
     assert shop.check().codes == {Code.NOT_ERASED}
-    again = ErasureDraft(reason="mistake", entries=(EntryErasure(entry="a", names=("payer_name",)),), kept_until=UNTIL)
+    again = ErasureDraft(reason="mistake", entries=(named,), kept_until=UNTIL)
     assert shop.runtime.ledger(BOOK).dry_run(again) is None
-    assert shop.check().codes == {Code.NOT_ERASED}, "a dry run wrote"
-    assert isinstance(shop.erase(EntryErasure(entry="a", names=("payer_name",))), Unchanged)
+    assert len(shop.check().findings) == findings, "a dry run wrote"
+    assert isinstance(shop.erase(named), Unchanged)
+    # What was asked for goes, and nothing else of this book or of another.
+    assert len(shop.check().findings) == findings - 1
+    assert other.check().codes == {Code.NOT_ERASED}
+    assert isinstance(shop.erase("later"), Unchanged)
     shop.sound()
     assert shop.part("a").values == {"payer_iban": ADA["payer_iban"]}
     assert shop.part("kept").values == ADA
-    assert posted.seq != kept.seq
 
 
 def test_the_database_takes_no_key_of_a_file_that_was_erased(shop: Shop, tmp_path: Path) -> None:
@@ -166,4 +186,8 @@ def test_an_erasure_that_the_books_refuse_drops_no_key(shop: Shop, tmp_path: Pat
     (landed,) = land(shop.runtime, source="stripe_report", paths=[report(tmp_path / "one.csv")])
     with pytest.raises(Exception, match="no such entry"):
         shop.erase("nobody", files=(str(landed.file_id),))
+    (other,) = land(shop.runtime, source="stripe_report", paths=[tmp_path / "one.csv"], book="other")
+    with pytest.raises(ReferenceNotFound):
+        shop.erase(files=(str(other.file_id),))
     assert b"Ada" in bytes_of(shop, landed.file_id)
+    assert shop.rows("ops.file_keys") == 2

@@ -24,6 +24,12 @@ from tests.integration.erasure.test_erasure_files import bytes_of, report
 
 pytestmark = pytest.mark.integration
 
+
+@pytest.fixture
+def shop(alone: Shop) -> Shop:
+    return alone
+
+
 Beside = Callable[[str], Shop]
 
 
@@ -81,11 +87,16 @@ def test_a_backup_that_is_behind_shows_no_value_and_opens_no_file(
     shop.post("kept", ADA)
     (landed,) = land(shop.runtime, source="stripe_report", paths=[report(settings.home / "report.csv")])
     assert shop.part("one").withheld is None
+    shop.post("gone", ADA)
+    before = shop.erase(EntryErasure(entry="gone", names=("payer_iban",)))
     shop.runtime.close()
     backup = fresh(settings.database_url)
     shop.erase("one", files=(str(landed.file_id),))
-    assert len(private_rows(backup)) == 8
+    assert len(private_rows(backup)) == 10
     restored = beside(backup)
+    gone = restored.part("gone")
+    assert (gone.values, gone.not_held, gone.withheld) == ({}, ["payer_name"], "ledger_behind")
+    assert dict(gone.erased) == {"payer_iban": before.seq}
     for _ in range(2):
         for name in ("one", "kept"):
             part = restored.part(name)

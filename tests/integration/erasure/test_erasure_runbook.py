@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,12 @@ from tests.integration.erasure.conftest import ADA, Shop
 from tests.integration.erasure.test_erasure_files import report
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def shop(alone: Shop) -> Shop:
+    return alone
+
 
 RUNBOOK = (Path(__file__).parents[3] / "docs" / "runbooks" / "erasure.md").read_text(encoding="utf-8")
 
@@ -77,6 +84,9 @@ def test_the_page_of_an_erasure_does_what_it_says(reader: Shop) -> None:
 def test_what_the_commands_say_to_machines(reader: Shop) -> None:
     made = json.loads(run("counterfoil erase entry order-17 order-18 --reason objection --json").stdout)
     assert (made["status"], made["reason"], len(made["values"])) == ("posted", "objection", 2)
+    today = reader.runtime.clock().date()
+    kept = timedelta(days=reader.runtime.settings.ledger.backups_kept_days)
+    assert date.fromisoformat(made["kept_until"]) in {today + kept, today + kept - timedelta(days=1)}
     again = json.loads(run("counterfoil erase entry order-17 --reason objection --json").stdout)
     assert again == {"status": "unchanged"}
 

@@ -18,7 +18,7 @@ from ledger_core.log.canonical import canonical_bytes
 from ledger_core.ports import Declined, Posted
 from ledger_core.reading.entries import get_entry
 from ledger_core.reading.private import private_parts
-from tests.integration.erasure.conftest import ADA, BOOK, ME, Shop, body_of, entry
+from tests.integration.erasure.conftest import ADA, ME, Shop, body_of, entry
 
 pytestmark = pytest.mark.integration
 
@@ -32,7 +32,10 @@ def test_the_record_commits_to_a_private_value_and_does_not_hold_it(shop: Shop) 
         assert value.encode() not in posted.canonical
     assert "private" not in body
     with shop.runtime.engine.connect() as connection:
-        rows = connection.execute(text("select name, salt from ledger.private_keys")).all()
+        rows = connection.execute(
+            text("select name, salt from ledger.private_keys where book = :book"), {"book": shop.book}
+        ).all()
+    assert len(rows) == len(ADA)
     for name, salt in rows:
         assert sha256(bytes(salt) + json.dumps(ADA[name]).encode()).hexdigest() == body["commitments"][name]
     assert shop.part("a").values == ADA
@@ -65,7 +68,8 @@ def test_no_stored_hash_is_one_that_can_be_guessed(shop: Shop) -> None:
     draft = entry("a", {"name": "x"})
     posted = shop.append(draft, key="k").only
     with shop.runtime.engine.connect() as connection:
-        fingerprint = bytes(connection.execute(text("select fingerprint from ledger.idempotency")).scalar_one())
+        query = text("select fingerprint from ledger.idempotency where book = :book")
+        fingerprint = bytes(connection.execute(query, {"book": shop.book}).scalar_one())
     stored = {fingerprint.hex(), body_of(posted)["fingerprint"]}
     shop.append(entry("b", {"name": "x"}), key="l")
     other = dataclasses.replace(draft, private={"name": "another"})
@@ -86,6 +90,15 @@ def test_a_repeated_request_is_answered_with_the_same_record_and_another_value_i
         with pytest.raises(KeyReused):
             shop.append(entry("a", other), key="k")
     assert shop.rows("ledger.private_values") == 2
+
+
+def test_a_value_that_cannot_be_read_is_held_against_nobody(shop: Shop) -> None:
+    first = shop.append(entry("a", ADA), key="k")
+    with shop.attack() as superuser:
+        superuser.execute("update ledger.private_values set sealed = sha256(sealed) where book = %s", [shop.book])
+    again = shop.append(entry("a", ADA), key="k")
+    assert again.replayed
+    assert again.only.canonical == first.only.canonical
 
 
 def test_one_external_id_twice_says_whether_the_private_values_are_the_same_too(shop: Shop) -> None:
@@ -151,7 +164,8 @@ def test_a_name_like_a_member_of_the_body_changes_nothing_of_it(shop: Shop) -> N
 
 def test_a_reversal_takes_nothing_private_along(shop: Shop) -> None:
     shop.post("a", ADA)
-    undone = reverse(shop.runtime.ledger(BOOK), shop.runtime.engine, "a", actor=ME, now=shop.runtime.clock()).only
+    runtime = shop.runtime
+    undone = reverse(runtime.ledger(shop.book), runtime.engine, "a", actor=ME, now=runtime.clock()).only
     assert not undone.commitments
     shop.sound()
 
@@ -180,10 +194,10 @@ def test_a_value_that_is_erased_while_it_is_read_is_erased_and_not_lost(shop: Sh
     """The reader's snapshot is older than the erasure, the values are read after it."""
     shop.post("a", ADA)
     with shop.runtime.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        found = get_entry(connection, BOOK, "a")
+        found = get_entry(connection, shop.book, "a")
         assert found is not None
         erased = shop.erase("a")
-        part = private_parts(connection, BOOK, [found], values=shop.runtime)[found.seq]
+        part = private_parts(connection, shop.book, [found], values=shop.runtime)[found.seq]
     assert isinstance(erased, Posted)
     assert (part.values, part.not_held) == ({}, [])
     assert dict(part.erased) == dict.fromkeys(ADA, erased.seq)
@@ -191,14 +205,16 @@ def test_a_value_that_is_erased_while_it_is_read_is_erased_and_not_lost(shop: Sh
 
 def test_a_proof_opens_no_value_that_was_erased_and_put_back(shop: Shop) -> None:
     shop.post("a", ADA)
-    assert entry_proof(shop.runtime, BOOK, "a", opened=("payer_name",)).bundle
+    assert entry_proof(shop.runtime, shop.book, "a", opened=("payer_name",)).bundle
     tables = ("private_keys", "private_values")
     with shop.attack() as superuser:
         for table in tables:
-            superuser.execute(f"create temp table kept_{table} as table ledger.{table}")
+            superuser.execute(
+                f"create temp table kept_{table} as select * from ledger.{table} where book = '{shop.book}'"
+            )
         superuser.commit()
         shop.erase("a")
         for table in tables:
             superuser.execute(f"insert into ledger.{table} select * from kept_{table}")
     with pytest.raises(NotFound):
-        entry_proof(shop.runtime, BOOK, "a", opened=("payer_name",))
+        entry_proof(shop.runtime, shop.book, "a", opened=("payer_name",))

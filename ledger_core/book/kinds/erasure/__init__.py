@@ -96,22 +96,14 @@ class Erasure(Kind):
         facts.erased_files.update(dict.fromkeys(files, judging.seq))
         return Accepted(PreparedRecord(kind=self, body=body, members=members), body)
 
-    def settle(self, conn: Connection[Any], book: str, facts: ErasureFacts, *, size: int) -> Mapping[int, int]:
+    def mend(self, conn: Connection[Any], book: str, facts: ErasureFacts) -> None:
         """Drop what was asked for, is erased already, and is held all the same: a part of a backup may have brought it.
 
         Past the books, since the record that names it stands already.
         """
-        del size
-        for table in ("private_keys", "private_values") if facts.erased else ():
-            conn.execute(
-                f"delete from ledger.{table} as held using ledger.erased_values as erased "  # noqa: S608 - constants
-                "where held.book = %s and held.seq = any(%s) and erased.book = held.book "
-                "and erased.entry_seq = held.seq and erased.name = held.name",
-                [book, list(facts.ids)],
-            )
+        _drop_again(conn, book, list(facts.ids))
         if facts.erased_before:
             self._room().drop(conn, sorted(facts.erased_before))
-        return {}
 
     def undo(self, judging: Judging, accepted: Accepted, facts: ErasureFacts) -> None:
         del judging
@@ -138,18 +130,11 @@ class Erasure(Kind):
 
     def restored(self, conn: Connection[Any], book: str) -> None:
         """Drop again all that the log says was erased: another part of the backup may have brought it along."""
-        for table in ("private_keys", "private_values"):
-            conn.execute(
-                f"delete from ledger.{table} as held using ledger.erased_values as erased "  # noqa: S608 - constants
-                "where held.book = %s and erased.book = held.book and erased.entry_seq = held.seq "
-                "and erased.name = held.name",
-                [book],
-            )
-        files = conn.execute(
-            "select file_id::text from ledger.erased_files where book = %s order by 1", [book]
-        ).fetchall()
+        _drop_again(conn, book)
+        files = conn.execute("select file_id::text from ledger.erased_files where book = %s", [book]).fetchall()
         if files:
-            self._room().drop(conn, [file_id for (file_id,) in files])
+            # In the order in which keys are wrapped anew, so that the two wait and never for each other.
+            self._room().drop(conn, sorted(file_id for (file_id,) in files))
 
     def _room(self) -> ErasableFiles:
         if self.files is None:
@@ -226,8 +211,6 @@ def _names(asked: EntryErasure, facts: ErasureFacts, pointer: str) -> tuple[int,
 
 def _drop_values(conn: Connection[Any], book: str, seq: int, named: Sequence[tuple[int, str]]) -> None:
     """Say that the values are erased, and drop salts, keys and what they seal; the guards want it in this order."""
-    if not named:
-        return
     given = {"book": book, "seq": seq, "seqs": [each[0] for each in named], "names": [each[1] for each in named]}
     conn.execute(
         "insert into ledger.erased_values (book, entry_seq, name, seq) "
@@ -240,6 +223,17 @@ def _drop_values(conn: Connection[Any], book: str, seq: int, named: Sequence[tup
             f"delete from ledger.{table} where book = %(book)s and (seq, name) in "  # noqa: S608 - constants
             "(select * from unnest(%(seqs)s::bigint[], %(names)s::text[]))",
             given,
+        )
+
+
+def _drop_again(conn: Connection[Any], book: str, seqs: Sequence[int] | None = None) -> None:
+    """Drop what is held of the values that are erased already, of the entries at `seqs` or of all."""
+    for table in ("private_keys", "private_values"):
+        conn.execute(
+            f"delete from ledger.{table} as held using ledger.erased_values as erased "  # noqa: S608 - constants
+            "where held.book = %(book)s and (%(seqs)s::bigint[] is null or held.seq = any(%(seqs)s)) "
+            "and erased.book = held.book and erased.entry_seq = held.seq and erased.name = held.name",
+            {"book": book, "seqs": seqs},
         )
 
 
