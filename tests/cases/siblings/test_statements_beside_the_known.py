@@ -101,6 +101,41 @@ TABLE: dict[str, tuple[list[Page], list[tuple[int, str]], set[str]]] = {
         BOTH,
         set(),
     ),
+    "an-entry-moves-to-the-next-day": (
+        [
+            replace(FIRST, lines=[ONE, TWO]),
+            replace(FIRST, lines=[ONE, TWO]).then("2026-03-06", id="S6"),
+            replace(FIRST, made="2026-03-07T08:00:00Z"),
+            FIRST.then("2026-03-06", [TWO], id="S6", made="2026-03-07T08:00:00Z"),
+        ],
+        BOTH,
+        set(),
+    ),
+    "an-entry-moves-to-the-day-before": (
+        [
+            FIRST,
+            FIRST.then("2026-03-06", [TWO], id="S6"),
+            replace(FIRST, lines=[ONE, TWO], made="2026-03-07T08:00:00Z"),
+            replace(FIRST, lines=[ONE, TWO]).then("2026-03-06", id="S6", made="2026-03-07T08:00:00Z"),
+        ],
+        BOTH,
+        set(),
+    ),
+    "an-entry-moves-to-the-day-before-without-numbers": (
+        [
+            replace(FIRST, number=None),
+            replace(FIRST, number=None).then("2026-03-06", [TWO]),
+            replace(FIRST, number=None, lines=[ONE, TWO], made="2026-03-07T08:00:00Z"),
+            replace(FIRST, number=None, lines=[ONE, TWO]).then("2026-03-06", [THREE], made="2026-03-07T08:00:01Z"),
+        ],
+        [(-700, "rent"), *BOTH],
+        set(),
+    ),
+    "two-of-one-day-under-one-number": (
+        [FIRST, replace(FIRST, opening=5825, lines=[TWO], made=LATER), FIRST.then("2026-03-06", opening=15505)],
+        BOTH,
+        set(),
+    ),
     "correction-takes-everything-back": ([FIRST, replace(FIRST, made=LATER, lines=[])], [], set()),
     # Pages.
     "three-pages": (pages_of_three(), [(-700, "rent"), *BOTH], set()),
