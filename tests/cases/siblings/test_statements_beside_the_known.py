@@ -132,8 +132,15 @@ TABLE: dict[str, tuple[list[Page], list[tuple[int, str]], set[str]]] = {
         set(),
     ),
     "two-of-one-day-under-one-number": (
-        [FIRST, replace(FIRST, opening=5825, lines=[TWO], made=LATER), FIRST.then("2026-03-06", opening=15505)],
-        BOTH,
+        # The day before and the day after close as the first of the two does.
+        [
+            replace(FIRST, day="2026-03-03", opening=5825, lines=[], number=3),
+            replace(FIRST, day="2026-03-04", opening=5825, lines=[Line(minor=-4825, text="out")], number=4),
+            FIRST,
+            replace(FIRST, opening=5825, lines=[TWO], made=LATER),
+            FIRST.then("2026-03-06", [Line(minor=-9680, text="on")], opening=15505),
+        ],
+        [(-9680, "on"), (-4825, "out"), *BOTH],
         set(),
     ),
     "correction-takes-everything-back": ([FIRST, replace(FIRST, made=LATER, lines=[])], [], set()),
