@@ -43,6 +43,7 @@ named as (
             'electronic ' || landed.electronic_sequence, 'legal ' || landed.legal_sequence, 'id ' || landed.statement_id
         ) as named_by,
         landed.page = 1 and landed.is_last_page as is_whole,
+        coalesce(landed.created_at, landed.message_created_at, '-infinity') as made_at,
         coalesce(contents.moved_minor, 0) as moved_minor,
         md5(coalesce(contents.movements, '')) as movements,
         coalesce(contents.movements_sum, 0) as movements_sum,
@@ -62,9 +63,37 @@ closings as (
         named.named_by,
         named.stated_on,
         named.opening_minor,
-        named.closing_minor
+        named.closing_minor,
+        named.made_at
     from named
     where named.is_whole and named.opening_minor <> named.closing_minor
+
+),
+
+-- What opens where another of its name and day closed, made no later, continues it. Where an earlier day was stated again after
+-- that other one and closes so, it continues that day: then it is the other one stated again.
+continuing as (
+
+    select distinct
+        named.file_no,
+        named.statement_ordinal
+    from named
+    inner join closings
+        on named.account_iban = closings.account_iban
+        and named.currency = closings.currency
+        and named.named_by = closings.named_by
+        and named.stated_on = closings.stated_on
+        and named.opening_minor = closings.closing_minor
+        and named.made_at >= closings.made_at
+    left join named as before
+        on named.account_iban = before.account_iban
+        and named.currency = before.currency
+        and named.opening_minor = before.closing_minor
+        and named.stated_on > before.stated_on
+        and closings.made_at < before.made_at
+    where named.is_whole
+        and closings.opening_minor <> named.opening_minor
+        and before.file_no is null
 
 ),
 
@@ -72,19 +101,11 @@ identified as (
 
     select
         named.*,
-        -- What opens where another of its name and day closed continues it.
-        case
-            when named.is_whole and exists (
-                select 1 from closings
-                where closings.account_iban = named.account_iban
-                    and closings.currency = named.currency
-                    and closings.named_by = named.named_by
-                    and closings.stated_on = named.stated_on
-                    and closings.closing_minor = named.opening_minor
-                    and closings.opening_minor <> named.opening_minor
-            ) then named.opening_minor
-        end as continues_minor
+        case when continuing.file_no is not null then named.opening_minor end as continues_minor
     from named
+    left join continuing
+        on named.file_no = continuing.file_no
+        and named.statement_ordinal = continuing.statement_ordinal
 
 ),
 
@@ -109,7 +130,6 @@ versioned as (
 
     select
         keyed.*,
-        coalesce(keyed.created_at, keyed.message_created_at, '-infinity') as made_at,
         coalesce(keyed.message_created_at, keyed.created_at, '-infinity') as sent_at,
         row_number() over (
             partition by keyed.statement_no, keyed.page, keyed.created_at, keyed.message_created_at

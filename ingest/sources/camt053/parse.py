@@ -137,7 +137,8 @@ class StatementReader:
         entry, details = entry_values(element), self._details
         self._details = []
         statement.entries += 1
-        rows = _lines_of(entry, details, is_split=statement.adds_up(entry, details))
+        is_split = len(details) > 1 and statement.adds_up(entry, details)
+        rows = _lines_of(entry, statement.after_charges(entry, details) if is_split else details, is_split=is_split)
         faults = [line_fault(values, extra, currency=statement.currency) for values, extra in rows]
         fault = next((each for each in faults if each), None)
         cards = [card for values, extra in rows for each in _free_texts(values, extra) for card in find_cards(each)]
@@ -215,7 +216,7 @@ class StatementReader:
 def _lines_of(entry: Entry, details: list[Detail], *, is_split: bool) -> list[tuple[Values, Extra]]:
     """Return the lines of an entry: its details when it `is_split` by their amounts, else itself."""
     empty: Values = {column.name: None for column in LINES.columns}
-    if is_split and len(details) > 1:
+    if is_split:
         return [
             (
                 {

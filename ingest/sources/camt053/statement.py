@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ingest.contract.rows import ControlTotal, Fault
@@ -12,7 +12,7 @@ from ingest.contract.vocabulary import MAX_FIELD_CHARS
 from ingest.sources.camt053.contract import CONTRACT
 from ingest.sources.camt053.elements import BOOLEANS, Charges, Detail, Entry, Summary, Values, is_day
 from ledger_core.errors import InvalidAmount, InvalidInput
-from ledger_core.journal.money import MAX_AMOUNT_MINOR, is_currency, minor_from_decimal
+from ledger_core.journal.money import MAX_AMOUNT_MINOR, decimal_from_minor, is_currency, minor_from_decimal
 
 STATUSES = frozenset({"BOOK", "PDNG", "INFO", "FUTR"})
 SIDES = {CONTRACT.credit_word: 1, CONTRACT.debit_word: -1}
@@ -95,6 +95,31 @@ class Statement:
         except (InvalidAmount, KeyError):
             return False
         return details_agree(entry_minor=amount, details_minor=minor, charges_minor=charged)
+
+    def after_charges(self, entry: Entry, details: list[Detail]) -> list[Detail]:
+        """Return `details` that add up to `entry` with the amounts that moved on the account.
+
+        Where the charges of the details explain the difference, a detail states what it was before its charge: less
+        the charge it is its part of the entry, and `extra` keeps what was stated.
+        """
+        side = entry.values["indicator"] or ""
+        entry_minor = SIDES[side] * self._minor(entry.values["amount"])
+        stated = [SIDES[each.indicator or side] * self._minor(each.amount) for each in details]
+        charges = [self._charged(each.charges) for each in details]
+        if entry_minor == sum(stated) or entry_minor != sum(stated) + sum(charges):
+            return details
+        return [
+            self._charged_detail(each, stated_minor + charge) if charge else each
+            for each, stated_minor, charge in zip(details, stated, charges, strict=True)
+        ]
+
+    def _charged_detail(self, detail: Detail, moved_minor: int) -> Detail:
+        return replace(
+            detail,
+            amount=decimal_from_minor(abs(moved_minor), self.currency),
+            indicator=CONTRACT.debit_word if moved_minor < 0 else CONTRACT.credit_word,
+            extra={**detail.extra, "amount_before_charges": detail.amount or ""},
+        )
 
     def book(self, entry: Entry, details: list[Detail], *, line: int) -> None:
         """Add a readable entry to the sums; only booked ones move the balance."""

@@ -101,6 +101,48 @@ TABLE: dict[str, tuple[list[Page], list[tuple[int, str]], set[str]]] = {
         BOTH,
         set(),
     ),
+    "an-entry-moves-to-the-next-day": (
+        [
+            replace(FIRST, lines=[ONE, TWO]),
+            replace(FIRST, lines=[ONE, TWO]).then("2026-03-06", id="S6"),
+            replace(FIRST, made="2026-03-07T08:00:00Z"),
+            FIRST.then("2026-03-06", [TWO], id="S6", made="2026-03-07T08:00:00Z"),
+        ],
+        BOTH,
+        set(),
+    ),
+    "an-entry-moves-to-the-day-before": (
+        [
+            FIRST,
+            FIRST.then("2026-03-06", [TWO], id="S6"),
+            replace(FIRST, lines=[ONE, TWO], made="2026-03-07T08:00:00Z"),
+            replace(FIRST, lines=[ONE, TWO]).then("2026-03-06", id="S6", made="2026-03-07T08:00:00Z"),
+        ],
+        BOTH,
+        set(),
+    ),
+    "an-entry-moves-to-the-day-before-without-numbers": (
+        [
+            replace(FIRST, number=None),
+            replace(FIRST, number=None).then("2026-03-06", [TWO]),
+            replace(FIRST, number=None, lines=[ONE, TWO], made="2026-03-07T08:00:00Z"),
+            replace(FIRST, number=None, lines=[ONE, TWO]).then("2026-03-06", [THREE], made="2026-03-07T08:00:01Z"),
+        ],
+        [(-700, "rent"), *BOTH],
+        set(),
+    ),
+    "two-of-one-day-under-one-number": (
+        # The day before and the day after close as the first of the two does.
+        [
+            replace(FIRST, day="2026-03-03", opening=5825, lines=[], number=3),
+            replace(FIRST, day="2026-03-04", opening=5825, lines=[Line(minor=-4825, text="out")], number=4),
+            FIRST,
+            replace(FIRST, opening=5825, lines=[TWO], made=LATER),
+            FIRST.then("2026-03-06", [Line(minor=-9680, text="on")], opening=15505),
+        ],
+        [(-9680, "on"), (-4825, "out"), *BOTH],
+        set(),
+    ),
     "correction-takes-everything-back": ([FIRST, replace(FIRST, made=LATER, lines=[])], [], set()),
     # Pages.
     "three-pages": (pages_of_three(), [(-700, "rent"), *BOTH], set()),

@@ -84,6 +84,36 @@ def test_an_entry_that_is_the_sum_of_its_details_less_charges_agrees(read_statem
     assert total.passed
 
 
+def _charged(amount: str, charge: str, side: str = "DBIT") -> str:
+    record = f'<Chrgs><Rcrd><Amt Ccy="EUR">{charge}</Amt><CdtDbtInd>{side}</CdtDbtInd></Rcrd></Chrgs>'
+    return _detail(amount, more=record)
+
+
+def test_details_that_a_charge_was_taken_from_become_lines_of_what_moved(read_statement, statement, entry):
+    details = _charged("4.50", "0.20") + _charged("6.00", "0.30")
+    read = read_statement(statement(entry(details=details)))
+    assert [(line["amount"], line["indicator"]) for line in read.rows] == [("4.30", "CRDT"), ("5.70", "CRDT")]
+    assert [orjson.loads(line["extra"])["amount_before_charges"] for line in read.rows] == ["4.50", "6.00"]
+    assert all(total.passed for total in read.reader.control_totals)
+
+
+def test_details_that_are_net_of_their_charges_stay_as_they_are(read_statement, statement, entry):
+    read = read_statement(statement(entry(details=_charged("4.30", "0.20") + _charged("5.70", "0.30"))))
+    assert [line["amount"] for line in read.rows] == ["4.30", "5.70"]
+
+
+def test_a_debit_and_its_charge_are_taken_together(read_statement, statement, entry):
+    details = _charged("4.50", "0.50") + _detail("5.00")
+    read = read_statement(statement(entry(side="DBIT", details=details), closing="90.00"))
+    assert [(line["amount"], line["indicator"]) for line in read.rows] == [("5.00", "DBIT"), ("5.00", "DBIT")]
+
+
+def test_a_charge_larger_than_its_detail_turns_it_round(read_statement, statement, entry):
+    details = _charged("0.20", "0.50") + _charged("10.00", "0.30", "CRDT")
+    read = read_statement(statement(entry(details=details)))
+    assert [(line["amount"], line["indicator"]) for line in read.rows] == [("0.30", "DBIT"), ("10.30", "CRDT")]
+
+
 def test_an_entry_that_is_not_the_sum_of_its_details_fails_its_total(read_statement, statement, entry):
     read = read_statement(statement(entry(details=_detail("4.00") + _detail("5.00"))))
     [total] = [total for total in read.reader.control_totals if total.name == "entry_details"]
