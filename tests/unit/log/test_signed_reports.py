@@ -288,14 +288,9 @@ def test_an_auditors_word_is_read_with_the_key_that_the_reader_names(
 def test_a_report_in_a_bucket_that_is_away_is_not_said_to_be_wrong(
     auditor: AuditorKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {
-        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
-        "AWS_REGION": "eu-central-1",
-        "AWS_ACCESS_KEY_ID": "nobody",
-        "AWS_SECRET_ACCESS_KEY": "nothing",
-        "AWS_MAX_ATTEMPTS": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    for name in ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "nobody")
     found = verify_path(place_of("s3://some-bucket/report.dsse.json"), None, signed_by=auditor.public_key)
     assert (found.verdict, found.exit_status) == ("unverifiable", 2)
     assert "does not answer" in found.failures[0].detail
