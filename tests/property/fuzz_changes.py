@@ -32,6 +32,8 @@ sys.modules[_spec.name] = company
 _spec.loader.exec_module(company)
 
 NAMES = ("records.jsonl.gz", "checkpoint", "keys.jsonl", "manifest.dsse.json")
+MAX_MADE_BYTES = 64 * 1024 * 1024
+"""The process that makes a case is the one whose memory is limited."""
 
 
 @dataclass(kw_only=True)
@@ -195,12 +197,17 @@ def r_name(r: random.Random) -> str:
     return r.choice(["keys.jsonl", "manifest.dsse.json"])
 
 
+def times_of(wanted: int, size: int) -> int:
+    """Return how often `size` bytes are repeated: what another change made large already stays as it is."""
+    return wanted if wanted * size <= MAX_MADE_BYTES else 1
+
+
 def registry(case: Case) -> None:
     r, path = case.random, case.folder() / "keys.jsonl"
     rows = case.read(path).splitlines()
     kind = r.randrange(5)
     if kind == 0:
-        rows = rows * r.choice([2, 3, 500])
+        rows = rows * times_of(r.choice([2, 3, 500]), sum(map(len, rows)))
     elif kind == 1:
         r.shuffle(rows)
     elif kind == 2 and rows:
@@ -233,7 +240,7 @@ def checkpoint(case: Case) -> None:
     kind = r.randrange(4)
     if kind == 0:
         body = head + "\n"
-        tail = tail * r.choice([2, 99, 101, 3_000])
+        tail = tail * times_of(r.choice([2, 99, 101, 3_000]), len(tail))
     elif kind == 1:
         tail = "".join(f"— name{number} {base64.b64encode(r.randbytes(70)).decode()}\n" for number in range(90)) + tail
     elif kind == 2:
