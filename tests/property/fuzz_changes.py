@@ -217,8 +217,12 @@ def registry(case: Case) -> None:
             value = json.loads(parse_envelope(rows[-1]).payload)
         except (CounterfoilError, ValueError):
             return
+        # Another change may have left no document of it.
+        if not isinstance(value, dict):
+            return
         if kind == 3:
-            value["version"] += 1
+            version = value.get("version")
+            value["version"] = version + 1 if isinstance(version, int) else 1
             value["prev_sha256"] = sha256(parse_envelope(rows[-1]).payload).hexdigest()
         value = mutated_json(r, value)
         made = signed(case, KEYS_TYPE, dumped(r, value), r.choice([case.log.root_key, case.log.key]))
