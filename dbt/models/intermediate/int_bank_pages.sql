@@ -71,7 +71,7 @@ closings as (
 ),
 
 -- What opens where another of its name and day closed, made no later, continues it. Where an earlier day was stated again after
--- that other one and closes so, it continues that day: then it is the other one stated again.
+-- that other one, and no later than it, and closes so, it continues that day: then it is the other one stated again.
 continuing as (
 
     select distinct
@@ -91,6 +91,7 @@ continuing as (
         and named.opening_minor = before.closing_minor
         and named.stated_on > before.stated_on
         and closings.made_at < before.made_at
+        and named.made_at >= before.made_at
     where named.is_whole
         and closings.opening_minor <> named.opening_minor
         and before.file_no is null
