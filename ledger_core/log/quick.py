@@ -274,8 +274,7 @@ class Sums:
             return False
         side1, _, account2 = middle.partition(_NEXT)
         postings = [(account1, amount1, side1), (account2, amount2 or amount1, side2)]
-        if side3:
-            postings += [(account3, amount3, side3), *_REST.findall(rest)]
+        postings += [*([(account3, amount3, side3)] if side3 else []), *_REST.findall(rest)]
         if len(postings) > MAX_POSTINGS:
             return False
         net: dict[str, int] = {}

@@ -143,6 +143,17 @@ TABLE: dict[str, tuple[list[Page], list[tuple[int, str]], set[str]]] = {
         [(-9680, "on"), (-4825, "out"), *BOTH],
         set(),
     ),
+    "two-of-one-day-and-an-earlier-day-sent-later": (
+        [
+            replace(FIRST, day="2026-03-03", opening=5825, lines=[], number=3, made="2026-03-08T08:00:00Z"),
+            replace(FIRST, day="2026-03-04", opening=5825, lines=[Line(minor=-4825, text="out")], number=4),
+            FIRST,
+            replace(FIRST, opening=5825, lines=[TWO], made=LATER),
+            FIRST.then("2026-03-06", [Line(minor=-9680, text="on")], opening=15505),
+        ],
+        [(-9680, "on"), (-4825, "out"), *BOTH],
+        set(),
+    ),
     "correction-takes-everything-back": ([FIRST, replace(FIRST, made=LATER, lines=[])], [], set()),
     # Pages.
     "three-pages": (pages_of_three(), [(-700, "rent"), *BOTH], set()),
