@@ -31,6 +31,10 @@ from ledger_core.log.segment import FILES, FOLDER_PATTERN, MANIFEST_FILE, OPTION
 
 CHECKPOINTS_FOLDER = "checkpoints"
 ANCHOR_PATTERN = re.compile(r"[0-9]{16}\Z")
+STREAM_FOLDER = "stream"
+STREAM_PATTERN = re.compile(r"[0-9]{16}-[0-9]{16}\.jsonl\.gz\Z")
+"""What the relay wrote since the last night: records whose segment is still to come, or has come. Nothing rests on it,
+and nothing of it is read here."""
 MAX_OBJECTS = 400_000
 """Of segments, kept with their versions: those of 270 years of nights. Others are asked for when they count."""
 MAX_FOLDERS = 2_000_000
@@ -73,6 +77,8 @@ class ObjectTree:
                 self._add_folder(folder, name, versions)
             elif folder.rpartition("/")[2] == CHECKPOINTS_FOLDER and ANCHOR_PATTERN.match(name):
                 self.anchors.setdefault(folder, []).append(int(name))
+            elif folder.rpartition("/")[2] == STREAM_FOLDER and STREAM_PATTERN.match(name):
+                continue
             else:
                 self.add_foreign(key, "no manifest names it")
         self._index, self._is_whole = found, len(found) < MAX_OBJECTS

@@ -24,7 +24,11 @@ BETWEEN = "__"
 Place = tuple[str, ...]
 """Where a setting stands: `("book",)`, or `("api", "port")`."""
 
-SHARED_NAMES = {"home_path": f"{PREFIX}HOME", "database_url": "DATABASE_URL"}
+SHARED_NAMES = {
+    "home_path": f"{PREFIX}HOME",
+    "database_url": "DATABASE_URL",
+    "kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS",
+}
 """What is shared and not called as its field is."""
 OLD_NAMES = {
     f"{PREFIX}API_PORT": f"{PREFIX}API__PORT",
@@ -78,7 +82,12 @@ def read_environment(environ: Mapping[str, str], known: Mapping[str, Place]) -> 
     Names are read in either case, as they always were. Raises `ConfigurationError` when an old name and its new one
     say different things.
     """
-    given = {name.upper(): value for name, value in environ.items() if name.upper().startswith((PREFIX, "DATABASE_"))}
+    shared = frozenset(SHARED_NAMES.values())
+    given = {
+        name.upper(): value
+        for name, value in environ.items()
+        if name.upper().startswith(PREFIX) or name.upper() in shared
+    }
     found = Found()
     for name, value in given.items():
         if name in known:
@@ -103,7 +112,7 @@ def read_environment(environ: Mapping[str, str], known: Mapping[str, Place]) -> 
 
 def nearest_name(name: str, known: Mapping[str, Place]) -> str:
     """Return the known variable that `name` was probably meant to be."""
-    candidates = sorted({*known, *OLD_NAMES} - {"DATABASE_URL"})
+    candidates = sorted(name for name in {*known, *OLD_NAMES} if name.startswith(PREFIX))
     (nearest,) = get_close_matches(name, candidates, n=1, cutoff=0.0)
     return OLD_NAMES.get(nearest, nearest)
 

@@ -17,6 +17,7 @@ from ledger_core.settings.rooms import (
     ArchiveSettings,
     FileKeysSettings,
     IngestSettings,
+    KafkaSettings,
     LedgerSettings,
     OrchestrationSettings,
     ReconciliationSettings,
@@ -32,6 +33,8 @@ class Settings(BaseModel):
     env: Literal["development", "test", "staging", "production"] = "development"
     home_path: Path | None = None
     database_url: str | None = None
+    kafka_bootstrap_servers: str | None = None
+    """`host:port,...`: where the log's records are told to besides the archive. None: to the archive alone."""
     ledger_url: str | None = None
     """Append over HTTP to this ledger instead of writing the database."""
     ledger_token: str | None = None
@@ -47,6 +50,7 @@ class Settings(BaseModel):
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()
     api: ApiSettings = ApiSettings()
+    kafka: KafkaSettings = KafkaSettings()
 
     @property
     def strict(self) -> bool:

@@ -167,6 +167,22 @@ class FileKeysSettings(KeeperSettings):
     """`file` keeps the key-encryption key in the home; staging and production refuse it."""
 
 
+class KafkaSettings(Room):
+    """`ledger_core/relay`: how the brokers of `KAFKA_BOOTSTRAP_SERVERS` are reached, and what goes where."""
+
+    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """As Kafka calls it. Staging and production want TLS."""
+    ca_file: Path | None = None
+    """Who vouches for the brokers' certificates; PEM, as the next two are. Default: whom the system trusts."""
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    username: str = ""
+    password_file: Path | None = None
+    audit_topic: str = Field(default="finance.audit-events.v1", pattern=r"^[a-zA-Z0-9._-]{1,249}$")
+    """Where the log's records go. Another topic is another destination, told from the beginning."""
+
+
 class ReconciliationSettings(Room):
     """`reconciliation`."""
 

@@ -67,6 +67,8 @@ def _weaknesses(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]
     if settings.ledger_url is not None and not settings.ledger_url.lower().startswith("https://"):
         yield "a ledger without TLS (COUNTERFOIL_LEDGER_URL begins with https://)"
     yield from _of_archive(settings)
+    if settings.kafka_bootstrap_servers is not None and not settings.kafka.security.endswith("SSL"):
+        yield "brokers without TLS (COUNTERFOIL_KAFKA__SECURITY is SSL or SASL_SSL)"
     if settings.api.socket is None:
         yield "a TCP listener of the API (COUNTERFOIL_API__SOCKET names a Unix socket)"
     if settings.api.port:
