@@ -50,15 +50,27 @@ $(VENV)/.ready: requirements-dev.lock pyproject.toml
 VERSITYGW_VERSION := v1.8.0
 VERSITYGW := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/counterfoil/tools/versitygw-$(VERSITYGW_VERSION)/versitygw
 
+# A Kafka broker, for the tests of the relay: its jars.
+KAFKA := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/counterfoil/tools/kafka-3.9.1/lib
+
 .PHONY: setup-full
-setup-full: setup $(VERSITYGW) ## Also Chromium, Node, SoftHSM, a Postgres with TLS (Debian, as root), and an S3 service (built with Go)
+setup-full: setup packages $(VERSITYGW) $(KAFKA) ## Also Chromium, Node, SoftHSM, a Postgres with TLS, Java (Debian, as root), an S3 service (built with Go), a Kafka broker (Maven)
+
+.PHONY: packages
+packages:
 	@lacks=; has() { command -v $$1 >/dev/null || lacks="$$lacks $$2"; }; \
 	has chromium chromium; has node nodejs; has softhsm2-util softhsm2; has cc 'gcc libc6-dev'; \
+	has java default-jre-headless; has mvn maven; \
 	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || lacks="$$lacks postgresql"; \
 	[ -z "$$lacks" ] || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $$lacks >/dev/null; }
 
 $(VERSITYGW):
 	GOBIN="$(@D)" GOFLAGS=-mod=mod go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
+
+# Into a neighbour first: a folder that is there is whole.
+$(KAFKA): | packages
+	rm -rf "$@.partial" && mvn -q -B -f tests/fixtures/servers/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory="$@.partial"
+	mv "$@.partial" "$@"
 
 # `all` is what the demo runs on; a back-end's library is for the host of the keys.
 EXTRAS := --extra all --extra pkcs11 --extra awskms --extra vault

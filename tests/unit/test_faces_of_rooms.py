@@ -23,7 +23,7 @@ FACES = {
         "evidence.check.checker", "evidence.export.segment", "evidence.proofs.prove", "evidence.keyring",
         "evidence.replay.replay",
         "ceremony.run", "ceremony.drafts", "ceremony.offline", "ceremony.tell",
-        "evidence.anchor", "evidence.attest", "evidence.parquet",
+        "evidence.anchor", "evidence.attest", "evidence.parquet", "relay.run", "relay.tail",
     ),
     "ingest": ("contract", "sources", "landing.land", "landing.file_keys", "landing.erasable"),
     "sample": ("",),

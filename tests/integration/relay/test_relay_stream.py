@@ -140,7 +140,8 @@ def test_what_somebody_else_laid_where_a_part_belongs_is_told_and_not_believed(r
     size = len(records(runtime))
     forged = [line.replace(b"order", b"odder") for line in records(runtime)]
     runtime.archive.put_once(
-        stream_name(runtime.settings.origin_of("main"), 0, size), gzip.compress(b"".join(line + b"\n" for line in forged))
+        stream_name(runtime.settings.origin_of("main"), 0, size),
+        gzip.compress(b"".join(line + b"\n" for line in forged)),
     )
 
     with pytest.raises(IntegrityError):
@@ -214,6 +215,8 @@ def test_a_verifier_of_a_bucket_reads_over_the_stream(runtime: Runtime, post: Po
 
     assert report.verdict == "verified", report.as_lines()
     assert any("/stream/" in key for key in bucket.all_keys())
-    bucket.client.put_object(Bucket=bucket.name, Key=f"books/{runtime.settings.origin_of('main')}/stream/notes", Body=b"x")
+    bucket.client.put_object(
+        Bucket=bucket.name, Key=f"books/{runtime.settings.origin_of('main')}/stream/notes", Body=b"x"
+    )
     report = verify_path(bucket.place, runtime.trust_path)
     assert any("stream/notes" in line for line in report.as_lines())
