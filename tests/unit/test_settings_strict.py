@@ -8,7 +8,7 @@ import pytest
 
 from ledger_core.errors import ConfigurationError
 from ledger_core.settings import Settings
-from ledger_core.settings.rooms import ApiSettings, ArchiveSettings, FileKeysSettings, SigningSettings
+from ledger_core.settings.rooms import ApiSettings, ArchiveSettings, FileKeysSettings, KafkaSettings, SigningSettings
 from ledger_core.settings.strict import KEY_FILES, KEY_FOLDERS, SECRET_VARIABLES, refuse_what_is_weak
 
 SIGNED_ELSEWHERE = SigningSettings(
@@ -112,6 +112,11 @@ def test_development_is_asked_nothing(env: str) -> None:
         ({"ledger_url": "http://hunter2.example.com"}, "without TLS"),
         ({"archive": ArchiveSettings(endpoint="http://hunter2.example.com")}, "archive without TLS"),
         ({"archive": ArchiveSettings(lock="governance")}, "lock can be lifted"),
+        ({"kafka_bootstrap_servers": "hunter2:9092"}, "COUNTERFOIL_KAFKA__SECURITY"),
+        (
+            {"kafka_bootstrap_servers": "hunter2:9092", "kafka": KafkaSettings(security="SASL_PLAINTEXT")},
+            "brokers without TLS",
+        ),
         ({"api": ApiSettings()}, "TCP listener"),
         ({"api": ApiSettings(socket=Path("/run/api.sock"), port=8080)}, "COUNTERFOIL_API__PORT"),
     ],

@@ -1,4 +1,4 @@
-"""A process that relays as the worker does, for tests that kill it: its arguments are the home, the brokers, a topic."""
+"""A process that relays as the worker does, for tests that kill it."""
 
 from __future__ import annotations
 
