@@ -80,7 +80,7 @@ def test_a_migration_that_waits_for_somebodys_lock_gives_up_and_says_so(engine: 
         connection.execute(text("drop function ledger.store_checkpoint, ledger.peaks_after"))
         indexes = ("postings_by_account", "entries_effective", "entries_corrects")
         connection.execute(text("drop index " + ", ".join(f"ledger.{name}" for name in indexes)))
-        tables = ("private_values", "private_keys", "erased_values", "erased_files", "replays")
+        tables = ("private_values", "private_keys", "erased_values", "erased_files", "replays", "relay_cursors")
         connection.execute(text("drop table " + ", ".join(f"ledger.{name}" for name in tables)))
         connection.execute(text("drop function ledger.refuse_private"))
     url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
