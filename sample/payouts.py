@@ -21,7 +21,8 @@ from sample.business_days import (
 )
 from sample.currencies import CURRENCIES, CurrencyProfile
 from sample.dice import Dice, Mint
-from sample.model import Entry, Fact, Payout, PspItem
+from sample.model import Channel, Entry, Fact, Payout, PspItem
+from sample.providers import PROVIDERS
 
 _FEE_SHARE = 0.4
 """How many payouts carry a fee that belongs to no payment."""
@@ -64,11 +65,12 @@ class Payouts:
     `reported_until` is the last arrival that a report lists, None for all.
     """
 
-    def __init__(self, *, dice: Dice, mint: Mint, reported_until: date | None, account: str, amounts: Amounts) -> None:
+    def __init__(self, *, dice: Dice, mint: Mint, reported_until: date | None, channel: Channel, amounts: Amounts) -> None:
         self._dice = dice
         self._mint = mint
         self._reported_until = reported_until
-        self._account = account
+        self._channel = channel
+        self._provider = PROVIDERS[channel.provider]
         self._windows: dict[str, Window] = {}
         self._amounts = amounts
 
@@ -83,7 +85,7 @@ class Payouts:
         if window is None:
             made_on = payout_day(created)
             window = Window(
-                payout_id=self._mint.id("po"),
+                payout_id=self._provider.id(self._mint, "po"),
                 made_on=made_on,
                 arrives_on=add_business_days(made_on, ARRIVAL_BUSINESS_DAYS),
             )
@@ -102,7 +104,7 @@ class Payouts:
 
     def close(self, day: date) -> Iterator[tuple[list[Fact], Payout]]:
         """Make the payouts of `day`: what is posted and reported for each, and the payout itself."""
-        for profile in CURRENCIES:
+        for profile in self._provider.currencies:
             window = self._windows.get(profile.code)
             if window is None or window.made_on != day:
                 continue
@@ -111,23 +113,24 @@ class Payouts:
             self._amounts.of(profile.code).add(window.net_minor)
             payout = Payout(
                 payout_id=window.payout_id,
-                txn_id=self._mint.id("txn"),
+                txn_id=self._provider.id(self._mint, "txn"),
                 currency=profile.code,
                 net_minor=window.net_minor,
                 created=midnight(day) + PAYOUT_CUTOFF_SECONDS + self._dice.below(600),
                 arrives_on=window.arrives_on,
-                account=self._account,
+                channel=self._channel,
+                told=self._provider.told(self._mint, window.payout_id),
                 variant=self._dice.below(1 << 16),
             )
             reference = payout.payout_id if self._dice.chance(0.7) else payout.txn_id
             facts.append(
                 postings.payout(
                     at=payout.created,
-                    name=postings.by_id(reference),
+                    name=postings.by_id(self._provider.name, reference),
                     currency=profile.code,
                     amount_minor=payout.net_minor,
                     text=f"payout {payout.payout_id}",
-                    account=self._account,
+                    channel=self._channel,
                 )
             )
             if self.is_reported(payout.arrives_on):
@@ -140,7 +143,7 @@ class Payouts:
         while self._dice.chance(_FEE_SHARE) or window.net_minor in taken:
             cost = self._dice.between(1, max(1, min(profile.low // 5, window.net_minor // 50)))
             created = midnight(window.made_on) + PAYOUT_CUTOFF_SECONDS - self._dice.between(30, 600)
-            txn_id = self._mint.id("txn")
+            txn_id = self._provider.id(self._mint, "txn")
             window.net_minor -= cost
             yield from self._cost(profile, window, txn_id, created, cost)
 
@@ -158,16 +161,16 @@ class Payouts:
                 fee_minor=0,
                 payout_id=window.payout_id,
                 arrives_on=window.arrives_on,
-                account=self._account,
+                channel=self._channel,
                 description=text,
                 variant=self._dice.below(1 << 16),
             )
         yield postings.network_cost(
             at=created,
-            name=postings.by_id(txn_id),
+            name=postings.by_id(self._provider.name, txn_id),
             currency=profile.code,
             amount_minor=cost,
             text=text,
             kind=self._dice.pick(("network", "fees")),
-            account=self._account,
+            channel=self._channel,
         )
