@@ -83,7 +83,9 @@ class Banks:
         """Make the statements of a business day, with the company's entries for their lines."""
         self._sequence += 1
         for profile in CURRENCIES:
-            day_book = _DayBook(profile, day, self._dice, self._mint, is_short=self._statements[profile.bank] == "mt940")
+            day_book = _DayBook(
+                profile, day, self._dice, self._mint, is_short=self._statements[profile.bank] == "mt940"
+            )
             due = self._due.pop((day, profile.code), [])
             for channel in dict.fromkeys(payout.channel for payout in due):
                 day_book.add_payouts([payout for payout in due if payout.channel == channel])
@@ -106,9 +108,7 @@ class Banks:
 class _DayBook:
     """Collect one account's lines of one day and the entries that book them."""
 
-    def __init__(
-        self, profile: CurrencyProfile, day: date, dice: Dice, mint: Mint, *, is_short: bool
-    ) -> None:
+    def __init__(self, profile: CurrencyProfile, day: date, dice: Dice, mint: Mint, *, is_short: bool) -> None:
         self.lines: list[BankLine] = []
         self.facts: list[Fact] = []
         self._profile = profile
@@ -224,7 +224,14 @@ class _DayBook:
         )
 
     def _book(
-        self, part: BankTransaction, debit: str, credit: str, text: str, reference: str, *, channel: Channel | None = None
+        self,
+        part: BankTransaction,
+        debit: str,
+        credit: str,
+        text: str,
+        reference: str,
+        *,
+        channel: Channel | None = None,
     ) -> None:
         self.facts.append(
             postings.transfer(

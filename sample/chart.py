@@ -46,20 +46,14 @@ class AccountKind:
 
 
 KINDS = {
-    "clearing": AccountKind(
-        prefix="assets:psp:{provider}:clearing", type="asset", metadata={"role": "clearing"}
-    ),
-    "in_transit": AccountKind(
-        prefix="assets:in-transit:{provider}", type="asset", metadata={"role": "in_transit"}
-    ),
+    "clearing": AccountKind(prefix="assets:psp:{provider}:clearing", type="asset", metadata={"role": "clearing"}),
+    "in_transit": AccountKind(prefix="assets:in-transit:{provider}", type="asset", metadata={"role": "in_transit"}),
     "bank": AccountKind(prefix="assets:bank:main", type="asset", metadata={"role": "bank"}),
     "suspense": AccountKind(prefix="liabilities:suspense", type="liability"),
     "opening": AccountKind(prefix="equity:opening-balance", type="equity"),
     "sales": AccountKind(prefix="revenue:sales", type="revenue"),
     "refunds": AccountKind(prefix="revenue:refunds", type="revenue", normal_balance="debit"),
-    "fees": AccountKind(
-        prefix="expenses:processing-fees", type="expense", metadata={"role": "fees"}
-    ),
+    "fees": AccountKind(prefix="expenses:processing-fees", type="expense", metadata={"role": "fees"}),
     "network": AccountKind(prefix="expenses:network-costs", type="expense"),
     "disputes": AccountKind(prefix="expenses:disputes", type="expense"),
     "rent": AccountKind(prefix="expenses:rent", type="expense"),

@@ -26,7 +26,15 @@ def generate(request: Request) -> Iterator[Fact]:
     share = replace(request, per_day=max(1, request.per_day // len(request.channels)))
     plans = [make_plan(share, dice, PROVIDERS[channel.provider].currencies) for channel in request.channels]
     first, amounts = plans[0], Amounts(dice)
-    banks = Banks(dice=dice, mint=mint, amounts=amounts, start=request.start, stray_credits=first.stray_credits, stray_from=PROVIDERS[request.providers[0]], statements=request.statements)
+    banks = Banks(
+        dice=dice,
+        mint=mint,
+        amounts=amounts,
+        start=request.start,
+        stray_credits=first.stray_credits,
+        stray_from=PROVIDERS[request.providers[0]],
+        statements=request.statements,
+    )
     reported_until = None if request.clean else first.last_day
     shops = [
         Shop(

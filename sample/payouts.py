@@ -65,7 +65,9 @@ class Payouts:
     `reported_until` is the last arrival that a report lists, None for all.
     """
 
-    def __init__(self, *, dice: Dice, mint: Mint, reported_until: date | None, channel: Channel, amounts: Amounts) -> None:
+    def __init__(
+        self, *, dice: Dice, mint: Mint, reported_until: date | None, channel: Channel, amounts: Amounts
+    ) -> None:
         self._dice = dice
         self._mint = mint
         self._reported_until = reported_until

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sample.chart import code_of
 from sample.model import Channel, Entry
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Naming:
     """How an entry is known: its `external_id`, and its `metadata.reference` unless None."""
@@ -47,7 +48,9 @@ def charge(
     return _entry(at, name, currency, sides, text, order, channel)
 
 
-def refund(*, at: int, name: Naming, currency: str, amount_minor: int, text: str, order: str, channel: Channel) -> Entry:
+def refund(
+    *, at: int, name: Naming, currency: str, amount_minor: int, text: str, order: str, channel: Channel
+) -> Entry:
     """Book money given back; the provider keeps its fee."""
     sides = [("refunds", "debit", amount_minor), ("clearing", "credit", amount_minor)]
     return _entry(at, name, currency, sides, text, order, channel)
@@ -90,7 +93,15 @@ def payout(*, at: int, name: Naming, currency: str, amount_minor: int, text: str
 
 
 def transfer(
-    *, at: int, name: Naming, currency: str, amount_minor: int, debit: str, credit: str, text: str, channel: Channel | None = None
+    *,
+    at: int,
+    name: Naming,
+    currency: str,
+    amount_minor: int,
+    debit: str,
+    credit: str,
+    text: str,
+    channel: Channel | None = None,
 ) -> Entry:
     """Book `amount_minor` from one kind of account to another."""
     sides = [(debit, "debit", amount_minor), (credit, "credit", amount_minor)]

@@ -85,9 +85,7 @@ class Rendering:
         for bank in BANKS:
             own = [statement for statement in statements if PROFILES[statement.currency].bank == bank]
             format_ = STATEMENTS[self.request.statements[bank]]
-            files = list(
-                self._deliveries.of_statements(bank, own[0].on, source=format_.SOURCE, suffix=format_.SUFFIX)
-            )
+            files = list(self._deliveries.of_statements(bank, own[0].on, source=format_.SOURCE, suffix=format_.SUFFIX))
             was_wrong = any(version == "wrong" for _, version in files)
             for name, version in files:
                 told = "corrected" if was_wrong and version == "right" else version

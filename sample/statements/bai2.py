@@ -8,6 +8,7 @@ each level. A file of the previous day: nothing that is only announced stands th
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 from sample.currencies import BANKS, PROFILES, Bank, iban_of
@@ -17,7 +18,6 @@ from sample.statements.making import Making, spoilt
 SOURCE, SUFFIX = "bai2", ".bai"
 
 _RECEIVER = "COUNTERFOIL"
-_WIDTH = 80
 _OPENING, _CLOSING = "010", "015"
 _TYPES = {"SALA": "495", "DBIT": "495", "CRDT": "195"}
 """Outgoing and incoming transfers."""
@@ -33,7 +33,7 @@ def render(bank_code: str, statements: Sequence[Statement], making: Making) -> s
     groups = [_group(bank, statement, making) for statement in told]
     total = sum(amount for _, amount in groups)
     records = sum(len(lines) for lines, _ in groups) + 2
-    lines = [f"01,{bank.bic},{_RECEIVER},{made_at[:6]},{made_at[6:]},{number},{_WIDTH},,2/"]
+    lines = [f"01,{bank.bic},{_RECEIVER},{made_at[:6]},{made_at[6:]},{number},,,2/"]
     for group, _ in groups:
         lines.extend(group)
     lines.append(f"99,{total},{len(groups)},{records}/")
@@ -57,7 +57,12 @@ def _group(bank: Bank, statement: Statement, making: Making) -> tuple[list[str],
 
 def _transaction(line: BankLine, part: BankTransaction) -> Iterator[str]:
     kind = _TYPES.get(line.code) or _TYPES[line.indicator]
-    reference = _MEANT.sub(" ", part.end_to_end_id)
-    yield f"16,{kind},{part.amount_minor},Z,{part.servicer_reference},{reference},{_MEANT.sub(' ', part.counterparty)}"
-    yield f"88,{_MEANT.sub(' ', part.narrative)}"
+    reference, text = _spelt(part.end_to_end_id), _spelt(part.counterparty)
+    yield f"16,{kind},{part.amount_minor},Z,{part.servicer_reference},{reference},{text}"
+    yield f"88,{_spelt(part.narrative)}"
 
+
+def _spelt(text: str) -> str:
+    """Write a text in ASCII, without what ends a field or a record."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return _MEANT.sub(" ", plain)

@@ -8,6 +8,7 @@ transaction is a line, and what is not booked does not stand there. Letters outs
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
@@ -76,8 +77,8 @@ def _cut(text: str) -> list[str]:
 
 def _spelt(text: str) -> str:
     """Write a text in SWIFT's letters; a question mark would begin a sub-field."""
-    plain = text.replace("_", "-").replace("&", "+").replace("é", "e").replace("è", "e")
-    return _FOREIGN.sub(".", plain).replace("?", ".")
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return _FOREIGN.sub(".", plain.replace("_", "-").replace("&", "+")).replace("?", ".")
 
 
 def _balance(profile: CurrencyProfile, amount_minor: int, on: date) -> str:
