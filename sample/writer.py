@@ -59,8 +59,9 @@ def make_sample(
     `per_day` is about how many journal entries the company posts a day; `clean` plants no break and goes on after the
     last of `days` until everything has settled. `providers` (of `PROVIDERS`) and `accounts` at each share the trade,
     each with books and reports of its own (its folder is `<provider>/<account>/`); `statements` says in what format
-    (of `STATEMENTS`) a bank of `BANKS` states where it is not camt.053; `reports` is one of `REPORTS`, `dirt` of `DIRT`; `book` is the legal
-    entity's ledger. Raises `InvalidInput` for arguments out of range and for a folder that holds something else.
+    (of `STATEMENTS`) a bank of `BANKS` states where it is not camt.053; `reports` is one of `REPORTS`, `dirt` of
+    `DIRT`; `book` is the legal entity's ledger. Raises `InvalidInput` for arguments out of range and for a folder that holds something
+    else.
     """
     request = Request(
         days=_in_range("days", days, MAX_DAYS),

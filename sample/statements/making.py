@@ -1,4 +1,4 @@
-"""How a file of statements is made, whatever its format: when, how it is numbered, and what is wrong with a first one."""
+"""How a file of statements is made, whatever its format: when, how numbered, and what is wrong with a first one."""
 
 from __future__ import annotations
 
