@@ -138,9 +138,9 @@ class _DayBook:
         provider = PROVIDERS[payout.channel.provider]
         draw = 0.0 if in_batch else self._dice.unit()
         if draw < 0.65:
-            reference, narrative = payout.told, f"{provider.word} PAYOUT {payout.arrives_on.isoformat()}"
+            reference, narrative = payout.told, provider.narrative(payout, names_it=False)
         elif draw < 0.88:
-            reference, narrative = "", f"{provider.word} PAYOUT {payout.told}"
+            reference, narrative = "", provider.narrative(payout, names_it=True)
         else:
             reference, narrative = "", f"{provider.word} TRANSFER"
         return BankTransaction(

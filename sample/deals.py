@@ -13,6 +13,7 @@ from sample.dice import Dice
 from sample.model import Channel, Entry, PspItem
 from sample.payouts import Window
 from sample.postings import Naming, named
+from sample.providers import PROVIDERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Deal:
             gross_minor=self.gross_minor,
             fee_minor=self.fee_minor,
             payout_id=window.payout_id,
+            made_on=window.made_on,
             arrives_on=window.arrives_on,
             channel=self.channel,
             source_id=self.source_id,
@@ -82,6 +84,11 @@ class Deal:
             return postings.dispute(**told, amount_minor=-gross, fee_minor=fee)
         return postings.dispute_reversal(**told, amount_minor=gross, fee_minor=-fee)
 
+    @property
+    def main_id(self) -> str:
+        """The id by which the company knows it most often: the balance transaction's, where there is one."""
+        return self.txn_id if PROVIDERS[self.channel.provider].numbers_transactions else self.source_id
+
     def named(self, reference: str) -> Naming:
         """Name the entry by `reference`, one of the deal's ids; its `external_id` stays the deal's alone."""
         own = reference if reference in (self.txn_id, self.source_id) and self.category == "charge" else self.txn_id
@@ -94,7 +101,7 @@ class Deal:
         """
         draw = dice.unit()
         if draw < 0.78:
-            return self.named(self.txn_id)
+            return self.named(self.main_id)
         if draw < 0.88:
             return self.named(self.source_id)
         if draw < 0.93:

@@ -28,6 +28,8 @@ class Report:
 
     name: str
     source: str
+    is_daily: bool = False
+    """Whether it comes every day whatever was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,20 +61,20 @@ class Deliveries:
 
     def listing(self, report: Report, channel: Channel, on: date) -> Iterator[str]:
         """Yield the files of `report` that list what it selects on `on`, the one of that day's period first."""
-        for period in self._periods(on):
+        for period in self._periods(report, on):
             yield from self._named(report, channel, period)
 
     def waiting(self, report: Report, channel: Channel, created: int, on: date) -> Iterator[str]:
         """Yield the files that list what was created then before they list it on `on`."""
         created_on = day_of(created)
         if "waiting" in self._dirt and is_business_day(created_on):
-            first = self._period(created_on)
-            if first < self._period(on):
+            first = self._period(report, created_on)
+            if first < self._period(report, on):
                 yield from self._named(report, channel, first)
 
     def of_nothing(self, report: Report, channel: Channel, on: date) -> Iterator[str]:
         """Yield the files of a report in which nothing is listed."""
-        yield from self._named(report, channel, self._period(on))
+        yield from self._named(report, channel, self._period(report, on))
 
     def _named(self, report: Report, channel: Channel, last_on: date) -> tuple[str, ...]:
         """Return the names of the report for the period that ends on `last_on`: two where it comes again."""
@@ -100,7 +102,7 @@ class Deliveries:
 
     def _report(self, report: Report, channel: Channel, last_on: date) -> Iterator[str]:
         year, week, _ = last_on.isocalendar()
-        label = f"{year}-W{week:02}" if self._request.reports == "weekly" else str(last_on)
+        label = str(last_on) if self._is_daily(report) else f"{year}-W{week:02}"
         folder = f"{channel.provider}/{channel.account}/" if channel.account else f"{channel.provider}/"
         plain, told = f"{folder}{report.name}_{label}", {"source": report.source, "account": channel.account}
         yield self._name(plain, ".csv", **told, on=last_on)
@@ -108,21 +110,24 @@ class Deliveries:
             on = last_on + timedelta(days=_RESENT_AFTER_DAYS)
             yield self._name(f"{plain}_again", ".csv", **told, on=on)
 
-    def _periods(self, on: date) -> Iterator[date]:
+    def _periods(self, report: Report, on: date) -> Iterator[date]:
         """Yield the last days of the periods whose reports list what is effective on `on`, its own first."""
-        own = self._period(on)
+        own = self._period(report, on)
         yield own
         if "overlapping" not in self._dirt:
             return
         seen = own
         for days in range(1, _REPEATED_BUSINESS_DAYS + 1):
-            later = self._period(add_business_days(on, days))
+            later = self._period(report, add_business_days(on, days))
             if later != seen:
                 seen = later
                 yield later
 
-    def _period(self, on: date) -> date:
-        return on if self._request.reports == "daily" else on + timedelta(days=6 - on.weekday())
+    def _period(self, report: Report, on: date) -> date:
+        return on if self._is_daily(report) else on + timedelta(days=6 - on.weekday())
+
+    def _is_daily(self, report: Report) -> bool:
+        return report.is_daily or self._request.reports == "daily"
 
     def _name(self, plain: str, suffix: str, *, source: str, on: date, account: str = "") -> str:
         name = plain + suffix

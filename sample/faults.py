@@ -71,7 +71,7 @@ def _outcome(slot: Slot, deal: Deal, *entries: Entry, key: str, amount_minor: in
 def _name(deal: Deal, dice: Dice) -> Naming:
     draw = dice.unit()
     if draw < 0.65:
-        return deal.named(deal.txn_id)
+        return deal.named(deal.main_id)
     if draw < 0.85 or deal.category != "charge":
         return deal.named(deal.source_id)
     return deal.named(deal.payment_intent_id)

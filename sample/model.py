@@ -85,6 +85,8 @@ class PspItem:
     gross_minor: int
     fee_minor: int
     payout_id: str
+    made_on: date
+    """When its payout left the provider."""
     arrives_on: date
     channel: Channel
     source_id: str = ""
@@ -111,10 +113,11 @@ class Payout:
     currency: str
     net_minor: int
     created: int
+    made_on: date
     arrives_on: date
     channel: Channel
     told: str
-    """What the bank line says of it."""
+    """Its reference on a bank line."""
     variant: int = 0
 
 

@@ -142,7 +142,7 @@ class Shop:
 
     def _report(self, deal: Deal) -> Iterator[Fact]:
         window = self._payouts.take(deal.currency, deal.created, deal.net_minor)
-        if self._payouts.is_reported(window.arrives_on):
+        if self._payouts.is_reported(window):
             yield deal.psp_item(window, self._dice.below(1 << 16))
 
     def _booked_at(self, deal: Deal) -> int:

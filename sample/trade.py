@@ -138,36 +138,37 @@ class Trade:
         lost = disputes.pop(0)
         fee = -lost.fee_minor if self._dice.chance(0.4) else 0
         deal = self._later(lost, "dispute_reversal", "du", at, -lost.gross_minor, fee, lost.reason)
-        return replace(deal, source_id=lost.source_id)
+        return self._known(replace(deal, source_id=lost.source_id))
 
     def _sale(self, profile: CurrencyProfile, at: int, gross_minor: int) -> Deal:
         self._orders += 1
         charge_id = self._provider.id(self._mint, "ch")
-        return Deal(
+        deal = Deal(
             category="charge",
             created=at,
             currency=profile.code,
             gross_minor=gross_minor,
             fee_minor=profile.fee(gross_minor),
-            txn_id=self._provider.id(self._mint, "txn"),
-            source_id=charge_id,
+            txn_id=self._provider.transaction(self._mint),
+            source_id=self._provider.capture(self._mint, charge_id),
             charge_id=charge_id,
-            payment_intent_id=self._provider.id(self._mint, "pi"),
+            payment_intent_id=self._provider.payment(self._mint, charge_id),
             charge_created=at,
             order=self._provider.order(self._channel.account, self._orders),
             channel=self._channel,
         )
+        return self._known(deal)
 
     def _later(
         self, sale: Deal, category: str, prefix: str, at: int, gross_minor: int, fee_minor: int, reason: str
     ) -> Deal:
-        return Deal(
+        deal = Deal(
             category=category,
             created=at,
             currency=sale.currency,
             gross_minor=gross_minor,
             fee_minor=fee_minor,
-            txn_id=self._provider.id(self._mint, "txn"),
+            txn_id=self._provider.transaction(self._mint),
             source_id=self._provider.id(self._mint, prefix),
             charge_id=sale.charge_id,
             payment_intent_id=sale.payment_intent_id,
@@ -176,3 +177,11 @@ class Trade:
             channel=self._channel,
             reason=reason,
         )
+        return self._known(deal)
+
+    def _known(self, deal: Deal) -> Deal:
+        """Return the deal with what its row of the report is known by."""
+        if self._provider.numbers_transactions:
+            return deal
+        row = self._provider.row(self._channel, deal.category, deal.created, deal.charge_id, deal.source_id)
+        return replace(deal, txn_id=row)

@@ -60,8 +60,8 @@ def make_sample(
     last of `days` until everything has settled. `providers` (of `PROVIDERS`) and `accounts` at each share the trade,
     each with books and reports of its own (its folder is `<provider>/<account>/`); `statements` says in what format
     (of `STATEMENTS`) a bank of `BANKS` states where it is not camt.053; `reports` is one of `REPORTS`, `dirt` of
-    `DIRT`; `book` is the legal entity's ledger. Raises `InvalidInput` for arguments out of range and for a folder that holds something
-    else.
+    `DIRT`; `book` is the legal entity's ledger.
+    Raises `InvalidInput` for arguments out of range and for a folder that holds something else.
     """
     request = Request(
         days=_in_range("days", days, MAX_DAYS),
