@@ -5,6 +5,7 @@ function of the arguments alone, and the truth lists every difference in them. T
 """
 
 from sample.model import DIRT, REPORTS, SampleSummary
+from sample.providers import PROVIDERS
 from sample.writer import make_sample
 
-__all__ = ["DIRT", "REPORTS", "SampleSummary", "make_sample"]
+__all__ = ["DIRT", "PROVIDERS", "REPORTS", "SampleSummary", "make_sample"]

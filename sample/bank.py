@@ -7,22 +7,17 @@ line on its booking day, so its bank account and the statement agree at the end 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
 from sample import postings
 from sample.business_days import add_business_days, is_business_day, midnight, on_or_after
 from sample.currencies import BANKS, CURRENCIES, CurrencyProfile
 from sample.dice import Dice, Mint
-from sample.model import BankLine, BankTransaction, Entry, Fact, Payout, PlantedBreak, Statement
+from sample.model import BankLine, BankTransaction, Channel, Entry, Fact, Payout, PlantedBreak, Statement
 from sample.payouts import Amounts
+from sample.providers import PROVIDERS, Provider
 
-_PROVIDER_NAMES = {
-    "USD": "STRIPE PAYMENTS COMPANY",
-    "EUR": "STRIPE TECHNOLOGY EUROPE LTD",
-    "JPY": "STRIPE JAPAN KK",
-    "KWD": "STRIPE PAYMENTS INTL",
-}
 _CUSTOMERS = ("Northwind Traders & Sons Ltd", "Meyer GmbH", "Al Salam Trading Co", "Kobayashi Shoten", "Café Lumière")
 _STAFF = ("A. Haddad", "B. Okafor", "C. Sato", "D. Winkler", "E. Lindqvist")
 
@@ -37,12 +32,22 @@ class Banks:
     """One account in each currency; `book` makes a day's statements."""
 
     def __init__(
-        self, *, dice: Dice, mint: Mint, amounts: Amounts, start: date, stray_credits: frozenset[tuple[date, str]]
+        self,
+        *,
+        dice: Dice,
+        mint: Mint,
+        amounts: Amounts,
+        start: date,
+        stray_credits: frozenset[tuple[date, str]],
+        stray_from: Provider,
+        statements: Mapping[str, str],
     ) -> None:
         self._dice = dice
         self._mint = mint
         self._amounts = amounts
         self._stray_credits = stray_credits
+        self._stray_from = stray_from
+        self._statements = statements
         self._due: dict[tuple[date, str], list[Payout]] = defaultdict(list)
         self._announced: dict[tuple[date, str], list[Payout]] = defaultdict(list)
         self._balances = {profile.code: profile.opening for profile in CURRENCIES}
@@ -78,13 +83,15 @@ class Banks:
         """Make the statements of a business day, with the company's entries for their lines."""
         self._sequence += 1
         for profile in CURRENCIES:
-            day_book = _DayBook(profile, day, self._dice, self._mint)
+            day_book = _DayBook(
+                profile, day, self._dice, self._mint, is_short=self._statements[profile.bank] == "mt940"
+            )
             due = self._due.pop((day, profile.code), [])
-            for account in dict.fromkeys(payout.account for payout in due):
-                day_book.add_payouts([payout for payout in due if payout.account == account])
+            for channel in dict.fromkeys(payout.channel for payout in due):
+                day_book.add_payouts([payout for payout in due if payout.channel == channel])
             day_book.announce(self._announced.pop((day, profile.code), []))
             if (day, profile.code) in self._stray_credits:
-                day_book.add_stray_credit(self._amounts.claim(profile))
+                day_book.add_stray_credit(self._stray_from, self._amounts.claim(profile))
             day_book.add_own_business()
             statement = Statement(
                 currency=profile.code,
@@ -101,13 +108,14 @@ class Banks:
 class _DayBook:
     """Collect one account's lines of one day and the entries that book them."""
 
-    def __init__(self, profile: CurrencyProfile, day: date, dice: Dice, mint: Mint) -> None:
+    def __init__(self, profile: CurrencyProfile, day: date, dice: Dice, mint: Mint, *, is_short: bool) -> None:
         self.lines: list[BankLine] = []
         self.facts: list[Fact] = []
         self._profile = profile
         self._day = day
         self._dice = dice
         self._mint = mint
+        self._is_short = is_short
         self._count = 0
 
     def add_payouts(self, payouts: list[Payout]) -> None:
@@ -119,7 +127,7 @@ class _DayBook:
             self._add("CRDT", *parts)
         for payout, part in zip(payouts, parts, strict=True):
             text = f"payout {payout.payout_id} arrived"
-            self._book(part, "bank", "in_transit", text, payout.payout_id, account=payout.account)
+            self._book(part, "bank", "in_transit", text, payout.payout_id, channel=payout.channel)
 
     def announce(self, payouts: list[Payout]) -> None:
         """State that payouts are on their way: entries that are not booked, so the company books nothing either."""
@@ -127,30 +135,31 @@ class _DayBook:
             self._add("CRDT", self._payout_part(payout, in_batch=True), booked=False)
 
     def _payout_part(self, payout: Payout, *, in_batch: bool) -> BankTransaction:
+        provider = PROVIDERS[payout.channel.provider]
         draw = 0.0 if in_batch else self._dice.unit()
         if draw < 0.65:
-            reference, narrative = payout.payout_id, f"STRIPE PAYOUT {payout.arrives_on.isoformat()}"
+            reference, narrative = payout.told, provider.narrative(payout, names_it=False)
         elif draw < 0.88:
-            reference, narrative = "", f"STRIPE PAYOUT {payout.payout_id}"
+            reference, narrative = "", provider.narrative(payout, names_it=True)
         else:
-            reference, narrative = "", "STRIPE TRANSFER"
+            reference, narrative = "", f"{provider.word} TRANSFER"
         return BankTransaction(
             amount_minor=payout.net_minor,
             servicer_reference=self._reference(),
-            counterparty=_PROVIDER_NAMES[payout.currency],
+            counterparty=provider.payers[payout.currency],
             narrative=narrative,
             end_to_end_id=reference,
             is_payout=True,
         )
 
-    def add_stray_credit(self, amount_minor: int) -> None:
-        """Book a credit in the provider's name that belongs to no payout: a planted break."""
+    def add_stray_credit(self, provider: Provider, amount_minor: int) -> None:
+        """Book a credit in a provider's name that belongs to no payout: a planted break."""
         own = f"ADJ-{self._mint.token()[:10]}" if self._dice.chance(0.6) else ""
         part = BankTransaction(
             amount_minor=amount_minor,
             servicer_reference=self._reference(),
-            counterparty=_PROVIDER_NAMES[self._profile.code],
-            narrative="STRIPE BALANCE ADJUSTMENT",
+            counterparty=provider.payers[self._profile.code],
+            narrative=f"{provider.word} BALANCE ADJUSTMENT",
             end_to_end_id=own,
         )
         self._add("CRDT", part)
@@ -215,7 +224,14 @@ class _DayBook:
         )
 
     def _book(
-        self, part: BankTransaction, debit: str, credit: str, text: str, reference: str, *, account: str = ""
+        self,
+        part: BankTransaction,
+        debit: str,
+        credit: str,
+        text: str,
+        reference: str,
+        *,
+        channel: Channel | None = None,
     ) -> None:
         self.facts.append(
             postings.transfer(
@@ -226,14 +242,16 @@ class _DayBook:
                 debit=debit,
                 credit=credit,
                 text=text,
-                account=account,
+                channel=channel,
             )
         )
 
     def _reference(self) -> str:
+        """Number a transaction as the bank does; tag 61 of MT 940 has 16 letters for it."""
         self._count += 1
         bank = BANKS[self._profile.bank]
-        return f"{bank.bic[:4]}{self._day:%Y%m%d}{self._profile.code}{self._count:03}"
+        day = f"{self._day:%Y%m%d}"[2 if self._is_short else 0 :]
+        return f"{bank.bic[:4]}{day}{self._profile.code}{self._count:03}"
 
 
 def _business_days_before(start: date) -> int:

@@ -13,6 +13,11 @@ from functools import lru_cache
 from itertools import product
 
 from sample.currencies import CURRENCIES
+from sample.model import Channel
+
+_AT_PROVIDERS = frozenset({"clearing", "in_transit", "fees"})
+_FIRST_PROVIDER = "stripe"
+"""Its fees stand where they stood when the company had no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,30 +31,29 @@ class AccountKind:
 
     @property
     def is_at_provider(self) -> bool:
-        """Tell whether there is one for each account at the provider."""
-        return "source" in self.metadata
+        """Tell whether there is one for each account at each provider."""
+        return self.metadata.get("role") in _AT_PROVIDERS
 
-    def code(self, currency: str, account: str = "") -> str:
-        """Return the code of the one in `currency`, and at `account` where there is one for each."""
-        parts = (self.prefix, account if self.is_at_provider else "", currency.lower())
+    def code(self, currency: str, channel: Channel | None = None) -> str:
+        """Return the code of the one in `currency`, and at `channel` where there is one for each."""
+        if not self.is_at_provider:
+            return f"{self.prefix}:{currency.lower()}"
+        assert channel is not None, f"{self.prefix} is at a provider"
+        prefix = self.prefix.format(provider=channel.provider)
+        own = "" if channel.provider in (_FIRST_PROVIDER, *prefix.split(":")) else channel.provider
+        parts = (prefix, own, channel.account, currency.lower())
         return ":".join(part for part in parts if part)
 
 
 KINDS = {
-    "clearing": AccountKind(
-        prefix="assets:psp:stripe:clearing", type="asset", metadata={"source": "stripe", "role": "clearing"}
-    ),
-    "in_transit": AccountKind(
-        prefix="assets:in-transit:stripe", type="asset", metadata={"source": "stripe", "role": "in_transit"}
-    ),
+    "clearing": AccountKind(prefix="assets:psp:{provider}:clearing", type="asset", metadata={"role": "clearing"}),
+    "in_transit": AccountKind(prefix="assets:in-transit:{provider}", type="asset", metadata={"role": "in_transit"}),
     "bank": AccountKind(prefix="assets:bank:main", type="asset", metadata={"role": "bank"}),
     "suspense": AccountKind(prefix="liabilities:suspense", type="liability"),
     "opening": AccountKind(prefix="equity:opening-balance", type="equity"),
     "sales": AccountKind(prefix="revenue:sales", type="revenue"),
     "refunds": AccountKind(prefix="revenue:refunds", type="revenue", normal_balance="debit"),
-    "fees": AccountKind(
-        prefix="expenses:processing-fees", type="expense", metadata={"source": "stripe", "role": "fees"}
-    ),
+    "fees": AccountKind(prefix="expenses:processing-fees", type="expense", metadata={"role": "fees"}),
     "network": AccountKind(prefix="expenses:network-costs", type="expense"),
     "disputes": AccountKind(prefix="expenses:disputes", type="expense"),
     "rent": AccountKind(prefix="expenses:rent", type="expense"),
@@ -59,24 +63,25 @@ KINDS = {
 
 
 @lru_cache(maxsize=1024)
-def code_of(kind: str, currency: str, account: str) -> str:
-    """Return the code of the account of that kind, currency and, where it matters, account at the provider."""
-    return KINDS[kind].code(currency, account)
+def code_of(kind: str, currency: str, channel: Channel | None) -> str:
+    """Return the code of the account of that kind, currency and, where it matters, channel."""
+    return KINDS[kind].code(currency, channel)
 
 
-def render_chart(*, book: str, accounts: tuple[str, ...]) -> str:
+def render_chart(*, book: str, channels: tuple[Channel, ...]) -> str:
     """Write the chart as `counterfoil accounts apply` reads it."""
     lines = ["# The sample company's chart of accounts.", f"book: {book}", "accounts:"]
     for kind in KINDS.values():
-        for account, profile in product(accounts if kind.is_at_provider else ("",), CURRENCIES):
-            lines.append(f"  - code: {kind.code(profile.code, account)}")
+        for channel, profile in product(channels if kind.is_at_provider else (None,), CURRENCIES):
+            lines.append(f"  - code: {kind.code(profile.code, channel)}")
             lines.append(f"    type: {kind.type}")
             lines.append(f"    currency: {profile.code}")
             if kind.normal_balance:
                 lines.append(f"    normal_balance: {kind.normal_balance}")
             lines.append("    overdraft: allowed")
             if kind.metadata:
-                said = {**kind.metadata, "account": account} if account else kind.metadata
-                pairs = ", ".join(f"{key}: {value}" for key, value in said.items())
+                said = {"source": channel.provider if channel else "", **kind.metadata}
+                said["account"] = channel.account if channel else ""
+                pairs = ", ".join(f"{key}: {value}" for key, value in said.items() if value)
                 lines.append(f"    metadata: {{{pairs}}}")
     return "\n".join(lines) + "\n"

@@ -15,6 +15,7 @@ from sample.dice import Dice, Mint
 from sample.model import Fact, Request
 from sample.payouts import Amounts, Payouts
 from sample.plan import make_plan
+from sample.providers import PROVIDERS
 from sample.shop import Shop
 from sample.trade import Trade
 
@@ -22,10 +23,18 @@ from sample.trade import Trade
 def generate(request: Request) -> Iterator[Fact]:
     """Yield everything that happens to the company, day by day."""
     dice, mint = Dice(request.seed), Mint(request.seed)
-    share = replace(request, per_day=max(1, request.per_day // request.accounts))
-    plans = [make_plan(share, dice) for _ in request.account_names]
+    share = replace(request, per_day=max(1, request.per_day // len(request.channels)))
+    plans = [make_plan(share, dice, PROVIDERS[channel.provider].currencies) for channel in request.channels]
     first, amounts = plans[0], Amounts(dice)
-    banks = Banks(dice=dice, mint=mint, amounts=amounts, start=request.start, stray_credits=first.stray_credits)
+    banks = Banks(
+        dice=dice,
+        mint=mint,
+        amounts=amounts,
+        start=request.start,
+        stray_credits=first.stray_credits,
+        stray_from=PROVIDERS[request.providers[0]],
+        statements=request.statements,
+    )
     reported_until = None if request.clean else first.last_day
     shops = [
         Shop(
@@ -33,11 +42,11 @@ def generate(request: Request) -> Iterator[Fact]:
             clean=request.clean,
             dice=dice,
             mint=mint,
-            trade=Trade(dice, mint, account=account),
-            payouts=Payouts(dice=dice, mint=mint, reported_until=reported_until, account=account, amounts=amounts),
+            trade=Trade(dice, mint, channel=channel),
+            payouts=Payouts(dice=dice, mint=mint, reported_until=reported_until, channel=channel, amounts=amounts),
             banks=banks,
         )
-        for account, plan in zip(request.account_names, plans, strict=True)
+        for channel, plan in zip(request.channels, plans, strict=True)
     ]
     yield from banks.opening_entries(first.days[0])
     for ordinal, day in enumerate(first.days):

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from sample import postings
 from sample.dice import Dice
-from sample.model import Entry, PspItem
+from sample.model import Channel, Entry, PspItem
 from sample.payouts import Window
-from sample.postings import PROVIDER, Naming
+from sample.postings import Naming, named
+from sample.providers import PROVIDERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,7 @@ class Deal:
     payment_intent_id: str
     charge_created: int
     order: str
-    account: str = ""
-    """The account at the provider, of `Request.account_names`."""
+    channel: Channel
     reason: str = ""
 
     @property
@@ -48,8 +48,9 @@ class Deal:
             gross_minor=self.gross_minor,
             fee_minor=self.fee_minor,
             payout_id=window.payout_id,
+            made_on=window.made_on,
             arrives_on=window.arrives_on,
-            account=self.account,
+            channel=self.channel,
             source_id=self.source_id,
             charge_id=self.charge_id,
             payment_intent_id=self.payment_intent_id,
@@ -74,7 +75,7 @@ class Deal:
         fee = self.fee_minor if fee_minor is None else fee_minor
         code = currency or self.currency
         text = f"{self.category.replace('_', ' ')} {self.source_id}"
-        told = {"at": at, "name": name, "currency": code, "text": text, "order": self.order, "account": self.account}
+        told = {"at": at, "name": name, "currency": code, "text": text, "order": self.order, "channel": self.channel}
         if self.category == "charge":
             return postings.charge(**told, gross_minor=gross, fee_minor=fee)
         if self.category == "refund":
@@ -83,10 +84,15 @@ class Deal:
             return postings.dispute(**told, amount_minor=-gross, fee_minor=fee)
         return postings.dispute_reversal(**told, amount_minor=gross, fee_minor=-fee)
 
+    @property
+    def main_id(self) -> str:
+        """The id by which the company knows it most often: the balance transaction's, where there is one."""
+        return self.txn_id if PROVIDERS[self.channel.provider].numbers_transactions else self.source_id
+
     def named(self, reference: str) -> Naming:
         """Name the entry by `reference`, one of the deal's ids; its `external_id` stays the deal's alone."""
         own = reference if reference in (self.txn_id, self.source_id) and self.category == "charge" else self.txn_id
-        return Naming(external_id=f"{PROVIDER}:{own}", reference=reference)
+        return named(self.channel.provider, own, reference=reference)
 
     def any_name(self, dice: Dice, *, by_charge: bool = False) -> Naming:
         """Choose under which of its ids the company books the deal: most often the balance transaction.
@@ -95,12 +101,12 @@ class Deal:
         """
         draw = dice.unit()
         if draw < 0.78:
-            return self.named(self.txn_id)
+            return self.named(self.main_id)
         if draw < 0.88:
             return self.named(self.source_id)
         if draw < 0.93:
             # Neither reference nor any other member: the external id is all there is.
-            return Naming(external_id=f"{PROVIDER}:{self.txn_id}", reference=None)
+            return named(self.channel.provider, self.txn_id, reference=None)
         if self.category == "charge":
             return self.named(self.payment_intent_id if draw < 0.97 else self.order)
         return self.named(self.charge_id if by_charge else self.source_id)

@@ -12,9 +12,7 @@ from datetime import date, timedelta
 from hashlib import blake2b
 
 from sample.business_days import add_business_days, day_of, is_business_day
-from sample.model import Payout, PspItem, Request
-
-ITEMS, PAYOUTS = "payout_reconciliation", "payouts"
+from sample.model import Channel, Request
 
 _REPEATED_BUSINESS_DAYS = 2
 """How many days of the report before it an overlapping report repeats."""
@@ -22,6 +20,16 @@ _LATE_SHARE, _LATE_DAYS = 3, 4
 """One in so many files is late, by one to so many days."""
 _RESENT_SHARE, _RESENT_AFTER_DAYS = 4, 3
 _CORRECTED_SHARE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A kind of report: its name, and the source that reads it."""
+
+    name: str
+    source: str
+    is_daily: bool = False
+    """Whether it comes every day whatever was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,77 +57,77 @@ class Deliveries:
         self._request = request
         self._dirt = request.dirt
         self._all: dict[str, Delivery] = {}
-        self._reports: dict[tuple[str, str, date], tuple[str, ...]] = {}
+        self._reports: dict[tuple[Report, Channel, date], tuple[str, ...]] = {}
 
-    def of_item(self, item: PspItem) -> Iterator[tuple[str, bool]]:
-        """Yield the files that list the item, and whether each knows its payout."""
-        periods = list(self._periods(item.arrives_on))
-        for period in periods:
-            yield from ((name, True) for name in self.report(ITEMS, item.account, period))
-        created_on = day_of(item.created)
+    def listing(self, report: Report, channel: Channel, on: date) -> Iterator[str]:
+        """Yield the files of `report` that list what it selects on `on`, the one of that day's period first."""
+        for period in self._periods(report, on):
+            yield from self._named(report, channel, period)
+
+    def waiting(self, report: Report, channel: Channel, created: int, on: date) -> Iterator[str]:
+        """Yield the files that list what was created then before they list it on `on`."""
+        created_on = day_of(created)
         if "waiting" in self._dirt and is_business_day(created_on):
-            first = self._period(created_on)
-            if first < periods[0]:
-                yield from ((name, False) for name in self.report(ITEMS, item.account, first))
+            first = self._period(report, created_on)
+            if first < self._period(report, on):
+                yield from self._named(report, channel, first)
 
-    def of_payout(self, payout: Payout) -> Iterator[str]:
-        """Yield the files that list the payout."""
-        for period in self._periods(payout.arrives_on):
-            yield from self.report(PAYOUTS, payout.account, period)
-
-    def of_nothing(self, kind: str, account: str, on: date) -> Iterator[str]:
+    def of_nothing(self, report: Report, channel: Channel, on: date) -> Iterator[str]:
         """Yield the files of a report in which nothing is listed."""
-        yield from self.report(kind, account, self._period(on))
+        yield from self._named(report, channel, self._period(report, on))
 
-    def report(self, kind: str, account: str, last_on: date) -> tuple[str, ...]:
+    def _named(self, report: Report, channel: Channel, last_on: date) -> tuple[str, ...]:
         """Return the names of the report for the period that ends on `last_on`: two where it comes again."""
-        key = kind, account, last_on
+        key = report, channel, last_on
         if key not in self._reports:
             self._reports[key] = tuple(self._report(*key))
         return self._reports[key]
 
-    def of_statements(self, bank: str, on: date) -> Iterator[tuple[str, str]]:
+    def of_statements(self, bank: str, on: date, *, source: str, suffix: str) -> Iterator[tuple[str, str]]:
         """Yield the files of a bank's statements of a day, and what each is: `right`, `wrong` or `again`."""
         plain = f"bank/{bank}_{on}"
         if "corrected" in self._dirt and self._falls(plain, "corrected", _CORRECTED_SHARE):
-            yield self._name(f"{plain}_first", ".xml", source="camt053", on=on), "wrong"
-            yield self._name(plain, ".xml", source="camt053", on=add_business_days(on, 1)), "right"
+            yield self._name(f"{plain}_first", suffix, source=source, on=on), "wrong"
+            yield self._name(plain, suffix, source=source, on=add_business_days(on, 1)), "right"
         else:
-            yield self._name(plain, ".xml", source="camt053", on=on), "right"
+            yield self._name(plain, suffix, source=source, on=on), "right"
         if "resent" in self._dirt and self._falls(plain, "resent", _RESENT_SHARE):
             again_on = on + timedelta(days=_RESENT_AFTER_DAYS)
-            yield self._name(f"{plain}_again", ".xml", source="camt053", on=again_on), "again"
+            yield self._name(f"{plain}_again", suffix, source=source, on=again_on), "again"
 
     def as_json(self, *, until: date) -> list[dict[str, str]]:
         """Return what comes when, in that order; nothing comes after the sample's last day."""
         ordered = sorted(self._all.values(), key=lambda each: (min(each.on, until), each.source, each.file))
         return [each.as_json(until=until) for each in ordered]
 
-    def _report(self, kind: str, account: str, last_on: date) -> Iterator[str]:
+    def _report(self, report: Report, channel: Channel, last_on: date) -> Iterator[str]:
         year, week, _ = last_on.isocalendar()
-        label = f"{year}-W{week:02}" if self._request.reports == "weekly" else str(last_on)
-        folder = f"stripe/{account}/" if account else "stripe/"
-        plain = f"{folder}{kind}_{label}"
-        yield self._name(plain, ".csv", source="stripe_report", account=account, on=last_on)
+        label = str(last_on) if self._is_daily(report) else f"{year}-W{week:02}"
+        folder = f"{channel.provider}/{channel.account}/" if channel.account else f"{channel.provider}/"
+        plain, told = f"{folder}{report.name}_{label}", {"source": report.source, "account": channel.account}
+        yield self._name(plain, ".csv", **told, on=last_on)
         if "resent" in self._dirt and self._falls(plain, "resent", _RESENT_SHARE):
             on = last_on + timedelta(days=_RESENT_AFTER_DAYS)
-            yield self._name(f"{plain}_again", ".csv", source="stripe_report", account=account, on=on)
+            yield self._name(f"{plain}_again", ".csv", **told, on=on)
 
-    def _periods(self, on: date) -> Iterator[date]:
+    def _periods(self, report: Report, on: date) -> Iterator[date]:
         """Yield the last days of the periods whose reports list what is effective on `on`, its own first."""
-        own = self._period(on)
+        own = self._period(report, on)
         yield own
         if "overlapping" not in self._dirt:
             return
         seen = own
         for days in range(1, _REPEATED_BUSINESS_DAYS + 1):
-            later = self._period(add_business_days(on, days))
+            later = self._period(report, add_business_days(on, days))
             if later != seen:
                 seen = later
                 yield later
 
-    def _period(self, on: date) -> date:
-        return on if self._request.reports == "daily" else on + timedelta(days=6 - on.weekday())
+    def _period(self, report: Report, on: date) -> date:
+        return on if self._is_daily(report) else on + timedelta(days=6 - on.weekday())
+
+    def _is_daily(self, report: Report) -> bool:
+        return report.is_daily or self._request.reports == "daily"
 
     def _name(self, plain: str, suffix: str, *, source: str, on: date, account: str = "") -> str:
         name = plain + suffix

@@ -60,6 +60,12 @@ class Mint:
         digest = blake2b(self._count.to_bytes(8, "big"), digest_size=18, key=self._key).digest()
         return b64encode(digest, b"Zz").decode()
 
+    def number(self) -> int:
+        """Return a number below ten thousand million."""
+        self._count += 1
+        digest = blake2b(self._count.to_bytes(8, "big"), digest_size=8, key=self._key).digest()
+        return int.from_bytes(digest, "big") % 10**10
+
     def id(self, prefix: str) -> str:
         """Return a new identifier such as `txn_8KdB...`."""
         return f"{prefix}_{self.token()}"

@@ -13,7 +13,7 @@ from sample.deals import Deal
 from sample.dice import Dice, Mint
 from sample.model import Entry, PlantedBreak
 from sample.plan import Slot
-from sample.postings import PROVIDER, Naming
+from sample.postings import Naming, named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ def go_wrong(deal: Deal, slot: Slot, booked_at: int, dice: Dice, mint: Mint) -> 
             entry = deal.booked(at=booked_at, name=name, currency=_other_currency(deal.currency, slot.serial))
             return _outcome(slot, deal, entry, key=deal.txn_id, amount_minor=-deal.net_minor)
         case _:
-            again = Naming(external_id=f"{PROVIDER}:{mint.id('evt')}", reference=name.reference)
+            again = named(deal.channel.provider, mint.id("evt"), reference=name.reference)
             entries = (
                 deal.booked(at=booked_at, name=name),
                 deal.booked(at=booked_at + dice.between(60, 600), name=again),
@@ -71,7 +71,7 @@ def _outcome(slot: Slot, deal: Deal, *entries: Entry, key: str, amount_minor: in
 def _name(deal: Deal, dice: Dice) -> Naming:
     draw = dice.unit()
     if draw < 0.65:
-        return deal.named(deal.txn_id)
+        return deal.named(deal.main_id)
     if draw < 0.85 or deal.category != "charge":
         return deal.named(deal.source_id)
     return deal.named(deal.payment_intent_id)

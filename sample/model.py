@@ -26,6 +26,14 @@ DIRT = {
 """Each can be asked for alone. What it does to the files, in a sentence."""
 
 
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A way by which the company sells: an account at a provider. The only one that it has there has no name."""
+
+    provider: str
+    account: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What somebody asked for; `per_day` is about how many journal entries the company posts a day."""
@@ -35,8 +43,12 @@ class Request:
     seed: int
     clean: bool
     start: date
+    providers: tuple[str, ...] = ("stripe",)
+    """Through whom the company sells: of `sample.providers.PROVIDERS`."""
     accounts: int = 1
-    """At the provider; the company's bank accounts are the same whichever of them pays."""
+    """At each provider; the company's bank accounts are the same whichever of them pays."""
+    statements: Mapping[str, str] = field(default_factory=lambda: {"delta": "camt053", "harbour": "camt053"})
+    """In what format each bank states: of `sample.render.STATEMENTS`."""
     reports: str = "weekly"
     """How often the provider reports: one of `REPORTS`."""
     dirt: frozenset[str] = frozenset()
@@ -45,9 +57,10 @@ class Request:
     """The legal entity's ledger; another one's bank accounts are others as well."""
 
     @property
-    def account_names(self) -> tuple[str, ...]:
-        """Name the accounts at the provider; the only one of a company has no name."""
-        return ("",) if self.accounts == 1 else tuple(f"acct_{number}" for number in range(1, self.accounts + 1))
+    def channels(self) -> tuple[Channel, ...]:
+        """Every account at every provider."""
+        names = ("",) if self.accounts == 1 else tuple(f"acct_{number}" for number in range(1, self.accounts + 1))
+        return tuple(Channel(provider, name) for provider in self.providers for name in names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +85,10 @@ class PspItem:
     gross_minor: int
     fee_minor: int
     payout_id: str
+    made_on: date
+    """When its payout left the provider."""
     arrives_on: date
-    account: str = ""
-    """The account at the provider, of `Request.account_names`."""
+    channel: Channel
     source_id: str = ""
     charge_id: str = ""
     payment_intent_id: str = ""
@@ -99,8 +113,11 @@ class Payout:
     currency: str
     net_minor: int
     created: int
+    made_on: date
     arrives_on: date
-    account: str = ""
+    channel: Channel
+    told: str
+    """Its reference on a bank line."""
     variant: int = 0
 
 

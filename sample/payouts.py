@@ -21,7 +21,8 @@ from sample.business_days import (
 )
 from sample.currencies import CURRENCIES, CurrencyProfile
 from sample.dice import Dice, Mint
-from sample.model import Entry, Fact, Payout, PspItem
+from sample.model import Channel, Entry, Fact, Payout, PspItem
+from sample.providers import PROVIDERS
 
 _FEE_SHARE = 0.4
 """How many payouts carry a fee that belongs to no payment."""
@@ -61,14 +62,17 @@ class Amounts:
 class Payouts:
     """Fill windows with the items of one account at the provider and close them at noon.
 
-    `reported_until` is the last arrival that a report lists, None for all.
+    `reported_until` is the last day that the reports reach, None for all.
     """
 
-    def __init__(self, *, dice: Dice, mint: Mint, reported_until: date | None, account: str, amounts: Amounts) -> None:
+    def __init__(
+        self, *, dice: Dice, mint: Mint, reported_until: date | None, channel: Channel, amounts: Amounts
+    ) -> None:
         self._dice = dice
         self._mint = mint
         self._reported_until = reported_until
-        self._account = account
+        self._channel = channel
+        self._provider = PROVIDERS[channel.provider]
         self._windows: dict[str, Window] = {}
         self._amounts = amounts
 
@@ -83,7 +87,7 @@ class Payouts:
         if window is None:
             made_on = payout_day(created)
             window = Window(
-                payout_id=self._mint.id("po"),
+                payout_id=self._provider.payout_id(self._mint, self._channel, made_on, currency),
                 made_on=made_on,
                 arrives_on=add_business_days(made_on, ARRIVAL_BUSINESS_DAYS),
             )
@@ -96,41 +100,46 @@ class Payouts:
         window = self._windows.get(profile.code)
         return 0 if window is None else window.net_minor - profile.low // 2
 
-    def is_reported(self, arrives_on: date) -> bool:
-        """Tell whether the reports reach as far as a payout that arrives then."""
-        return self._reported_until is None or arrives_on <= self._reported_until
+    def is_reported(self, window: Window) -> bool:
+        """Tell whether the reports reach as far as a payout."""
+        listed_on = window.arrives_on if self._provider.lists_by_arrival else window.made_on
+        return self._reported_until is None or listed_on <= self._reported_until
 
     def close(self, day: date) -> Iterator[tuple[list[Fact], Payout]]:
         """Make the payouts of `day`: what is posted and reported for each, and the payout itself."""
-        for profile in CURRENCIES:
+        for profile in self._provider.currencies:
             window = self._windows.get(profile.code)
             if window is None or window.made_on != day:
                 continue
             facts = list(self._network_costs(profile, window))
             del self._windows[profile.code]
             self._amounts.of(profile.code).add(window.net_minor)
+            told = self._provider.told(self._mint, window.payout_id)
             payout = Payout(
                 payout_id=window.payout_id,
-                txn_id=self._mint.id("txn"),
+                txn_id=self._provider.payout_transaction(self._mint, self._channel, day, told),
                 currency=profile.code,
                 net_minor=window.net_minor,
                 created=midnight(day) + PAYOUT_CUTOFF_SECONDS + self._dice.below(600),
+                made_on=day,
                 arrives_on=window.arrives_on,
-                account=self._account,
+                channel=self._channel,
+                told=told,
                 variant=self._dice.below(1 << 16),
             )
-            reference = payout.payout_id if self._dice.chance(0.7) else payout.txn_id
+            usual, rare = self._provider.payout_names(payout)
+            reference = usual if self._dice.chance(0.7) else rare
             facts.append(
                 postings.payout(
                     at=payout.created,
-                    name=postings.by_id(reference),
+                    name=postings.by_id(self._provider.name, reference),
                     currency=profile.code,
                     amount_minor=payout.net_minor,
                     text=f"payout {payout.payout_id}",
-                    account=self._account,
+                    channel=self._channel,
                 )
             )
-            if self.is_reported(payout.arrives_on):
+            if self.is_reported(window):
                 facts.append(payout)
             yield facts, payout
 
@@ -140,7 +149,7 @@ class Payouts:
         while self._dice.chance(_FEE_SHARE) or window.net_minor in taken:
             cost = self._dice.between(1, max(1, min(profile.low // 5, window.net_minor // 50)))
             created = midnight(window.made_on) + PAYOUT_CUTOFF_SECONDS - self._dice.between(30, 600)
-            txn_id = self._mint.id("txn")
+            txn_id = self._provider.transaction(self._mint)
             window.net_minor -= cost
             yield from self._cost(profile, window, txn_id, created, cost)
 
@@ -148,7 +157,9 @@ class Payouts:
         self, profile: CurrencyProfile, window: Window, txn_id: str, created: int, cost: int
     ) -> Iterator[Entry | PspItem]:
         text = f"Card payments ({stamp(created)[:10]}): Transaction network costs, interchange"
-        if self.is_reported(window.arrives_on):
+        text = self._provider.fee_text(self._mint, text)
+        txn_id = txn_id or self._provider.row(self._channel, "fee", created, "", text)
+        if self.is_reported(window):
             yield PspItem(
                 txn_id=txn_id,
                 category="fee",
@@ -157,17 +168,18 @@ class Payouts:
                 gross_minor=-cost,
                 fee_minor=0,
                 payout_id=window.payout_id,
+                made_on=window.made_on,
                 arrives_on=window.arrives_on,
-                account=self._account,
+                channel=self._channel,
                 description=text,
                 variant=self._dice.below(1 << 16),
             )
         yield postings.network_cost(
             at=created,
-            name=postings.by_id(txn_id),
+            name=postings.by_id(self._provider.name, txn_id),
             currency=profile.code,
             amount_minor=cost,
             text=text,
             kind=self._dice.pick(("network", "fees")),
-            account=self._account,
+            channel=self._channel,
         )

@@ -15,7 +15,7 @@ from sample.business_days import (
     is_business_day,
     is_past_grace,
 )
-from sample.currencies import CURRENCIES
+from sample.currencies import CURRENCIES, CurrencyProfile
 from sample.dice import Dice
 from sample.model import Request
 
@@ -57,6 +57,8 @@ class Plan:
 
     days: tuple[date, ...]
     sales: tuple[int, ...]
+    currencies: tuple[CurrencyProfile, ...]
+    """What is sold in."""
     slots: dict[tuple[date, int], Slot] = field(default_factory=dict)
     lost_payouts: frozenset[tuple[date, str]] = frozenset()
     """(day the payout is made, currency) that never reach the bank."""
@@ -68,19 +70,20 @@ class Plan:
         return self.days[-1]
 
 
-def make_plan(request: Request, dice: Dice) -> Plan:
-    """Lay out the days of `request`; a clean sample plants nothing."""
+def make_plan(request: Request, dice: Dice, currencies: tuple[CurrencyProfile, ...]) -> Plan:
+    """Lay out the days of `request` at a provider that pays in `currencies`; a clean sample plants nothing."""
     days = tuple(request.start + timedelta(days=offset) for offset in range(request.days))
     sales = tuple(_sales_on(day, request.per_day, dice) for day in days)
     if request.clean:
-        return Plan(days=days, sales=sales)
+        return Plan(days=days, sales=sales, currencies=currencies)
     wanted = max(MIN_BREAKS_PER_CLASS, sum(sales) // SALES_PER_BREAK)
     return Plan(
         days=days,
         sales=sales,
-        slots=_slots(days, sales, wanted, dice),
-        lost_payouts=_lost_payouts(days, wanted, dice),
-        stray_credits=_stray_credits(days, wanted, dice),
+        currencies=currencies,
+        slots=_slots(days, sales, wanted, dice, currencies),
+        lost_payouts=_lost_payouts(days, wanted, dice, currencies),
+        stray_credits=_stray_credits(days, wanted, dice, currencies),
     )
 
 
@@ -90,7 +93,9 @@ def _sales_on(day: date, per_day: int, dice: Dice) -> int:
     return max(MIN_SALES_PER_DAY, round(expected) - overhead)
 
 
-def _slots(days: tuple[date, ...], sales: tuple[int, ...], wanted: int, dice: Dice) -> dict[tuple[date, int], Slot]:
+def _slots(
+    days: tuple[date, ...], sales: tuple[int, ...], wanted: int, dice: Dice, currencies: tuple[CurrencyProfile, ...]
+) -> dict[tuple[date, int], Slot]:
     as_of = days[-1]
     old = [(day, count) for day, count in zip(days, sales, strict=True) if is_past_grace(day, as_of)]
     room = sum(count - OPENING_SALES for _, count in old)
@@ -101,7 +106,7 @@ def _slots(days: tuple[date, ...], sales: tuple[int, ...], wanted: int, dice: Di
             place = _free_place(old, slots, dice)
             slots[place] = Slot(
                 break_class=break_class,
-                currency=CURRENCIES[(serial + position) % len(CURRENCIES)].code,
+                currency=currencies[(serial + position) % len(currencies)].code,
                 on_refund=break_class in ALSO_ON_REFUNDS and serial % 3 == 2,
                 serial=serial,
             )
@@ -119,28 +124,34 @@ def _free_place(old: list[tuple[date, int]], taken: dict[tuple[date, int], Slot]
     )
 
 
-def _lost_payouts(days: tuple[date, ...], wanted: int, dice: Dice) -> frozenset[tuple[date, str]]:
+def _lost_payouts(
+    days: tuple[date, ...], wanted: int, dice: Dice, currencies: tuple[CurrencyProfile, ...]
+) -> frozenset[tuple[date, str]]:
     made = [
         day
         for day in days
         if is_business_day(day) and is_past_grace(add_business_days(day, ARRIVAL_BUSINESS_DAYS), days[-1])
     ]
-    return _spread(made, wanted, dice)
+    return _spread(made, wanted, dice, currencies)
 
 
-def _stray_credits(days: tuple[date, ...], wanted: int, dice: Dice) -> frozenset[tuple[date, str]]:
+def _stray_credits(
+    days: tuple[date, ...], wanted: int, dice: Dice, currencies: tuple[CurrencyProfile, ...]
+) -> frozenset[tuple[date, str]]:
     booked = [day for day in days if is_business_day(day) and is_past_grace(day, days[-1])]
-    return _spread(booked, wanted, dice)
+    return _spread(booked, wanted, dice, currencies)
 
 
-def _spread(days: list[date], wanted: int, dice: Dice) -> frozenset[tuple[date, str]]:
+def _spread(
+    days: list[date], wanted: int, dice: Dice, currencies: tuple[CurrencyProfile, ...]
+) -> frozenset[tuple[date, str]]:
     """Choose places over all currencies and as many days as there are; an eighth of them, or the minimum."""
-    places = len(days) * len(CURRENCIES)
+    places = len(days) * len(currencies)
     count = min(places, max(MIN_BREAKS_PER_CLASS, min(wanted, places // 8)))
     shuffled = dice.shuffled(days)
     chosen: set[tuple[date, str]] = set()
     for serial in range(count):
         turn, position = divmod(serial, len(days))
-        currency = CURRENCIES[(position + turn) % len(CURRENCIES)]
+        currency = currencies[(position + turn) % len(currencies)]
         chosen.add((shuffled[position], currency.code))
     return frozenset(chosen)

@@ -17,12 +17,16 @@ from sample.business_days import day_of, iso
 from sample.chart import render_chart
 from sample.company import generate
 from sample.currencies import BANKS, PROFILES
-from sample.deliveries import ITEMS, PAYOUTS, Deliveries
+from sample.deliveries import Deliveries
 from sample.model import BankLine, Entry, Payout, PlantedBreak, PspItem, Request, Statement
-from sample.statements import Making, render_statements
-from sample.stripe_reports import ITEM_COLUMNS, PAYOUT_COLUMNS, csv_line, item_line, payout_line
+from sample.reports.adyen import AdyenReports
+from sample.reports.port import Chunk, Reports
+from sample.reports.stripe import StripeReports
+from sample.statements import bai2, camt053, mt940
+from sample.statements.making import Making
 
-Chunk = tuple[str, bytes]
+STATEMENTS = {module.SOURCE: module for module in (camt053, mt940, bai2)}
+REPORTS: dict[str, type[Reports]] = {"stripe": StripeReports, "adyen": AdyenReports}
 
 
 class Rendering:
@@ -35,9 +39,7 @@ class Rendering:
         """Facts by kind: `entries`, `psp_items`, `payouts`, `statements`, `bank_lines`."""
         self.breaks: list[PlantedBreak] = []
         self._deliveries = Deliveries(request)
-        self._begun: set[str] = set()
-        self._listed: set[tuple[str, str]] = set()
-        """Kinds of report and accounts at the provider in which anything was listed."""
+        self._reports = {name: REPORTS[name](request, self._deliveries) for name in request.providers}
 
     @property
     def breaks_by_class(self) -> Counter[str]:
@@ -46,7 +48,7 @@ class Rendering:
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield (file name, bytes to append to it) for every file."""
-        chart = render_chart(book=self.request.book, accounts=self.request.account_names)
+        chart = render_chart(book=self.request.book, channels=self.request.channels)
         yield "accounts.yaml", chart.encode()
         day_statements: list[Statement] = []
         for fact in generate(self.request):
@@ -56,15 +58,11 @@ class Rendering:
                 yield "entries.jsonl", entry_line(fact)
             elif isinstance(fact, PspItem):
                 self.counts["psp_items"] += 1
-                self._listed.add((ITEMS, fact.account))
-                for name, is_paid in self._deliveries.of_item(fact):
-                    yield from self._append(name, ITEM_COLUMNS, item_line(fact, is_paid=is_paid))
+                yield from self._reports[fact.channel.provider].take_item(fact)
             elif isinstance(fact, Payout):
                 self.counts["payouts"] += 1
-                self._listed.add((PAYOUTS, fact.account))
                 self._saw(fact.arrives_on)
-                for name in self._deliveries.of_payout(fact):
-                    yield from self._append(name, PAYOUT_COLUMNS, payout_line(fact))
+                yield from self._reports[fact.channel.provider].take_payout(fact)
             elif isinstance(fact, Statement):
                 self.counts["statements"] += 1
                 self.counts["bank_lines"] += sum(map(_transactions, fact.lines))
@@ -75,7 +73,8 @@ class Rendering:
                     day_statements = []
             else:
                 self.breaks.append(fact)
-        yield from self._empty_reports()
+        for reports in self._reports.values():
+            yield from reports.close(self.as_of)
         deliveries = self._deliveries.as_json(until=self.as_of)
         yield "deliveries.json", (json.dumps(deliveries, indent=1) + "\n").encode()
         yield "truth.json", self._truth()
@@ -83,29 +82,16 @@ class Rendering:
     def _saw(self, day: date) -> None:
         self.as_of = max(self.as_of, day)
 
-    def _append(self, name: str, header: tuple[str, ...], line: str) -> Iterator[Chunk]:
-        if name not in self._begun:
-            self._begun.add(name)
-            yield name, csv_line(header).encode()
-        yield name, line.encode()
-
-    def _empty_reports(self) -> Iterator[Chunk]:
-        """Write the header alone of a report in which nothing is listed, as the provider does."""
-        for account in self.request.account_names:
-            for kind, columns in ((ITEMS, ITEM_COLUMNS), (PAYOUTS, PAYOUT_COLUMNS)):
-                if (kind, account) not in self._listed:
-                    for name in self._deliveries.of_nothing(kind, account, self.as_of):
-                        yield name, csv_line(columns).encode()
-
     def _bank_files(self, statements: list[Statement]) -> Iterator[Chunk]:
         for bank in BANKS:
             own = [statement for statement in statements if PROFILES[statement.currency].bank == bank]
-            files = list(self._deliveries.of_statements(bank, own[0].on))
+            format_ = STATEMENTS[self.request.statements[bank]]
+            files = list(self._deliveries.of_statements(bank, own[0].on, source=format_.SOURCE, suffix=format_.SUFFIX))
             was_wrong = any(version == "wrong" for _, version in files)
             for name, version in files:
                 told = "corrected" if was_wrong and version == "right" else version
                 making = Making(request=self.request, version=told)
-                yield name, render_statements(bank, own, making).encode()
+                yield name, format_.render(bank, own, making).encode()
 
     def _truth(self) -> bytes:
         breaks = sorted(

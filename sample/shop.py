@@ -14,7 +14,7 @@ from datetime import date
 
 from sample.bank import Banks
 from sample.business_days import DAY_SECONDS, PAYOUT_CUTOFF_SECONDS, is_business_day, midnight
-from sample.currencies import CURRENCIES, PROFILES, CurrencyProfile
+from sample.currencies import PROFILES, CurrencyProfile
 from sample.deals import Deal
 from sample.dice import Dice, Mint
 from sample.faults import go_wrong
@@ -66,7 +66,7 @@ class Shop:
                 open_until_noon = False
             at = start + min(second, DAY_SECONDS - _QUIET_SECONDS)
             if ordinal < OPENING_SALES:
-                yield from self._sell(CURRENCIES[ordinal], at)
+                yield from self._sell(self._plan.currencies[ordinal % len(self._plan.currencies)], at)
             elif slot := self._plan.slots.get((day, ordinal)):
                 yield from self._go_wrong(slot, at)
             else:
@@ -142,7 +142,7 @@ class Shop:
 
     def _report(self, deal: Deal) -> Iterator[Fact]:
         window = self._payouts.take(deal.currency, deal.created, deal.net_minor)
-        if self._payouts.is_reported(window.arrives_on):
+        if self._payouts.is_reported(window):
             yield deal.psp_item(window, self._dice.below(1 << 16))
 
     def _booked_at(self, deal: Deal) -> int:

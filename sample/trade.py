@@ -13,6 +13,8 @@ from sample.business_days import DAY_SECONDS
 from sample.currencies import CURRENCIES, CurrencyProfile
 from sample.deals import Deal
 from sample.dice import Dice, Mint
+from sample.model import Channel
+from sample.providers import PROVIDERS
 
 REMEMBERED_SALES = 300
 OPEN_DISPUTES = 50
@@ -37,10 +39,11 @@ class Sold:
 class Trade:
     """Make deals; what the company and the provider do with them is not decided here."""
 
-    def __init__(self, dice: Dice, mint: Mint, *, account: str) -> None:
+    def __init__(self, dice: Dice, mint: Mint, *, channel: Channel) -> None:
         self._dice = dice
         self._mint = mint
-        self._account = account
+        self._channel = channel
+        self._provider = PROVIDERS[channel.provider]
         self._orders = 0
         self._sold: dict[str, list[Sold]] = {profile.code: [] for profile in CURRENCIES}
         self._disputes: dict[str, list[Deal]] = {profile.code: [] for profile in CURRENCIES}
@@ -48,13 +51,13 @@ class Trade:
         self._keyless = {profile.code: profile.keyless_floor for profile in CURRENCIES}
 
     def currency(self) -> CurrencyProfile:
-        """Choose what the next customer pays in."""
+        """Choose what the next customer pays in; where the provider lacks a currency it is the first."""
         draw = self._dice.unit()
-        for profile in CURRENCIES:
+        for profile in self._provider.currencies:
             draw -= profile.share
             if draw < 0:
                 return profile
-        return CURRENCIES[0]
+        return self._provider.currencies[0]
 
     def sale(self, profile: CurrencyProfile, at: int) -> Deal:
         """Sell something."""
@@ -135,41 +138,50 @@ class Trade:
         lost = disputes.pop(0)
         fee = -lost.fee_minor if self._dice.chance(0.4) else 0
         deal = self._later(lost, "dispute_reversal", "du", at, -lost.gross_minor, fee, lost.reason)
-        return replace(deal, source_id=lost.source_id)
+        return self._known(replace(deal, source_id=lost.source_id))
 
     def _sale(self, profile: CurrencyProfile, at: int, gross_minor: int) -> Deal:
         self._orders += 1
-        charge_id = self._mint.id("ch")
-        return Deal(
+        charge_id = self._provider.id(self._mint, "ch")
+        deal = Deal(
             category="charge",
             created=at,
             currency=profile.code,
             gross_minor=gross_minor,
             fee_minor=profile.fee(gross_minor),
-            txn_id=self._mint.id("txn"),
-            source_id=charge_id,
+            txn_id=self._provider.transaction(self._mint),
+            source_id=self._provider.capture(self._mint, charge_id),
             charge_id=charge_id,
-            payment_intent_id=self._mint.id("pi"),
+            payment_intent_id=self._provider.payment(self._mint, charge_id),
             charge_created=at,
-            order=f"o-{self._account.removeprefix('acct_')}-{self._orders}" if self._account else f"o-{self._orders}",
-            account=self._account,
+            order=self._provider.order(self._channel.account, self._orders),
+            channel=self._channel,
         )
+        return self._known(deal)
 
     def _later(
         self, sale: Deal, category: str, prefix: str, at: int, gross_minor: int, fee_minor: int, reason: str
     ) -> Deal:
-        return Deal(
+        deal = Deal(
             category=category,
             created=at,
             currency=sale.currency,
             gross_minor=gross_minor,
             fee_minor=fee_minor,
-            txn_id=self._mint.id("txn"),
-            source_id=self._mint.id(prefix),
+            txn_id=self._provider.transaction(self._mint),
+            source_id=self._provider.id(self._mint, prefix),
             charge_id=sale.charge_id,
             payment_intent_id=sale.payment_intent_id,
             charge_created=sale.charge_created,
             order=sale.order,
-            account=self._account,
+            channel=self._channel,
             reason=reason,
         )
+        return self._known(deal)
+
+    def _known(self, deal: Deal) -> Deal:
+        """Return the deal with what its row of the report is known by."""
+        if self._provider.numbers_transactions:
+            return deal
+        row = self._provider.row(self._channel, deal.category, deal.created, deal.charge_id, deal.source_id)
+        return replace(deal, txn_id=row)

@@ -10,15 +10,19 @@ from __future__ import annotations
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 from ledger_core.errors import InvalidInput
 from ledger_core.journal.accounts import check_book_name
 from ledger_core.journal.text import shown
+from sample.currencies import BANKS
 from sample.model import DIRT, REPORTS, Request, SampleSummary
-from sample.render import Chunk, Rendering
+from sample.providers import PROVIDERS
+from sample.render import STATEMENTS, Rendering
+from sample.reports.port import Chunk
+from sample.statements import camt053
 
 DEFAULT_START = date(2026, 10, 1)
 """Fixed, so that a sample does not depend on the day it was made; a Thursday."""
@@ -30,7 +34,8 @@ FIRST_YEAR, LAST_YEAR = 1971, 2180
 
 _FLUSH_BYTES = 1 << 18
 _OWN_NAMES = re.compile(
-    r"accounts\.yaml|entries\.jsonl|(truth|deliveries)\.json|stripe/([\w.-]+/)?[\w.-]+\.csv|bank/[\w.-]+\.xml"
+    r"accounts\.yaml|entries\.jsonl|(truth|deliveries)\.json|(stripe|adyen|paypal)/([\w.-]+/)?[\w.-]+\.csv"
+    r"|bank/[\w.-]+\.(xml|sta|bai)"
 )
 
 
@@ -42,7 +47,9 @@ def make_sample(
     seed: int,
     clean: bool = False,
     start: date | None = None,
+    providers: Sequence[str] = ("stripe",),
     accounts: int = 1,
+    statements: Mapping[str, str] | None = None,
     reports: str = REPORTS[0],
     dirt: Iterable[str] = (),
     book: str = "main",
@@ -50,9 +57,11 @@ def make_sample(
     """Write the files of a sample company into `folder`, made if missing; equal arguments give equal bytes.
 
     `per_day` is about how many journal entries the company posts a day; `clean` plants no break and goes on after the
-    last of `days` until everything has settled. `accounts` at the provider share the trade, each with books and reports
-    of its own (its folder is `stripe/<account>/`); `reports` is one of `REPORTS`, `dirt` of `DIRT`; `book` is the legal
-    entity's ledger. Raises `InvalidInput` for arguments out of range and for a folder that holds something else.
+    last of `days` until everything has settled. `providers` (of `PROVIDERS`) and `accounts` at each share the trade,
+    each with books and reports of its own (its folder is `<provider>/<account>/`); `statements` says in what format
+    (of `STATEMENTS`) a bank of `BANKS` states where it is not camt.053; `reports` is one of `REPORTS`, `dirt` of
+    `DIRT`; `book` is the legal entity's ledger.
+    Raises `InvalidInput` for arguments out of range and for a folder that holds something else.
     """
     request = Request(
         days=_in_range("days", days, MAX_DAYS),
@@ -60,7 +69,9 @@ def make_sample(
         seed=seed,
         clean=clean,
         start=_checked_start(start or DEFAULT_START),
+        providers=tuple(dict.fromkeys(_one_of("provider", each, PROVIDERS) for each in providers)),
         accounts=_in_range("accounts", accounts, MAX_ACCOUNTS),
+        statements=_checked_statements(statements or {}),
         reports=_one_of("reports", reports, REPORTS),
         dirt=frozenset(_one_of("dirt", kind, DIRT) for kind in dirt),
         book=check_book_name(book, pointer="--book"),
@@ -95,6 +106,13 @@ def _one_of(name: str, value: str, known: Collection[str]) -> str:
     if value not in known:
         raise InvalidInput(f"{shown(value)} is unknown.", pointer=f"--{name}", remedy=f"Use of: {', '.join(known)}.")
     return value
+
+
+def _checked_statements(asked: Mapping[str, str]) -> dict[str, str]:
+    formats = dict.fromkeys(BANKS, camt053.SOURCE)
+    for bank, wanted in asked.items():
+        formats[_one_of("bank", bank, BANKS)] = _one_of("bank", wanted, STATEMENTS)
+    return formats
 
 
 def _checked_start(start: date) -> date:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,8 @@ import typer
 from cli.errors import COULD_NOT_RUN, NO
 from cli.output import BookOption, JsonFlag, note, print_json, progress, say, table
 from cli.runtime import opened
+from ledger_core.errors import InvalidInput
+from ledger_core.journal.text import shown
 
 _SIGNS = {
     "paid": "its payouts are written as they reach the bank: above zero when paid out.",
@@ -34,9 +37,19 @@ def sample_make(
     per_day: Annotated[int, typer.Option("--per-day", min=1, max=1_000_000)] = 640,
     seed: Annotated[int, typer.Option("--seed")] = 1,
     clean: Annotated[bool, typer.Option("--clean", help="Plant no breaks and let everything settle.")] = False,
-    accounts: Annotated[int, typer.Option("--accounts", min=1, help="How many it has at the provider.")] = 1,
+    providers: Annotated[
+        list[str] | None,
+        typer.Option("--provider", help="Through whom it sells: stripe, adyen, paypal or all; may be repeated."),
+    ] = None,
+    accounts: Annotated[int, typer.Option("--accounts", min=1, help="How many it has at each provider.")] = 1,
+    banks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--bank", metavar="BANK=FORMAT", help="How a bank states: delta or harbour, as camt053, mt940 or bai2."
+        ),
+    ] = None,
     reports: Annotated[
-        str, typer.Option("--reports", help="How often the provider reports: weekly or daily.")
+        str, typer.Option("--reports", help="How often the providers report: weekly or daily.")
     ] = "weekly",
     dirt: Annotated[
         list[str] | None,
@@ -48,7 +61,7 @@ def sample_make(
     book: BookOption = None,
 ) -> None:
     """Write provider files, bank statements, the company's postings and the truth about planted breaks."""
-    from sample import DIRT, make_sample
+    from sample import DIRT, PROVIDERS, make_sample
 
     with progress("making the sample", quiet=json):
         summary = make_sample(
@@ -57,7 +70,9 @@ def sample_make(
             per_day=per_day,
             seed=seed,
             clean=clean,
+            providers=PROVIDERS if "all" in (providers or ()) else tuple(providers or ("stripe",)),
             accounts=accounts,
+            statements=_by_bank(banks or ()),
             reports=reports,
             dirt=DIRT if "all" in (dirt or ()) else dirt or (),
             book=book or "main",
@@ -66,6 +81,16 @@ def sample_make(
         print_json(summary)
     else:
         say(f"{folder}: {summary}")
+
+
+def _by_bank(asked: Iterable[str]) -> dict[str, str]:
+    formats = {}
+    for each in asked:
+        bank, equals, wanted = each.partition("=")
+        if not equals:
+            raise InvalidInput(f"{shown(each)} is no BANK=FORMAT.", pointer="--bank", remedy="Write delta=mt940, say.")
+        formats[bank] = wanted
+    return formats
 
 
 def ingest(

@@ -21,7 +21,7 @@ from sample.business_days import is_business_day
 from sample.currencies import CURRENCIES, major
 from sample.model import Request
 from sample.render import Rendering
-from sample.stripe_reports import ITEM_COLUMNS, PAYOUT_COLUMNS
+from sample.reports.stripe import ITEM_COLUMNS, PAYOUT_COLUMNS
 
 
 def test_equal_arguments_give_equal_bytes_and_another_seed_others(make_files):

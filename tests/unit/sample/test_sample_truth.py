@@ -11,6 +11,7 @@ from datetime import date, timedelta
 import pytest
 
 from reconciliation.breaks.break_classes import break_classes
+from sample.currencies import CURRENCIES
 from sample.dice import Dice
 from sample.model import Request
 from sample.plan import make_plan
@@ -54,7 +55,7 @@ def test_the_smallest_fortnight_has_five_breaks_of_each_class_whatever_day_it_st
 
 def test_a_bigger_sample_has_more_breaks_of_each_class():
     request = Request(days=31, per_day=640, seed=1, clean=False, start=date(2026, 10, 1))
-    plan = make_plan(request, Dice(1))
+    plan = make_plan(request, Dice(1), CURRENCIES)
     counts = Counter(slot.break_class for slot in plan.slots.values())
 
     assert min(*counts.values(), len(plan.lost_payouts), len(plan.stray_credits)) > 5

@@ -10,10 +10,18 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
+from datetime import date
 
 from sample.business_days import REPORT_ZONE_SECONDS, midnight, stamp
 from sample.currencies import PROFILES, major
-from sample.model import Payout, PspItem
+from sample.deliveries import Deliveries, Report
+from sample.model import Channel, Payout, PspItem, Request
+from sample.reports.port import Chunk
+
+NAME = "stripe"
+ITEMS = Report("payout_reconciliation", "stripe_report")
+PAYOUTS = Report("payouts", "stripe_report")
 
 _ADDRESS = ("line1", "line2", "city", "state", "postal_code", "country")
 _ADDRESSES = ("customer_shipping_address", "customer_address", "shipping_address", "card_address")
@@ -93,6 +101,44 @@ _BRANDS = ("visa", "Visa", "mastercard", "MasterCard", "amex")
 _FUNDING = ("credit", "debit", "debit", "prepaid")
 _COUNTRIES = ("US", "DE", "JP", "KW", "FR", "GB")
 _CHANNELS = ("web", "app", "store")
+
+
+class StripeReports:
+    """The itemised reports of payouts and of what is in them."""
+
+    def __init__(self, request: Request, deliveries: Deliveries) -> None:
+        self._channels = [channel for channel in request.channels if channel.provider == NAME]
+        self._deliveries = deliveries
+        self._begun: set[str] = set()
+        self._listed: set[tuple[Report, Channel]] = set()
+
+    def take_item(self, item: PspItem) -> Iterator[Chunk]:
+        """Write a balance transaction; a report that lists it before its payout names none."""
+        self._listed.add((ITEMS, item.channel))
+        for name in self._deliveries.listing(ITEMS, item.channel, item.arrives_on):
+            yield from self._append(name, ITEM_COLUMNS, item_line(item))
+        for name in self._deliveries.waiting(ITEMS, item.channel, item.created, item.arrives_on):
+            yield from self._append(name, ITEM_COLUMNS, item_line(item, is_paid=False))
+
+    def take_payout(self, payout: Payout) -> Iterator[Chunk]:
+        """Write a payout."""
+        self._listed.add((PAYOUTS, payout.channel))
+        for name in self._deliveries.listing(PAYOUTS, payout.channel, payout.arrives_on):
+            yield from self._append(name, PAYOUT_COLUMNS, payout_line(payout))
+
+    def close(self, as_of: date) -> Iterator[Chunk]:
+        """Write the header alone of a report in which nothing is listed."""
+        for channel in self._channels:
+            for report, columns in ((ITEMS, ITEM_COLUMNS), (PAYOUTS, PAYOUT_COLUMNS)):
+                if (report, channel) not in self._listed:
+                    for name in self._deliveries.of_nothing(report, channel, as_of):
+                        yield name, csv_line(columns).encode()
+
+    def _append(self, name: str, header: tuple[str, ...], line: str) -> Iterator[Chunk]:
+        if name not in self._begun:
+            self._begun.add(name)
+            yield name, csv_line(header).encode()
+        yield name, line.encode()
 
 
 def csv_line(cells: list[str] | tuple[str, ...]) -> str:

@@ -8,37 +8,19 @@ puts payer and reference of a payout is texts.py's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 
-from sample.currencies import BANKS, CURRENCIES, PROFILES, Bank, CurrencyProfile, iban_of, major
-from sample.model import BankLine, BankTransaction, Request, Statement
-from sample.texts import Told, odd_text, plain_text
+from sample.currencies import BANKS, PROFILES, Bank, CurrencyProfile, iban_of, major
+from sample.model import BankLine, BankTransaction, Statement
+from sample.statements.making import Making, numbered, spoilt
+from sample.statements.texts import Told, odd_text, plain_text
 
 _COMPANY = "Counterfoil Sample Company"
 
-_MADE_AFTER_HOURS = {"wrong": 20, "right": 20, "corrected": 30, "again": 68}
-"""Hours from the day's midnight to the document's own time."""
+SOURCE, SUFFIX = "camt053", ".xml"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Making:
-    """How a file of statements is made: for whom, how untidily, and whether it is the first of its kind."""
-
-    request: Request
-    version: str = "right"
-    """`wrong`, `right`, `corrected` (right after a wrong one), or `again`."""
-
-    @property
-    def is_unnumbered(self) -> bool:
-        return "unnumbered" in self.request.dirt
-
-    def made_at(self, on: date) -> str:
-        days, hour = divmod(_MADE_AFTER_HOURS[self.version], 24)
-        return f"{on + timedelta(days=days)}T{hour:02}:00:00Z"
-
-
-def render_statements(bank_code: str, statements: Sequence[Statement], making: Making) -> str:
+def render(bank_code: str, statements: Sequence[Statement], making: Making) -> str:
     """Write one bank's statements of one day."""
     bank, on = BANKS[bank_code], statements[0].on
     message = f"{bank.bic[:4]}-{on:%Y%m%d}" + ("" if making.version in ("right", "wrong") else f"-{making.version}")
@@ -49,22 +31,16 @@ def render_statements(bank_code: str, statements: Sequence[Statement], making: M
         f"<GrpHdr><MsgId>{message}</MsgId><CreDtTm>{making.made_at(on)}</CreDtTm>"
         "<MsgPgntn><PgNb>1</PgNb><LastPgInd>true</LastPgInd></MsgPgntn></GrpHdr>",
     ]
-    for statement in _spoilt(statements) if making.version == "wrong" else statements:
+    for statement in spoilt(statements) if making.version == "wrong" else statements:
         parts.extend(_statement(bank, statement, making))
     parts.append("</BkToCstmrStmt>")
     parts.append("</Document>")
     return "\n".join(parts) + "\n"
 
 
-def _spoilt(statements: Sequence[Statement]) -> Iterator[Statement]:
-    """Leave out a line, and count without it: each statement still adds up."""
-    for statement in statements:
-        yield replace(statement, lines=statement.lines[:-1])
-
-
 def _statement(bank: Bank, statement: Statement, making: Making) -> Iterator[str]:
     profile, on = PROFILES[statement.currency], statement.on
-    number, name = _numbered(bank, statement, making)
+    number, name = numbered(bank, statement, making)
     again = making.version == "again"
     yield "<Stmt>"
     yield f"<Id>{name}{'-D' if again else ''}</Id>"
@@ -84,18 +60,6 @@ def _statement(bank: Bank, statement: Statement, making: Making) -> Iterator[str
     for ordinal, line in enumerate(statement.lines, start=1):
         yield from _entry(bank, profile, on, ordinal, line, making)
     yield "</Stmt>"
-
-
-def _numbered(bank: Bank, statement: Statement, making: Making) -> tuple[int | None, str]:
-    """Return a statement's number and its id."""
-    if not making.is_unnumbered:
-        own = f"{bank.bic[:4]}-{statement.currency}-{statement.on.year}-{statement.sequence:05}"
-        return statement.sequence, own
-    held = [profile.code for profile in CURRENCIES if BANKS[profile.bank] == bank]
-    if bank.version == "02":
-        number = statement.sequence * len(held) + held.index(statement.currency)
-        return number, f"{bank.bic[:4]}-{number:05}"
-    return None, "STATEMENT"
 
 
 def _balance(profile: CurrencyProfile, kind: str, amount_minor: int, on: date) -> str:
