@@ -1,4 +1,4 @@
-"""Adyen's settlement reports: whole rows of known types, batches that end in a payout, and fees like the weeks before."""
+"""Adyen's settlement reports: whole rows of known types, and fees like the weeks before."""
 
 from __future__ import annotations
 
