@@ -189,3 +189,173 @@ def test_a_month_of_adyen_matches_to_the_minor_unit(company: Company) -> None:
     assert company.items()["KontorEU:7:Settled:8800000000000003:9900000000000003"] == ["EUR", 1840, 50, 1790, "charge"]
     matched = company.rows("select count(*) from analytics.fct_matches where leg = 'B' and is_equal")
     assert matched == [(3,)]
+
+
+def test_a_batch_over_two_files_adds_up_once_both_have_come(company: Company) -> None:
+    company.books("order-1", "10.00", "0.24")
+    company.books("order-2", "10.00", "0.24")
+    company.books("TX1000000007XT", "-19.52", other="in_transit")
+    company.statement(("19.52", "TX1000000007XT"))
+    company.report(payment(1), payout("19.52"), name="second.csv")
+    later = date(2026, 10, 30)
+    short = company.reconcile(to=later)
+    assert short.verdict == "incomplete"
+    [reason] = [reason for reason in short.reasons if reason["kind"] == "control_total"]
+    assert reason["subject"] == "second.csv: batch KontorEU:7:EUR"
+    assert ("batch_sum_mismatch", "B", "KontorEU:7:EUR", 976) in company.breaks()
+    company.entries.clear()
+    company.report(payment(2), name="first.csv")
+    whole = company.reconcile(to=later)
+    assert (whole.verdict, whole.reasons) == ("reconciled", ())
+    assert company.breaks() == set()
+
+
+def test_a_report_made_again_says_the_same_whatever_its_order_columns_and_landing(company: Company) -> None:
+    rows = [
+        payment(1),
+        payment(2, "4.00", "3.90", type="SettledInstallment"),
+        payment(2, "5.00", "4.90", type="SettledInstallment"),
+        line("Fee", "-1.80", "Fees"),
+        line("Fee", "-1.80", "Fees"),
+        line("Fee", "-0.20", "Fees"),
+        payout("14.76"),
+    ]
+    booked = {"booking_date": "2026-10-06 09:00:00", "booking_date_timezone": "CEST"}
+    again = [row | {"Booking Date": booked["booking_date"], "Booking Date TimeZone": "CEST"} for row in reversed(rows)]
+    company.report(*again, name="made-again.csv")
+    company.report(*rows, name="first.csv")
+    company.report(*reversed(rows), name="turned.csv")
+    result = company.reconcile()
+    items = company.items()
+    assert {key: amounts[3] for key, amounts in items.items()} == {
+        "KontorEU:7:Settled:8800000000000001:9900000000000001": 976,
+        "KontorEU:7:SettledInstallment:8800000000000002:9900000000000002": 390,
+        "KontorEU:7:SettledInstallment:8800000000000002:9900000000000002:2": 490,
+        "KontorEU:7:Fee::Fees": -20,
+        "KontorEU:7:Fee::Fees:2": -180,
+        "KontorEU:7:Fee::Fees:3": -180,
+        "KontorEU:7:MerchantPayout::TX1000000007XT batch 7, KontorEU": -1476,
+    }
+    assert company.rows("select count(*) from analytics.int_psp_items where is_amended or is_contradicted") == [(0,)]
+    assert "item_conflict" not in {reason["kind"] for reason in result.reasons}
+    assert company.rows("select payout_id, net_minor::bigint from analytics.int_psp_payouts") == [
+        ("KontorEU:7:EUR", 1476)
+    ]
+
+
+def test_merchant_accounts_of_one_report_have_batches_of_their_own(company: Company) -> None:
+    """Both paid out batch 7 on one day with one amount: each line meets its own."""
+    other = {"merchant_account": "KontorUS"}
+    landed = company.report(
+        payment(1), payout("9.76"), payment(2, **other), payout("9.76", merchant="KontorUS", transfer="TX1000000008XT"),
+        account="Kontor",
+    )  # fmt: skip
+    assert {total.subject for total in landed.control_totals if total.name == "batch"} == {
+        "KontorEU:7:EUR",
+        "KontorUS:7:EUR",
+    }
+    for reference in ("order-1", "order-2"):
+        company.books(reference, "10.00", "0.24")
+    for merchant in ("KontorEU", "KontorUS"):
+        company.books(f"{merchant}:7:EUR", "-9.76", other="in_transit")
+    company.statement(("9.76", "BATCH 7, KONTORUS"), ("9.76", "TX1000000007XT batch 7"))
+    result = company.reconcile()
+    assert (result.verdict, company.breaks()) == ("reconciled", set())
+    assert company.rows("select distinct account from analytics.int_psp_items") == [("Kontor",)]
+    met = company.rows("select psp_key, bank_key from analytics.fct_matches where leg = 'B' order by 1")
+    assert [psp for psp, _ in met] == ["KontorEU:7:EUR", "KontorUS:7:EUR"]
+
+
+def test_a_payout_that_the_bank_sent_back_is_paid_out_with_the_next_batch(company: Company) -> None:
+    back = line("BankInstructionReturned", "9.76", "TX1000000007XT batch 7, KontorEU", batch_number="8")
+    company.report(payment(1), payout("9.76"))
+    company.report(
+        payment(2, batch_number="8"), back, payout("19.52", batch="8", transfer="TX1000000008XT"), name="batch_8.csv"
+    )
+    for reference in ("order-1", "order-2"):
+        company.books(reference, "10.00", "0.24")
+    company.books("KontorEU:7:MerchantPayout::TX1000000007XT batch 7, KontorEU", "-9.76", other="in_transit")
+    company.books("KontorEU:8:BankInstructionReturned::TX1000000007XT batch 7, KontorEU", "9.76", other="in_transit")
+    company.books("KontorEU:8:EUR", "-19.52", other="in_transit")
+    company.statement(("9.76", "TX1000000007XT"), ("-9.76", "RETURN TX1000000007XT"), ("19.52", "TX1000000008XT"))
+    result = company.reconcile()
+    assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())
+    expected = company.rows("select payout_id, is_expected_at_bank from analytics.int_psp_payouts order by 1")
+    assert expected == [("KontorEU:7:EUR", False), ("KontorEU:8:EUR", True)]
+
+
+def test_what_differs_gets_its_class(company: Company) -> None:
+    company.report(
+        payment(1),
+        payment(2),
+        payment(3, type="Teleported"),
+        payment(4, "20.00", "17.90", gross_currency="USD", exchange_rate="0.92", commission_nc="0.50"),
+        line("Fee", "-1.80", "Fees"),
+        payout("45.38"),
+    )
+    company.books("order-1", "10.00", "0.25")
+    company.books("order-2", "11.00", "0.24")
+    company.books("order-3", "10.00", "0.24")
+    company.books("order-4", "18.40", "0.50")
+    company.books("order-5", "1.00")
+    company.books("KontorEU:7:EUR", "-45.38", other="in_transit")
+    company.statement(("45.28", "TX1000000007XT"))
+    company.reconcile(to=date(2026, 10, 30))
+    assert {(name, leg, amount) for name, leg, _, amount in company.breaks()} == {
+        ("fee_mismatch", "A", 1),
+        ("amount_mismatch", "A", 100),
+        ("unclassified_type", "A", 0),
+        ("missing_in_ledger", "A", 180),
+        ("missing_at_psp", "A", 100),
+        ("amount_mismatch", "B", 10),
+    }
+
+
+def test_a_row_put_aside_is_missed_until_a_corrected_report_brings_it(company: Company) -> None:
+    company.books("order-1", "10.00", "0.24")
+    company.books("order-2", "10.00", "0.24")
+    company.books("TX1000000007XT", "-19.52", other="in_transit")
+    company.statement(("19.52", "TX1000000007XT"))
+    landed = company.report(payment(1), payment(2, timezone="IST"), payout("19.52"))
+    assert [reason for _, reason in landed.quarantined_rows] == [
+        "column Creation Date: IST is the time of several zones. Set COUNTERFOIL_INGEST__TIME_ZONES to that of the account, "
+        'such as {"adyen_settlement": "Asia/Calcutta"}; known are Asia/Calcutta, Asia/Jerusalem, Asia/Kolkata, Europe/Dublin.'
+    ]
+    short = company.reconcile()
+    assert {reason["kind"] for reason in short.reasons} == {"rows_put_aside", "control_total"}
+    company.entries.clear()
+    company.report(payment(1), payment(2), payout("19.52"), name="corrected.csv")
+    whole = company.reconcile()
+    assert (whole.verdict, whole.reasons) == ("reconciled", ())
+
+
+def test_what_was_too_little_to_pay_out_goes_over_to_the_next_batch(company: Company) -> None:
+    company.report(payment(1, "-3.00", "-3.20", type="Refunded"), line("BalanceTransfer", "3.20", "to batch 8"))
+    company.report(
+        payment(2, batch_number="8"), line("BalanceTransfer", "-3.20", "from batch 7", batch_number="8"),
+        payout("6.56", batch="8"), name="batch_8.csv",
+    )  # fmt: skip
+    company.books("9900000000000001", "-3.00", "0.20")
+    company.books("to batch 8", "3.20")
+    company.books("from batch 7", "-3.20")
+    company.books("order-2", "10.00", "0.24")
+    company.books("KontorEU:8:EUR", "-6.56", other="in_transit")
+    company.statement(("6.56", "TX1000000007XT"))
+    result = company.reconcile()
+    assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())
+
+
+def test_an_item_stands_on_the_day_of_its_booking_in_utc(company: Company) -> None:
+    company.report(
+        payment(1, creation_date="2026-10-06 00:30:00", timezone="CEST"),
+        payment(2, creation_date="2026-10-05 17:30:00", timezone="PDT"),
+        payment(
+            3, creation_date="2026-05-01 10:00:00", booking_date="2026-10-06 23:30:00", booking_date_timezone="PDT"
+        ),
+    )
+    company.reconcile()
+    assert company.rows("select charge_id, booked_on from analytics.int_psp_items order by 1") == [
+        ("8800000000000001", date(2026, 10, 5)),
+        ("8800000000000002", date(2026, 10, 6)),
+        ("8800000000000003", date(2026, 10, 7)),
+    ]
