@@ -66,6 +66,15 @@
     coalesce({{ declared_instant(written, source, record_type) }}, {{ local }}::timestamp at time zone files.time_zone)
 {%- endmacro %}
 
+{# A timestamp beside which its zone stands, in the first of `labels` that is filled; null for one that is empty. #}
+{% macro zoned_instant(written, labels) -%}
+    raw.zoned_instant(
+        nullif({{ written }}, '')::timestamp,
+        coalesce({% for label in labels %}nullif({{ label }}, ''){{ ', ' if not loop.last }}{% endfor %}),
+        files.time_zone
+    )
+{%- endmacro %}
+
 {# Whether a row of the day `day`, on the axis by which its provider selects rows, is one that no newer report replaces. #}
 {% macro is_not_replaced(day) -%}
     (files.replaced_days is null or not ({{ day }} <@ files.replaced_days))

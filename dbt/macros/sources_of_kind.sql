@@ -3,6 +3,7 @@
 {% macro sources_of_kind(kind) %}
     {{ return({
         'psp': [
+            'adyen_settlement',
             'stripe_report',
         ],
         'bank': [

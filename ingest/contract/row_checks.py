@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from typing import Protocol
 
 from ingest.contract.amounts import FORMS, amount_pattern
 from ingest.contract.rows import Fault
 from ingest.contract.vocabulary import Case, Column, Contract, Difference, Kind, RecordType, Scale, Sign
+from ingest.contract.zones import what_is_wrong, zone_of
 from ledger_core.journal.money import exponent, is_currency
 
 Columns = Sequence[Sequence[str]]
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII)
+_RATE = re.compile(r"\d{1,9}(?:\.\d{1,18})?", re.ASCII)
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?: (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)?", re.ASCII)
 
 
@@ -65,6 +68,55 @@ class Moment:
         return Fault(code="bad_date", reason=f"column {self.name}: {_shown(value)} is not a {self.kind} ({form}).")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zoned:
+    """Wherever there is a time, what stands beside it says one zone: the first of `labels` that is filled."""
+
+    place: int
+    name: str
+    labels: tuple[int, ...]
+    chosen: str | None
+    source: str
+
+    def passes(self, columns: Columns) -> bool:
+        written = columns[self.place]
+        said = labels_of(columns, self.labels)
+        wrong = {label for label in set(said) if zone_of(label, chosen=self.chosen) is None}
+        return not wrong or not any(time and label in wrong for time, label in zip(written, said, strict=True))
+
+    def explain(self, row: Sequence[str]) -> Fault | None:
+        label = next((row[place] for place in self.labels if row[place]), "")
+        if not row[self.place] or zone_of(label, chosen=self.chosen) is not None:
+            return None
+        problem = what_is_wrong(label, source=self.source)
+        return Fault(code="bad_zone", reason=f"column {self.name}: {problem}")
+
+
+def labels_of(columns: Columns, places: Sequence[int]) -> Sequence[str]:
+    """Return for each row the first filled value of the columns at `places`."""
+    said = columns[places[0]]
+    for place in places[1:]:
+        said = [one or other for one, other in zip(said, columns[place], strict=True)]
+    return said
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A plain decimal number; empty passes."""
+
+    place: int
+    name: str
+
+    def passes(self, columns: Columns) -> bool:
+        return all(value == "" or _RATE.fullmatch(value) for value in set(columns[self.place]))
+
+    def explain(self, row: Sequence[str]) -> Fault | None:
+        value = row[self.place]
+        if value == "" or _RATE.fullmatch(value):
+            return None
+        return Fault(code="bad_rate", reason=f"column {self.name}: {_shown(value)} is not a rate such as 1.0656568.")
+
+
 @dataclass(frozen=True, slots=True)
 class Currency:
     """An ISO 4217 code in the contract's case; empty passes."""
@@ -104,6 +156,7 @@ class Amount:
     currency: int
     scale: Scale = Scale.MAJOR_DECIMAL
     signed: bool = True
+    is_finer: bool = False
 
     def passes(self, columns: Columns) -> bool:
         values, codes = columns[self.place], columns[self.currency]
@@ -128,7 +181,7 @@ class Amount:
         return Fault(code="bad_amount", reason=f"column {self.name}: {_shown(value)} {problem}.")
 
     def _pattern(self, digits: int | None) -> re.Pattern[str]:
-        return amount_pattern(self.scale, digits, signed=self.signed)
+        return amount_pattern(self.scale, None if self.is_finer else digits, signed=self.signed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,17 +254,26 @@ class Identity:
         return Fault(code="identity", reason=f"{self.sentence} does not hold: {minuend} - {subtrahend} is not {total}.")
 
 
-Check = Required | Moment | Currency | Amount | Indicated | OneSide | Identity
+class Check(Protocol):
+    """One thing that a contract says of its rows, put both ways."""
+
+    def passes(self, columns: Columns) -> bool:
+        """Tell whether every row of `columns` is so."""
+
+    def explain(self, row: Sequence[str]) -> Fault | None:
+        """Say what is wrong with `row`, None where nothing is."""
 
 
-def checks_for(contract: Contract, record_type: RecordType, places: Mapping[str, int]) -> list[Check]:
+def checks_for(
+    contract: Contract, record_type: RecordType, places: Mapping[str, int], *, zone: str | None = None
+) -> list[Check]:
     """Return the checks for files of `contract` whose header has the record type's columns at `places`.
 
-    In an order such that each may rely on those before it.
+    In an order such that each may rely on those before it. `zone` is the one that is set for the source.
     """
     present = [column for column in record_type.columns if column.name in places]
     unsided = [column for column in present if column.required and column.opposite is None]
-    checks: list[Check] = [Required(places[column.name], column.name) for column in unsided]
+    checks: list[Check] = [Required(places[column.name], column.shown) for column in unsided]
     stand_ins = {
         record_type.stand_ins[column.name]
         for column in record_type.columns
@@ -222,11 +284,16 @@ def checks_for(contract: Contract, record_type: RecordType, places: Mapping[str,
     for column in present:
         if column.kind is Kind.AMOUNT and column.currency in places:
             signed = column.indicator is None and column.opposite is None and column.name not in credits
-            place = places[column.name]
-            checks.append(Amount(place, column.name, places[column.currency], contract.scale, signed))
+            place, currency = places[column.name], places[column.currency]
+            checks.append(Amount(place, column.shown, currency, contract.scale, signed, column.is_finer))
         elif check := _check_of(column, contract, places):
             checks.append(check)
-    checks += [side for column in present if (side := _side_of(column, contract, places))]
+        if column.zoned_by:
+            labels = tuple(places[name] for name in column.zoned_by if name in places)
+            checks.append(
+                Zoned(place=places[column.name], name=column.shown, labels=labels, chosen=zone, source=contract.source)
+            )
+    checks += [side for column in present if (side := _side_of(column, contract, record_type, places))]
     if record_type.identity:
         checks.append(_identity(record_type.identity, places))
     return checks
@@ -246,14 +313,16 @@ def _check_of(column: Column, contract: Contract, places: Mapping[str, int]) -> 
     place = places[column.name]
     match column.kind:
         case Kind.TIMESTAMP | Kind.DATE:
-            return Moment(place, column.name, column.kind)
+            return Moment(place, column.shown, column.kind)
         case Kind.CURRENCY:
-            return Currency(place, column.name, contract.currency_case)
+            return Currency(place, column.shown, contract.currency_case)
+        case Kind.RATE:
+            return Rate(place, column.shown)
         case _:
             return None
 
 
-def _side_of(column: Column, contract: Contract, places: Mapping[str, int]) -> Check | None:
+def _side_of(column: Column, contract: Contract, record_type: RecordType, places: Mapping[str, int]) -> Check | None:
     """Return the check of where the amount of `column` says its side. A file without that column is no such file."""
     place = places[column.name]
     match contract.sign:
@@ -264,7 +333,7 @@ def _side_of(column: Column, contract: Contract, places: Mapping[str, int]) -> C
             return OneSide(
                 debit=place,
                 credit=places[column.opposite],
-                names=(column.name, column.opposite),
+                names=(column.shown, record_type.by_name[column.opposite].shown),
                 required=column.required,
             )
         case _:
@@ -283,7 +352,8 @@ def _identity(rule: Difference, places: Mapping[str, int]) -> Identity:
 @lru_cache(maxsize=4_096)
 def _in_calendar(day: str) -> bool:
     try:
-        return date.fromisoformat(day).year >= 1970
+        # Room for the distance of a zone on both sides.
+        return 1970 <= date.fromisoformat(day).year < 9999
     except ValueError:
         return False
 

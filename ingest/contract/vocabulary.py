@@ -78,6 +78,8 @@ class Kind(StrEnum):
     """`YYYY-MM-DD HH:MM:SS` in the contract's time zone."""
     DATE = "date"
     """`YYYY-MM-DD`, or a timestamp."""
+    RATE = "rate"
+    """A plain decimal number, in no currency."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,18 @@ class Column:
     """Names a person: stays in the encrypted bytes alone."""
     stands_for: str | None = None
     """The column in the contract's zone that this one, in the zone of the report, may stand in for."""
+    written: tuple[str, ...] = ()
+    """How the provider heads the column, where that is no name of a table's column; the first is today's. Found by
+    letters and digits alone, in either case."""
+    zoned_by: tuple[str, ...] = ()
+    """The columns that say row by row in which zone this time is, as a label or a name; the first that is filled."""
+    is_finer: bool = False
+    """An amount that may have digits below its currency's minor unit."""
+
+    @property
+    def shown(self) -> str:
+        """How people know the column: as the provider writes it."""
+        return self.written[0] if self.written else self.name
 
     @property
     def is_free_text(self) -> bool:
@@ -167,8 +181,9 @@ class RecordType:
     selected_by: tuple[str, ...] = ()
     """The columns of the day by which the provider selects rows for a report, the first that is filled; `dated_by` for
     a row that fills none."""
-    identified_by: str | None = None
-    """The column of the provider's id of a row: a report that repeats ids of another may be a newer version of it."""
+    identified_by: str | tuple[str, ...] | None = None
+    """The column of the provider's id of a row, or the columns that make it together: a report that repeats ids of
+    another may be a newer version of it."""
     sliced_by: tuple[str, ...] = ()
     """The columns by which reports are filtered: a report says nothing of the rows of a kind that it does not hold."""
     payout_rows: PayoutRows | None = None
@@ -186,6 +201,11 @@ class RecordType:
     @cached_property
     def mandatory(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.mandatory)
+
+    @cached_property
+    def id_columns(self) -> tuple[str, ...]:
+        """The columns that identify a row; none where nothing does."""
+        return (self.identified_by,) if isinstance(self.identified_by, str) else self.identified_by or ()
 
     @cached_property
     def stand_ins(self) -> Mapping[str, str]:
@@ -270,6 +290,8 @@ class Contract:
             named = {column.indicator for column in record_type.columns}
             named |= {column.opposite for column in record_type.columns}
             named |= {column.currency for column in record_type.columns}
+            named |= {name for column in record_type.columns for name in column.zoned_by}
+            named |= set(record_type.id_columns)
             missing = named - {None} - set(record_type.by_name)
             assert not missing, f"{self.source}: {record_type.name} has no {missing}"
 

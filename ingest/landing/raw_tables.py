@@ -149,7 +149,13 @@ def mirror_contract(cursor: psycopg.Cursor, contract: Contract) -> None:
     shared += [contract.credit_word, contract.debit_word]
     is_bank = contract.kind is SourceKind.BANK
     records = [
-        [each.name, *shared, Carries.BANK if is_bank else each.carries, each.identified_by, each.dated_by]
+        [
+            each.name,
+            *shared,
+            Carries.BANK if is_bank else each.carries,
+            ",".join(each.id_columns) or None,
+            each.dated_by,
+        ]
         for each in contract.record_types
     ]
     columns = ("record_type", "kind", "provider", "scale", "sign_rule", "time_zone", "currency_case")

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import psycopg
 
-from ingest.contract.vocabulary import Contract, RecordType
+from ingest.contract.vocabulary import Column, Contract, RecordType
 
 MAX_SAMPLED_PAYOUTS = 20
 """Of a file: so many of its payouts tell its sign as well as all would."""
@@ -23,7 +23,7 @@ def note_relations(cursor: psycopg.Cursor, contract: Contract, record_type: Reco
     """Write what the file `file_id` and those that landed are to each other; return the files it replaces in part or
     whole."""
     cursor.execute(_SET_BASED)
-    if record_type.identified_by is not None:
+    if record_type.id_columns:
         pairs = _overlapping(cursor, file_id)
         repeated = _repeated(cursor, record_type, file_id, {other_id for other_id, _ in pairs})
         for other_id, is_newer in pairs:
@@ -98,7 +98,7 @@ def _repeated(cursor: psycopg.Cursor, record_type: RecordType, file_id: UUID, ot
     cursor.execute(
         f"""
         select distinct o.file_id from {record_type.table} as o
-        inner join {record_type.table} as n using ({record_type.identified_by})
+        inner join {record_type.table} as n using ({", ".join(record_type.id_columns)})
         where n.file_id = %s and o.file_id = any(%s)
         """,  # noqa: S608 - names come from a contract
         (file_id, list(others)),
@@ -113,7 +113,7 @@ def _replacement(record_type: RecordType) -> str:
     no payout that the older one names. Of two equally new ones, that which holds the other whole and less of which is
     put aside, or more of which is there.
     """
-    key = record_type.identified_by
+    key = ", ".join(record_type.id_columns)
     payout = record_type.settled_rows.payout_id if record_type.settled_rows else None
     same_slice = " and ".join(
         f"(coalesce(n.{name}, '') = coalesce(o.{name}, '')"
@@ -122,7 +122,7 @@ def _replacement(record_type: RecordType) -> str:
     )
     forgets = f"and coalesce(o.{payout}, '') <> '' and coalesce(n.{payout}, '') = ''" if payout else "and false"
     kinds = ", ".join(record_type.sliced_by)
-    wanted = [key, "row_sha256", *record_type.sliced_by, *([payout] if payout else [])]
+    wanted = [*record_type.id_columns, "row_sha256", *record_type.sliced_by, *([payout] if payout else [])]
     columns = ", ".join(f"r.{name}" for name in dict.fromkeys(wanted))
     return f"""
         with files as (
@@ -166,12 +166,17 @@ def _day(record_type: RecordType) -> str:
     """Return the SQL of the day, in UTC, on which a row `r` of the file `f` stands for the provider."""
     candidates = [*record_type.selected_by, record_type.dated_by]
     candidates += [record_type.stand_ins[name] for name in (record_type.dated_by,) if name in record_type.stand_ins]
-    moments = [
-        f"nullif(r.{name}, '')::timestamp at time zone "
-        + ("coalesce(f.time_zone, 'UTC')" if record_type.by_name[name].stands_for else "'UTC'")
-        for name in candidates
-    ]
+    moments = [_moment(record_type.by_name[name]) for name in candidates]
     return f"(coalesce({', '.join(moments)}) at time zone 'UTC')::date"
+
+
+def _moment(column: Column) -> str:
+    """Return the SQL of the instant in `column` of a row `r` of the file `f`."""
+    written = f"nullif(r.{column.name}, '')::timestamp"
+    if column.zoned_by:
+        label = ", ".join(f"nullif(r.{name}, '')" for name in column.zoned_by)
+        return f"raw.zoned_instant({written}, coalesce({label}), f.time_zone)"
+    return f"{written} at time zone " + ("coalesce(f.time_zone, 'UTC')" if column.stands_for else "'UTC'")
 
 
 def _note_payout_signs(cursor: psycopg.Cursor, contract: Contract, record_type: RecordType, *, file_id: UUID) -> None:

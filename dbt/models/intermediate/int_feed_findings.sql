@@ -230,12 +230,11 @@ failed_totals as (
         totals.file_name || ': ' || totals.name || ' ' || totals.subject as subject,
         'the file states ' || coalesce(totals.expected, 'nothing') || ', and its rows make ' || coalesce(totals.actual, 'nothing')
         || ': look for rows that were put aside, else fetch the file again' as detail
-    from {{ ref('stg_raw__control_totals') }} as totals
+    from {{ ref('int_failed_totals') }} as totals
     inner join {{ ref('stg_raw__files') }} as files
         on totals.file_no = files.file_no
     -- Of a bank's files only the statements that count are asked (`int_bank_findings`).
-    where not totals.passed
-        and files.kind is distinct from 'bank'
+    where files.kind is distinct from 'bank'
         and coalesce(least(files.covers_from, files.rows_from), {{ pinned('as_of') }}) <= {{ pinned('as_of') }}
 
 ),

@@ -2,8 +2,8 @@
 -- What covers nothing, because it has no row and was landed without an interval, says nothing about any day.
 with totals as (
 
-    select totals.file_no, count(*) filter (where not totals.passed) as failed
-    from {{ ref('stg_raw__control_totals') }} as totals
+    select totals.file_no, count(*) as failed
+    from {{ ref('int_failed_totals') }} as totals
     group by totals.file_no
 
 ),

@@ -6,6 +6,7 @@ By name and never by place: providers add columns and let users choose their ord
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,7 +37,8 @@ def read_header(fields: Sequence[str] | csv.Error, contract: Contract, *, name: 
     """Understand the first record of file `name`. Raises `InvalidInput` naming what is missing or twice there."""
     if isinstance(fields, csv.Error):
         raise InvalidInput(f"the header is no CSV: {fields}.", file=name, line=1, remedy="Fetch the file again.")
-    names = tuple(field.strip() for field in fields)
+    written = tuple(field.strip() for field in fields)
+    names = _as_called(written, contract)
     _refuse_shapes(names, contract, name=name)
     record_type = _record_type(names, contract, name=name)
     places = {column: place for place, column in enumerate(names) if column in record_type.by_name}
@@ -65,6 +67,21 @@ def read_header(fields: Sequence[str] | csv.Error, contract: Contract, *, name: 
     )
 
 
+def _as_called(written: Sequence[str], contract: Contract) -> tuple[str, ...]:
+    """Return the names of the contract for columns that the provider heads otherwise; the rest as they came."""
+    called = {
+        _folded(heading): column.name
+        for record_type in contract.record_types
+        for column in record_type.columns
+        for heading in column.written
+    }
+    return tuple(called.get(_folded(heading), heading) for heading in written) if called else tuple(written)
+
+
+def _folded(heading: str) -> str:
+    return re.sub(r"[\W_]", "", heading).casefold()
+
+
 def _refuse_shapes(names: Sequence[str], contract: Contract, *, name: str) -> None:
     if len(names) > MAX_COLUMNS:
         raise InvalidInput(
@@ -76,7 +93,7 @@ def _refuse_shapes(names: Sequence[str], contract: Contract, *, name: str) -> No
     twice = sorted({column for column in names if names.count(column) > 1})
     if twice:
         raise InvalidInput(
-            f"the header names {', '.join(twice)} twice.",
+            f"the header names {_shown(twice, contract.record_types)} twice.",
             file=name,
             line=1,
             remedy="Have the provider make the report with each column once; nobody can tell which of the two counts.",
@@ -95,8 +112,9 @@ def _refuse_shapes(names: Sequence[str], contract: Contract, *, name: str) -> No
 def _refuse_amounts_without_side(record_type: RecordType, places: Mapping[str, int], *, name: str) -> None:
     needed = [(column.name, column.indicator or column.opposite) for column in record_type.columns]
     needed += [(column.opposite, column.name) for column in record_type.columns if column.opposite]
-    for there, beside in needed:
-        if there in places and beside is not None and beside not in places:
+    for pair in needed:
+        if pair[0] in places and pair[1] is not None and pair[1] not in places:
+            there, beside = (record_type.by_name[each].shown for each in pair)
             raise InvalidInput(
                 f"the header lacks {beside}, without which nobody can tell the side of {there}.",
                 file=name,
@@ -130,7 +148,7 @@ def _record_type(names: Sequence[str], contract: Contract, *, name: str) -> Reco
             remedy=f"It reads {_listed(contract)}; the first line must name their columns.",
         )
     raise InvalidInput(
-        f"the header lacks {', '.join(missing)}, which {best.reports[0]} must have.",
+        f"the header lacks {_shown(missing, [best])}, which {best.reports[0]} must have.",
         file=name,
         line=1,
         remedy=_remedy(best, missing),
@@ -143,8 +161,14 @@ def _remedy(record_type: RecordType, missing: Sequence[str]) -> str:
     instead = f" ({', '.join(others)} will do for a time in UTC)" if others else ""
     return (
         f"It looks like {record_type.reports[0]}, made with a choice of columns: have the provider make it with "
-        f"{', '.join(missing)} among them{instead}. If it is another file, land it under its own source."
+        f"{_shown(missing, [record_type])} among them{instead}. If it is another file, land it under its own source."
     )
+
+
+def _shown(names: Sequence[str], record_types: Sequence[RecordType]) -> str:
+    """Return columns as people know them."""
+    known = {column.name: column.shown for record_type in record_types for column in record_type.columns}
+    return ", ".join(known.get(name, name) for name in names)
 
 
 def _warnings(extra: Sequence[str], personal: Sequence[str], contract: Contract) -> list[str]:

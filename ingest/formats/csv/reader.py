@@ -7,17 +7,18 @@ rows; only a batch in which something is wrong is looked at row by row, and then
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from zoneinfo import ZoneInfo
 
 import orjson
 
 from ingest.contract.cards import find_cards, may_hold_cards
-from ingest.contract.row_checks import Columns, all_pass, checks_for, first_fault
+from ingest.contract.row_checks import Check, Columns, all_pass, checks_for, first_fault, labels_of
 from ingest.contract.rows import Batch, ControlTotal, Facts, Fault, QuarantinedRow
 from ingest.contract.vocabulary import MAX_FIELD_CHARS, Contract, Kind, RecordType
+from ingest.contract.zones import zone_of
 from ingest.formats.csv.header import Header, read_header
 from ingest.formats.csv.records import Chunk, read_chunks
 from ingest.landing.quarantine import put_aside, refuse_too_many
@@ -27,6 +28,15 @@ WITHHELD = "[withheld]"
 
 _DATED, _UNSELECTED = "dated", "unselected"
 """Whose first and last time is noted: of every row, and of the rows that no other axis selects."""
+
+
+class _Key(NamedTuple):
+    """Of what a first and a last time is noted."""
+
+    axis: str
+    column: str
+    label: str
+    """The zone that stands beside these times, where rows say it."""
 
 
 class CsvReader:
@@ -51,14 +61,14 @@ class CsvReader:
         )
         self.record_type: RecordType = self._header.record_type
         self.counted_table = self.record_type.table
-        self._checks = checks_for(contract, self.record_type, self._header.places)
+        self._checks: list[Check] = []
         self._stored_places = [self._header.places[column.name] for column in self._header.stored]
         self._extra_places = [self._header.names.index(column) for column in self._header.extra]
         self._columns = (*(column.name for column in self._header.stored), "extra")
         self._dated = self._present(self.record_type.dated_by)
         self._selected = [name for name in self.record_type.selected_by if name in self._header.places][:1]
-        self._first: dict[str, str] = {}
-        self._last: dict[str, str] = {}
+        self._first: dict[_Key, str] = {}
+        self._last: dict[_Key, str] = {}
         self.zone: str | None = None
         self.warnings: list[str] = list(self._header.warnings)
         self.quarantined: list[QuarantinedRow] = []
@@ -69,28 +79,31 @@ class CsvReader:
 
     @property
     def first_on(self) -> date | None:
-        return self._day(self._first[_DATED], fold=0) if _DATED in self._first else None
+        return min((each.date() for each in self._instants(self._first, _DATED, fold=0)), default=None)
 
     @property
     def last_on(self) -> date | None:
-        return self._day(self._last[_DATED], fold=1) if _DATED in self._last else None
+        return max((each.date() for each in self._instants(self._last, _DATED, fold=1)), default=None)
 
     @property
     def facts(self) -> Facts:
-        kinds = {_DATED: self._dated, _UNSELECTED: self._dated, **{name: name for name in self._selected}}
-        first = {key: self._instant(kinds[key], written, fold=0) for key, written in self._first.items()}
-        last = {key: self._instant(kinds[key], written, fold=1) for key, written in self._last.items()}
-        axis = [key for key in first if key != _DATED] or list(first)
+        axis = [name for name in {key.axis: None for key in self._first} if name != _DATED] or [_DATED]
+        first = [each.date() for name in axis for each in self._instants(self._first, name, fold=0)]
+        last = [each.date() for name in axis for each in self._instants(self._last, name, fold=1)]
+        spoken = [
+            each for name in {key.axis: None for key in self._last} for each in self._instants(self._last, name, fold=1)
+        ]
         return Facts(
-            document_at=max(last.values(), default=None),
-            selected_from=min((first[key].date() for key in axis), default=None),
-            selected_to=max((last[key].date() for key in axis), default=None),
+            document_at=max(spoken, default=None),
+            selected_from=min(first, default=None),
+            selected_to=max(last, default=None),
             time_zone=self._zone_of(self._local or self._dated),
             time_zone_said_by=self._zone_said_by(),
         )
 
     def batches(self) -> Iterator[Batch]:
         """Yield the rows in the order of the file. Raises `InvalidInput` where its structure is lost."""
+        self._checks = self._checks_of_rows()
         yield from self._batch(self._opening)
         for chunk in self._chunks:
             yield from self._batch(chunk)
@@ -100,6 +113,9 @@ class CsvReader:
             zone, said_by = self._zone_of(self._local), "the setting of this source" if self.zone else "the default"
             wanted = self.record_type.by_name[self._local].stands_for
             self.warnings.append(f"no column {wanted}: the times of {self._local} are read as {zone} ({said_by}).")
+
+    def _checks_of_rows(self) -> list[Check]:
+        return checks_for(self._contract, self.record_type, self._header.places, zone=self.zone)
 
     def _batch(self, chunk: Chunk) -> Iterator[Batch]:
         ordinals: Sequence[int]
@@ -127,36 +143,52 @@ class CsvReader:
         """Widen what is known of the first and last times: of all rows, and of those that another axis selects."""
         places = self._header.places
         dated = columns[places[self._dated]]
-        self._widen(_DATED, dated)
+        self._widen(_DATED, self._dated, dated, columns)
         for name in self._selected:
             chosen = columns[places[name]]
-            self._widen(name, chosen)
+            self._widen(name, name, chosen, columns)
             if "" in chosen:
-                self._widen(_UNSELECTED, [day for day, other in zip(dated, chosen, strict=True) if not other])
+                unselected = [day if not other else "" for day, other in zip(dated, chosen, strict=True)]
+                self._widen(_UNSELECTED, self._dated, unselected, columns)
 
-    def _widen(self, key: str, values: Sequence[str]) -> None:
-        filled = [value for value in values if value] if "" in values else values
-        if filled:
-            self._first[key] = min(self._first.get(key, filled[0]), min(filled))
-            self._last[key] = max(self._last.get(key, ""), max(filled))
+    def _widen(self, axis: str, column: str, values: Sequence[str], columns: Columns) -> None:
+        """Widen what is known of the times `values` of `column`, those of each zone by themselves."""
+        labels = [self._header.places[name] for name in self._zoned_by(column)]
+        said = labels_of(columns, labels) if labels else []
+        for label in set(said) or {""}:
+            ours = [value for value, other in zip(values, said, strict=True) if other == label] if said else values
+            filled = [value for value in ours if value] if "" in ours else ours
+            if filled:
+                key = _Key(axis, column, label)
+                self._first[key] = min(self._first.get(key, filled[0]), min(filled))
+                self._last[key] = max(self._last.get(key, ""), max(filled))
 
-    def _day(self, written: str, *, fold: int) -> date:
-        """Return the day of a value of the column that dates rows, in UTC when it is a time in a zone."""
-        return self._instant(self._dated, written, fold=fold).date()
+    def _zoned_by(self, column: str) -> list[str]:
+        """Return the columns of this file that say row by row in which zone the times of `column` are."""
+        return [name for name in self.record_type.by_name[column].zoned_by if name in self._header.places]
 
-    def _instant(self, column: str, written: str, *, fold: int) -> datetime:
-        """Return the instant of a value of `column`; of a date its midnight in UTC.
+    def _instants(self, written: Mapping[_Key, str], axis: str, *, fold: int) -> list[datetime]:
+        """Return what stands on `axis`, one instant for each zone."""
+        return [self._instant(key, value, fold=fold) for key, value in written.items() if key.axis == axis]
+
+    def _instant(self, key: _Key, written: str, *, fold: int) -> datetime:
+        """Return the instant of a value of a column; of a date its midnight in UTC.
 
         `fold` takes the later of two instants of one name, as an autumn's night has them.
         """
-        if self.record_type.by_name[column].kind is not Kind.TIMESTAMP:
+        if self.record_type.by_name[key.column].kind is not Kind.TIMESTAMP:
             return datetime.combine(date.fromisoformat(written[:10]), time(), UTC)
-        local = datetime.fromisoformat(written).replace(tzinfo=ZoneInfo(self._zone_of(column)), fold=fold)
+        zone = zone_of(key.label, chosen=self.zone) if key.label else None
+        local = datetime.fromisoformat(written).replace(tzinfo=zone or ZoneInfo(self._zone_of(key.column)), fold=fold)
         return local.astimezone(UTC)
 
     def _zone_of(self, column: str) -> str:
-        """Return the zone of the times in `column`: the contract's, unless they are in the zone of the report."""
-        is_local = self.record_type.by_name[column].stands_for is not None
+        """Return the zone of the times in `column`: the contract's, unless they are in the zone of the report.
+
+        Where each row says its own, the one that is set decides of labels that several zones share.
+        """
+        read = self.record_type.by_name[column]
+        is_local = read.stands_for is not None or bool(read.zoned_by)
         return (self.zone if is_local else None) or self._contract.time_zone
 
     @property
@@ -167,7 +199,8 @@ class CsvReader:
 
     def _zone_said_by(self) -> str:
         if self._local is None:
-            return "columns" if self.record_type.stand_ins else "contract"
+            has_columns = self.record_type.stand_ins or self.record_type.by_name[self._dated].zoned_by
+            return "columns" if has_columns else "contract"
         return "setting" if self.zone else "contract"
 
     def _plain_columns(self, chunk: Chunk) -> Columns | None:

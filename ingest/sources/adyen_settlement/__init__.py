@@ -1,0 +1,1 @@
+"""Adyen's Settlement details report."""

@@ -1,0 +1,361 @@
+"""A company that is paid through Adyen: from its settlement reports to items that match, batch by batch and at the bank."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.landing.land import LandedFile, land
+from ledger_core.actor import Actor
+from ledger_core.files.chart import apply_chart_file
+from ledger_core.files.entries import post_file
+from ledger_core.runtime import Runtime
+from reconciliation.breaks.queue import list_breaks
+from reconciliation.runs.run import RunResult, reconcile
+from tests.adyen_report import Row, line, payment, payout, report
+
+pytestmark = pytest.mark.integration
+ACTOR = Actor(subject="test")
+AS_OF = date(2026, 10, 12)
+DIGITS = {"JPY": 0, "KWD": 3}
+CURRENCIES = ("EUR", "JPY", "KWD")
+ROLES = {"clearing": "asset", "in_transit": "asset", "fees": "expense"}
+STATEMENT = """<?xml version="1.0" encoding="UTF-8"?>
+<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"><BkToCstmrStmt><Stmt><Id>S1</Id>
+<ElctrncSeqNb>1</ElctrncSeqNb><Acct><Id><IBAN>DE02100500000054540402</IBAN></Id><Ccy>{currency}</Ccy></Acct>
+<Bal><Tp><CdOrPrtry><Cd>OPBD</Cd></CdOrPrtry></Tp><Amt Ccy="{currency}">0</Amt><CdtDbtInd>CRDT</CdtDbtInd>
+<Dt><Dt>2026-10-01</Dt></Dt></Bal>
+<Bal><Tp><CdOrPrtry><Cd>CLBD</Cd></CdOrPrtry></Tp><Amt Ccy="{currency}">{closing}</Amt><CdtDbtInd>CRDT</CdtDbtInd>
+<Dt><Dt>2026-10-11</Dt></Dt></Bal>{lines}</Stmt></BkToCstmrStmt></Document>
+"""
+LINE = """<Ntry><Amt Ccy="{currency}">{amount}</Amt><CdtDbtInd>{side}</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts>
+<BookgDt><Dt>2026-10-09</Dt></BookgDt><NtryDtls><TxDtls><RltdPties><Dbtr><Pty><Nm>{party}</Nm></Pty></Dbtr></RltdPties>
+<RmtInf><Ustrd>{text}</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry>"""
+
+
+class Company:
+    """Books, reports and statements of one company, landed and reconciled."""
+
+    def __init__(self, runtime: Runtime, folder: Path) -> None:
+        self.runtime, self.folder = runtime, folder
+        accounts = [
+            f"  - {{code: '{role}-{currency}', type: {type_}, currency: {currency}, overdraft: allowed, "
+            f"metadata: {{source: adyen, role: {role}}}}}"
+            for currency in CURRENCIES
+            for role, type_ in ROLES.items()
+        ]
+        accounts += [
+            f"  - {{code: 'sales-{currency}', type: revenue, currency: {currency}, overdraft: allowed}}"
+            for currency in CURRENCIES
+        ]
+        (folder / "chart.yaml").write_text("\n".join(["book: main", "accounts:", *accounts, ""]))
+        apply_chart_file(runtime, folder / "chart.yaml", book="main", actor=ACTOR)
+        self.entries: list[dict[str, Any]] = []
+
+    def books(self, reference: str, gross: str, fee: str = "0", *, currency: str = "EUR", other: str = "sales") -> None:
+        """Book `gross`, of which the provider kept `fee`, under `reference`; below zero it left the balance."""
+        net = Decimal(gross) - Decimal(fee)
+        sides = {f"clearing-{currency}": net, f"fees-{currency}": Decimal(fee), f"{other}-{currency}": -Decimal(gross)}
+        self.entries.append(
+            {
+                "effective_at": "2026-10-06T08:00:00Z",
+                "external_id": f"adyen:{len(self.entries)}",
+                "description": reference,
+                "metadata": {"reference": reference},
+                "postings": [
+                    {
+                        "account": account,
+                        "direction": "debit" if amount > 0 else "credit",
+                        "amount": str(abs(amount).scaleb(DIGITS.get(currency, 2)).to_integral_exact()),
+                        "currency": currency,
+                    }
+                    for account, amount in sides.items()
+                    if amount
+                ],
+            }
+        )
+
+    def report(
+        self, *rows: Row, name: str = "settlement_detail_report_batch_7.csv", account: str | None = None
+    ) -> LandedFile:
+        (self.folder / name).write_text(report(rows))
+        [landed] = land(
+            self.runtime, source="adyen_settlement", paths=[self.folder / name], account=account, book="main"
+        )
+        assert landed.error is None, landed.error
+        return landed
+
+    def statement(self, *lines: tuple[str, str], currency: str = "EUR", party: str = "ADYEN N.V.") -> None:
+        """Land a statement of amounts and what stands beside each; `-` before an amount is a debit."""
+        written = [
+            LINE.format(
+                currency=currency,
+                amount=amount.lstrip("-"),
+                side="DBIT" if amount.startswith("-") else "CRDT",
+                text=text,
+                party=party,
+            )
+            for amount, text in lines
+        ]
+        closing = sum((Decimal(amount) for amount, _ in lines), Decimal(0))
+        path = self.folder / f"bank-{currency}.xml"
+        path.write_text(STATEMENT.format(currency=currency, closing=closing, lines="".join(written)))
+        [landed] = land(self.runtime, source="camt053", paths=[path], book="main")
+        assert landed.error is None, landed.error
+
+    def reconcile(self, to: date = AS_OF) -> RunResult:
+        (self.folder / "entries.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in self.entries))
+        if self.entries:
+            post_file(self.runtime.ledger("main"), self.runtime.engine, self.folder / "entries.jsonl", actor=ACTOR)
+        return reconcile(self.runtime, to=to)
+
+    def breaks(self) -> set[tuple[str, str, str, int | None]]:
+        with self.runtime.engine.connect() as connection:
+            found = list_breaks(connection, "main")
+        return {(each.break_class, each.leg, each.key, each.amount_minor) for each in found}
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        with self.runtime.engine.connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(statement.replace("%", "%%"))]
+
+    def items(self) -> dict[str, tuple[Any, ...]]:
+        return {
+            key: amounts
+            for key, *amounts in self.rows(
+                "select psp_transaction_id, currency, gross_minor::bigint, fee_minor::bigint, net_minor::bigint, event"
+                " from analytics.int_psp_items"
+            )
+        }  # type: ignore[misc]
+
+
+@pytest.fixture
+def company(runtime: Runtime, tmp_path: Path) -> Company:
+    folder = tmp_path / "company"
+    folder.mkdir()
+    return Company(runtime, folder)
+
+
+def test_a_month_of_adyen_matches_to_the_minor_unit(company: Company) -> None:
+    """Every kind of row of the documentation at once, booked as its company would: nothing is left over."""
+    company.report(
+        payment(1, "10.00", "9.76"),
+        # Parts of a cent, in the parts of the fee.
+        payment(2, "10.00", "9.85", commission_nc="", markup_nc="0.13", scheme_fees_nc="0.0081", interchange_nc="0.0123"),
+        # Converted: 20.00 USD at 0.92 are 18.40 EUR.
+        payment(3, "20.00", "17.90", gross_currency="USD", exchange_rate="0.92", commission_nc="0.50"),
+        # A fee above the payment: 10 rupees.
+        payment(4, "10.00", "-0.03", gross_currency="INR", exchange_rate="0.011", commission_nc="0.14"),
+        payment(1, "-3.00", "-2.89", type="Refunded", modification_reference="9900000000000101"),
+        payment(2, "-10.00", "-15.00", type="Chargeback", modification_reference="9900000000000102"),
+        payment(2, "10.00", "10.00", type="ChargebackReversed", modification_reference="9900000000000103"),
+        # Two instalments that say the same are two payments.
+        payment(5, "4.00", "3.90", type="SettledInstallment"),
+        payment(5, "4.00", "3.90", type="SettledInstallment"),
+        line("Fee", "-1.80", "Transaction Fees October 2026"),
+        line("ReserveAdjustment", "-5.00", "Reserve 2026-10"),
+        payout("30.59"),
+        payment(6, "1000", "964", gross_currency="JPY", net_currency="JPY", merchant_account="KontorAsia"),
+        payout("964", merchant="KontorAsia", transfer="TX1000000008XT", net_currency="JPY"),
+        payment(7, "10.000", "9.753", gross_currency="KWD", net_currency="KWD", merchant_account="KontorAsia"),
+        payout("9.753", merchant="KontorAsia", transfer="TX1000000009XT", net_currency="KWD"),
+    )  # fmt: skip
+    company.books("9900000000000001", "10.00", "0.24")
+    company.books("order-2", "10.00", "0.15")
+    company.books("8800000000000003", "18.40", "0.50")
+    company.books("9900000000000004", "0.11", "0.14")
+    company.books("9900000000000101", "-3.00", "-0.11")
+    company.books("9900000000000102", "-10.00", "5.00")
+    company.books("9900000000000103", "10.00")
+    company.books("9900000000000005", "4.00", "0.10")
+    company.books("9900000000000005", "4.00", "0.10")
+    company.books("KontorEU:7:Fee::Transaction Fees October 2026", "-1.80", other="fees")
+    company.books("Reserve 2026-10", "-5.00")
+    company.books("KontorEU:7:EUR", "-30.59", other="in_transit")
+    company.books("9900000000000006", "1000", "36", currency="JPY")
+    company.books("TX1000000008XT", "-964", currency="JPY", other="in_transit")
+    company.books("9900000000000007", "10.000", "0.247", currency="KWD")
+    company.books("KontorAsia:7:KWD", "-9.753", currency="KWD", other="in_transit")
+    company.statement(("30.59", "TX1000000007XT BATCH 7, KONTOREU"))
+    company.statement(("964", "ADYEN tx1000000008xt"), currency="JPY")
+    company.statement(("9.753", "Batch 7, KontorAsia TX1000000009XT"), currency="KWD", party="Deutsche Bank AG")
+    result = company.reconcile()
+    assert company.breaks() == set()
+    assert (result.verdict, result.reasons) == ("reconciled", ())
+    assert company.items()["KontorEU:7:Settled:8800000000000003:9900000000000003"] == ["EUR", 1840, 50, 1790, "charge"]
+    matched = company.rows("select count(*) from analytics.fct_matches where leg = 'B' and is_equal")
+    assert matched == [(3,)]
+
+
+def test_a_batch_over_two_files_adds_up_once_both_have_come(company: Company) -> None:
+    company.books("order-1", "10.00", "0.24")
+    company.books("order-2", "10.00", "0.24")
+    company.books("TX1000000007XT", "-19.52", other="in_transit")
+    company.statement(("19.52", "TX1000000007XT"))
+    company.report(payment(1), payout("19.52"), name="second.csv")
+    later = date(2026, 10, 30)
+    short = company.reconcile(to=later)
+    assert short.verdict == "incomplete"
+    [reason] = [reason for reason in short.reasons if reason["kind"] == "control_total"]
+    assert reason["subject"] == "second.csv: batch KontorEU:7:EUR"
+    assert ("batch_sum_mismatch", "B", "KontorEU:7:EUR", 976) in company.breaks()
+    company.entries.clear()
+    company.report(payment(2), name="first.csv")
+    whole = company.reconcile(to=later)
+    assert (whole.verdict, whole.reasons) == ("reconciled", ())
+    assert company.breaks() == set()
+
+
+def test_a_report_made_again_says_the_same_whatever_its_order_columns_and_landing(company: Company) -> None:
+    rows = [
+        payment(1),
+        payment(2, "4.00", "3.90", type="SettledInstallment"),
+        payment(2, "5.00", "4.90", type="SettledInstallment"),
+        line("Fee", "-1.80", "Fees"),
+        line("Fee", "-1.80", "Fees"),
+        line("Fee", "-0.20", "Fees"),
+        payout("14.76"),
+    ]
+    booked = {"booking_date": "2026-10-06 09:00:00", "booking_date_timezone": "CEST"}
+    again = [row | {"Booking Date": booked["booking_date"], "Booking Date TimeZone": "CEST"} for row in reversed(rows)]
+    company.report(*again, name="made-again.csv")
+    company.report(*rows, name="first.csv")
+    company.report(*reversed(rows), name="turned.csv")
+    result = company.reconcile()
+    items = company.items()
+    assert {key: amounts[3] for key, amounts in items.items()} == {
+        "KontorEU:7:Settled:8800000000000001:9900000000000001": 976,
+        "KontorEU:7:SettledInstallment:8800000000000002:9900000000000002": 390,
+        "KontorEU:7:SettledInstallment:8800000000000002:9900000000000002:2": 490,
+        "KontorEU:7:Fee::Fees": -20,
+        "KontorEU:7:Fee::Fees:2": -180,
+        "KontorEU:7:Fee::Fees:3": -180,
+        "KontorEU:7:MerchantPayout::TX1000000007XT batch 7, KontorEU": -1476,
+    }
+    assert company.rows("select count(*) from analytics.int_psp_items where is_amended or is_contradicted") == [(0,)]
+    assert "item_conflict" not in {reason["kind"] for reason in result.reasons}
+    assert company.rows("select payout_id, net_minor::bigint from analytics.int_psp_payouts") == [
+        ("KontorEU:7:EUR", 1476)
+    ]
+
+
+def test_merchant_accounts_of_one_report_have_batches_of_their_own(company: Company) -> None:
+    """Both paid out batch 7 on one day with one amount: each line meets its own."""
+    other = {"merchant_account": "KontorUS"}
+    landed = company.report(
+        payment(1), payout("9.76"), payment(2, **other), payout("9.76", merchant="KontorUS", transfer="TX1000000008XT"),
+        account="Kontor",
+    )  # fmt: skip
+    assert {total.subject for total in landed.control_totals if total.name == "batch"} == {
+        "KontorEU:7:EUR",
+        "KontorUS:7:EUR",
+    }
+    for reference in ("order-1", "order-2"):
+        company.books(reference, "10.00", "0.24")
+    for merchant in ("KontorEU", "KontorUS"):
+        company.books(f"{merchant}:7:EUR", "-9.76", other="in_transit")
+    company.statement(("9.76", "BATCH 7, KONTORUS"), ("9.76", "TX1000000007XT batch 7"))
+    result = company.reconcile()
+    assert (result.verdict, company.breaks()) == ("reconciled", set())
+    assert company.rows("select distinct account from analytics.int_psp_items") == [("Kontor",)]
+    met = company.rows("select psp_key, bank_key from analytics.fct_matches where leg = 'B' order by 1")
+    assert [psp for psp, _ in met] == ["KontorEU:7:EUR", "KontorUS:7:EUR"]
+
+
+def test_a_payout_that_the_bank_sent_back_is_paid_out_with_the_next_batch(company: Company) -> None:
+    back = line("BankInstructionReturned", "9.76", "TX1000000007XT batch 7, KontorEU", batch_number="8")
+    company.report(payment(1), payout("9.76"))
+    company.report(
+        payment(2, batch_number="8"), back, payout("19.52", batch="8", transfer="TX1000000008XT"), name="batch_8.csv"
+    )
+    for reference in ("order-1", "order-2"):
+        company.books(reference, "10.00", "0.24")
+    company.books("KontorEU:7:MerchantPayout::TX1000000007XT batch 7, KontorEU", "-9.76", other="in_transit")
+    company.books("KontorEU:8:BankInstructionReturned::TX1000000007XT batch 7, KontorEU", "9.76", other="in_transit")
+    company.books("KontorEU:8:EUR", "-19.52", other="in_transit")
+    company.statement(("9.76", "TX1000000007XT"), ("-9.76", "RETURN TX1000000007XT"), ("19.52", "TX1000000008XT"))
+    result = company.reconcile()
+    assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())
+    expected = company.rows("select payout_id, is_expected_at_bank from analytics.int_psp_payouts order by 1")
+    assert expected == [("KontorEU:7:EUR", False), ("KontorEU:8:EUR", True)]
+
+
+def test_what_differs_gets_its_class(company: Company) -> None:
+    company.report(
+        payment(1),
+        payment(2),
+        payment(3, type="Teleported"),
+        payment(4, "20.00", "17.90", gross_currency="USD", exchange_rate="0.92", commission_nc="0.50"),
+        line("Fee", "-1.80", "Fees"),
+        payout("45.38"),
+    )
+    company.books("order-1", "10.00", "0.25")
+    company.books("order-2", "11.00", "0.24")
+    company.books("order-3", "10.00", "0.24")
+    company.books("order-4", "18.40", "0.50")
+    company.books("order-5", "1.00")
+    company.books("KontorEU:7:EUR", "-45.38", other="in_transit")
+    company.statement(("45.28", "TX1000000007XT"))
+    company.reconcile(to=date(2026, 10, 30))
+    assert {(name, leg, amount) for name, leg, _, amount in company.breaks()} == {
+        ("fee_mismatch", "A", 1),
+        ("amount_mismatch", "A", 100),
+        ("unclassified_type", "A", 0),
+        ("missing_in_ledger", "A", 180),
+        ("missing_at_psp", "A", 100),
+        ("amount_mismatch", "B", 10),
+    }
+
+
+def test_a_row_put_aside_is_missed_until_a_corrected_report_brings_it(company: Company) -> None:
+    company.books("order-1", "10.00", "0.24")
+    company.books("order-2", "10.00", "0.24")
+    company.books("TX1000000007XT", "-19.52", other="in_transit")
+    company.statement(("19.52", "TX1000000007XT"))
+    landed = company.report(payment(1), payment(2, timezone="IST"), payout("19.52"))
+    assert [reason for _, reason in landed.quarantined_rows] == [
+        "column Creation Date: IST is the time of several zones. Set COUNTERFOIL_INGEST__TIME_ZONES to that of the account, "
+        'such as {"adyen_settlement": "Asia/Calcutta"}; known are Asia/Calcutta, Asia/Jerusalem, Asia/Kolkata, Europe/Dublin.'
+    ]
+    short = company.reconcile()
+    assert {reason["kind"] for reason in short.reasons} == {"rows_put_aside", "control_total"}
+    company.entries.clear()
+    company.report(payment(1), payment(2), payout("19.52"), name="corrected.csv")
+    whole = company.reconcile()
+    assert (whole.verdict, whole.reasons) == ("reconciled", ())
+
+
+def test_what_was_too_little_to_pay_out_goes_over_to_the_next_batch(company: Company) -> None:
+    company.report(payment(1, "-3.00", "-3.20", type="Refunded"), line("BalanceTransfer", "3.20", "to batch 8"))
+    company.report(
+        payment(2, batch_number="8"), line("BalanceTransfer", "-3.20", "from batch 7", batch_number="8"),
+        payout("6.56", batch="8"), name="batch_8.csv",
+    )  # fmt: skip
+    company.books("9900000000000001", "-3.00", "0.20")
+    company.books("to batch 8", "3.20")
+    company.books("from batch 7", "-3.20")
+    company.books("order-2", "10.00", "0.24")
+    company.books("KontorEU:8:EUR", "-6.56", other="in_transit")
+    company.statement(("6.56", "TX1000000007XT"))
+    result = company.reconcile()
+    assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())
+
+
+def test_an_item_stands_on_the_day_of_its_booking_in_utc(company: Company) -> None:
+    company.report(
+        payment(1, creation_date="2026-10-06 00:30:00", timezone="CEST"),
+        payment(2, creation_date="2026-10-05 17:30:00", timezone="PDT"),
+        payment(
+            3, creation_date="2026-05-01 10:00:00", booking_date="2026-10-06 23:30:00", booking_date_timezone="PDT"
+        ),
+    )
+    company.reconcile()
+    assert company.rows("select charge_id, booked_on from analytics.int_psp_items order by 1") == [
+        ("8800000000000001", date(2026, 10, 5)),
+        ("8800000000000002", date(2026, 10, 6)),
+        ("8800000000000003", date(2026, 10, 7)),
+    ]
