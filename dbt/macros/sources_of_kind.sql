@@ -4,6 +4,7 @@
     {{ return({
         'psp': [
             'adyen_settlement',
+            'paypal_stl',
             'stripe_report',
         ],
         'bank': [

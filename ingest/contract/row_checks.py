@@ -27,6 +27,13 @@ Columns = Sequence[Sequence[str]]
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII)
 _RATE = re.compile(r"\d{1,9}(?:\.\d{1,18})?", re.ASCII)
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?: (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)?", re.ASCII)
+_INSTANT = re.compile(r"\d{4}/\d\d/\d\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d [+-](?:0\d|1[0-4])[0-5]\d", re.ASCII)
+_MOMENTS = {
+    Kind.TIMESTAMP: (_TIMESTAMP, "YYYY-MM-DD HH:MM:SS"),
+    Kind.INSTANT: (_INSTANT, "YYYY/MM/DD HH:MM:SS +HHMM"),
+    Kind.DATE: (_DATE, "YYYY-MM-DD"),
+}
+"""How a moment of each kind is written, as a pattern and for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +63,14 @@ class Moment:
     def passes(self, columns: Columns) -> bool:
         values = set(columns[self.place])
         values.discard("")
-        pattern = _TIMESTAMP if self.kind is Kind.TIMESTAMP else _DATE
+        pattern, _ = _MOMENTS[self.kind]
         return all(map(pattern.fullmatch, values)) and all(map(_in_calendar, {value[:10] for value in values}))
 
     def explain(self, row: Sequence[str]) -> Fault | None:
         value = row[self.place]
-        pattern = _TIMESTAMP if self.kind is Kind.TIMESTAMP else _DATE
+        pattern, form = _MOMENTS[self.kind]
         if not value or (pattern.fullmatch(value) and _in_calendar(value[:10])):
             return None
-        form = "YYYY-MM-DD HH:MM:SS" if self.kind is Kind.TIMESTAMP else "YYYY-MM-DD"
         return Fault(code="bad_date", reason=f"column {self.name}: {_shown(value)} is not a {self.kind} ({form}).")
 
 
@@ -186,7 +192,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Indicated:
-    """Wherever there is an amount its indicator says a side, in one of the contract's two words."""
+    """Wherever there is an amount, and not zero, its indicator says a side, in one of the contract's two words."""
 
     place: int
     name: str
@@ -195,13 +201,13 @@ class Indicated:
 
     def passes(self, columns: Columns) -> bool:
         return set(columns[self.place]) <= self.words or all(
-            side in self.words or (side == "" and amount == "")
+            side in self.words or (side == "" and not amount.strip("0"))
             for side, amount in zip(columns[self.place], columns[self.amount], strict=True)
         )
 
     def explain(self, row: Sequence[str]) -> Fault | None:
         side = row[self.place]
-        if side in self.words or (side == "" and row[self.amount] == ""):
+        if side in self.words or (side == "" and not row[self.amount].strip("0")):
             return None
         words = " nor ".join(sorted(self.words))
         return Fault(code="bad_side", reason=f"column {self.name}: {_shown(side)} is neither {words}.")
@@ -312,7 +318,7 @@ def first_fault(checks: Sequence[Check], row: Sequence[str]) -> Fault | None:
 def _check_of(column: Column, contract: Contract, places: Mapping[str, int]) -> Check | None:
     place = places[column.name]
     match column.kind:
-        case Kind.TIMESTAMP | Kind.DATE:
+        case Kind.TIMESTAMP | Kind.INSTANT | Kind.DATE:
             return Moment(place, column.shown, column.kind)
         case Kind.CURRENCY:
             return Currency(place, column.shown, contract.currency_case)
@@ -353,7 +359,7 @@ def _identity(rule: Difference, places: Mapping[str, int]) -> Identity:
 def _in_calendar(day: str) -> bool:
     try:
         # Room for the distance of a zone on both sides.
-        return 1970 <= date.fromisoformat(day).year < 9999
+        return 1970 <= date.fromisoformat(day.replace("/", "-")).year < 9999
     except ValueError:
         return False
 

@@ -76,6 +76,8 @@ class Kind(StrEnum):
     CURRENCY = "currency"
     TIMESTAMP = "timestamp"
     """`YYYY-MM-DD HH:MM:SS` in the contract's time zone."""
+    INSTANT = "instant"
+    """`YYYY/MM/DD HH:MM:SS +HHMM`: its own distance from UTC stands in it."""
     DATE = "date"
     """`YYYY-MM-DD`, or a timestamp."""
     RATE = "rate"

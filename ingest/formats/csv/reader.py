@@ -46,7 +46,7 @@ class CsvReader:
         """Read the header of `stream`. Raises `InvalidInput` when the file is no report of `contract`."""
         self._name = name
         self._contract = contract
-        self._chunks = read_chunks(stream, name=name, delimiter=contract.delimiter, encoding=contract.encoding)
+        self._chunks = self._open(stream)
         first = next(self._chunks, None)
         if first is None or not first.rows[0]:
             raise InvalidInput(
@@ -76,6 +76,12 @@ class CsvReader:
         self.cards: set[str] = set()
         self.read = 0
         self.accepted = 0
+
+    def _open(self, stream: BinaryIO) -> Iterator[Chunk]:
+        """Yield the records of the file, of which the first is the header."""
+        return read_chunks(
+            stream, name=self._name, delimiter=self._contract.delimiter, encoding=self._contract.encoding
+        )
 
     @property
     def first_on(self) -> date | None:

@@ -1,0 +1,1 @@
+"""PayPal's Settlement Report (STL)."""

@@ -1,0 +1,122 @@
+"""PayPal's transaction event codes, and what each means to us.
+
+Source: PayPal's reference of T-codes. A code says what happened and not in which direction: that stands in the row, and
+a payment (`T00nn`) that is a debit is one that the company made. Codes of which PayPal says that they move nothing (an
+authorisation, a display-only line) are adjustments: where they do move something, a person looks at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_CHARGES = ("T3000", *(f"T{number:04}" for number in (*range(15), 17, 18, 19, 20, 21, 22, 23)))
+_FEES = tuple(f"T{number:04}" for number in range(100, 120))
+_BONUSES = tuple(f"T{number:04}" for number in (*range(800, 810), *range(900, 907)))
+
+EVENTS: Mapping[str, str] = {
+    **dict.fromkeys(_CHARGES, "charge"),
+    # Third-party payouts and recoupments; mass payments are T0001, a debit of whoever makes them.
+    "T0015": "transfer",
+    "T0016": "transfer_reversal",
+    **dict.fromkeys(_FEES, "fee"),
+    # Conversions by the user or by the system, and what covers a negative balance.
+    "T0200": "currency_conversion",
+    "T0201": "currency_conversion",
+    "T0202": "currency_conversion",
+    # From a bank account or a card into the balance.
+    "T0300": "topup",
+    "T0301": "topup",
+    "T0302": "topup",
+    "T0303": "topup",
+    "T0700": "topup",
+    "T0701": "topup",
+    # From the balance to a bank.
+    "T0400": "payout",
+    "T0401": "payout",
+    "T0402": "payout",
+    "T0403": "payout",
+    "T0404": "payout",
+    "T0405": "payout",
+    "T0600": "payout",
+    "T1700": "payout",
+    "T1701": "payout",
+    # PayPal's own debit card.
+    "T0500": "issuing_transaction",
+    "T0501": "issuing_transaction",
+    "T0502": "issuing_transaction",
+    "T0503": "issuing_transaction",
+    "T0504": "issuing_transaction",
+    "T0505": "issuing_hold",
+    **dict.fromkeys(_BONUSES, "contribution"),
+    "T1000": "transfer",
+    # What is taken back.
+    "T1100": "refund",
+    "T1101": "payout_reversal",
+    "T1102": "issuing_release",
+    "T1103": "contribution",
+    "T1104": "topup_reversal",
+    "T1105": "reserve_release",
+    "T1106": "refund",
+    "T1107": "refund",
+    "T1108": "fee",
+    "T1109": "fee",
+    "T1110": "reserve",
+    "T1111": "reserve_release",
+    "T1112": "transfer_reversal",
+    "T1113": "refund",
+    "T1114": "transfer_reversal",
+    "T1115": "transfer_reversal",
+    "T1116": "reserve_release",
+    "T1117": "contribution",
+    "T1118": "refund",
+    "T1119": "refund",
+    "T1120": "refund",
+    "T1200": "adjustment",
+    "T1201": "dispute",
+    "T1202": "dispute_reversal",
+    "T1203": "adjustment",
+    "T1204": "contribution",
+    "T1205": "dispute_reversal",
+    "T1207": "dispute",
+    "T1208": "dispute_reversal",
+    "T1300": "adjustment",
+    "T1301": "adjustment",
+    "T1302": "adjustment",
+    "T1400": "contribution",
+    "T1500": "reserve",
+    "T1501": "reserve",
+    "T1502": "reserve",
+    "T1503": "reserve",
+    "T1600": "financing",
+    "T1601": "financing",
+    "T1602": "financing",
+    "T1603": "financing",
+    "T1800": "financing",
+    "T1801": "financing",
+    "T1900": "adjustment",
+    "T2000": "transfer",
+    "T2001": "transfer",
+    "T2002": "transfer",
+    "T2003": "transfer",
+    "T2101": "reserve",
+    "T2102": "reserve_release",
+    "T2103": "reserve",
+    "T2104": "reserve_release",
+    "T2105": "reserve",
+    "T2106": "reserve_release",
+    "T2107": "reserve",
+    "T2108": "reserve_release",
+    "T2109": "contribution",
+    "T2110": "contribution",
+    "T2111": "reserve",
+    "T2112": "reserve_release",
+    "T2113": "reserve",
+    "T2201": "transfer",
+    "T5000": "transfer",
+    "T5001": "transfer",
+    "T9700": "adjustment",
+    "T9701": "financing",
+    "T9702": "financing",
+    "T9800": "adjustment",
+    "T9900": "adjustment",
+}
