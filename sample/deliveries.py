@@ -30,6 +30,10 @@ class Report:
     source: str
     is_daily: bool = False
     """Whether it comes every day whatever was asked for."""
+    comes_after_days: int = 0
+    """How long after its period."""
+    is_exclusive: bool = False
+    """Whether it lists nothing but what is of its own period, however untidily files come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,16 +109,17 @@ class Deliveries:
         label = str(last_on) if self._is_daily(report) else f"{year}-W{week:02}"
         folder = f"{channel.provider}/{channel.account}/" if channel.account else f"{channel.provider}/"
         plain, told = f"{folder}{report.name}_{label}", {"source": report.source, "account": channel.account}
-        yield self._name(plain, ".csv", **told, on=last_on)
+        comes_on = last_on + timedelta(days=report.comes_after_days)
+        yield self._name(plain, ".csv", **told, on=comes_on)
         if "resent" in self._dirt and self._falls(plain, "resent", _RESENT_SHARE):
-            on = last_on + timedelta(days=_RESENT_AFTER_DAYS)
-            yield self._name(f"{plain}_again", ".csv", **told, on=on)
+            again_on = comes_on + timedelta(days=_RESENT_AFTER_DAYS)
+            yield self._name(f"{plain}_again", ".csv", **told, on=again_on)
 
     def _periods(self, report: Report, on: date) -> Iterator[date]:
         """Yield the last days of the periods whose reports list what is effective on `on`, its own first."""
         own = self._period(report, on)
         yield own
-        if "overlapping" not in self._dirt:
+        if "overlapping" not in self._dirt or report.is_exclusive:
             return
         seen = own
         for days in range(1, _REPEATED_BUSINESS_DAYS + 1):

@@ -22,7 +22,7 @@ from sample.business_days import (
 from sample.currencies import CURRENCIES, CurrencyProfile
 from sample.dice import Dice, Mint
 from sample.model import Channel, Entry, Fact, Payout, PspItem
-from sample.providers import PROVIDERS
+from sample.providers import PROVIDERS, Row
 
 _FEE_SHARE = 0.4
 """How many payouts carry a fee that belongs to no payment."""
@@ -117,7 +117,7 @@ class Payouts:
             told = self._provider.told(self._mint, window.payout_id)
             payout = Payout(
                 payout_id=window.payout_id,
-                txn_id=self._provider.payout_transaction(self._mint, self._channel, day, told),
+                txn_id=self._provider.payout_transaction(self._mint, self._channel, day, told, window.payout_id),
                 currency=profile.code,
                 net_minor=window.net_minor,
                 created=midnight(day) + PAYOUT_CUTOFF_SECONDS + self._dice.below(600),
@@ -157,8 +157,16 @@ class Payouts:
         self, profile: CurrencyProfile, window: Window, txn_id: str, created: int, cost: int
     ) -> Iterator[Entry | PspItem]:
         text = f"Card payments ({stamp(created)[:10]}): Transaction network costs, interchange"
-        text = self._provider.fee_text(self._mint, text)
-        txn_id = txn_id or self._provider.row(self._channel, "fee", created, "", text)
+        own_id, text = self._provider.fee(self._mint, text)
+        row = Row(
+            channel=self._channel,
+            category="fee",
+            currency=profile.code,
+            created=created,
+            charge_id="",
+            own_id=own_id or text,
+        )
+        txn_id = txn_id or self._provider.row(row)
         if self.is_reported(window):
             yield PspItem(
                 txn_id=txn_id,
@@ -171,6 +179,7 @@ class Payouts:
                 made_on=window.made_on,
                 arrives_on=window.arrives_on,
                 channel=self._channel,
+                source_id=own_id,
                 description=text,
                 variant=self._dice.below(1 << 16),
             )

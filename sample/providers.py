@@ -11,9 +11,21 @@ from dataclasses import dataclass
 from datetime import date
 
 from sample.business_days import payout_day
-from sample.currencies import CURRENCIES, CurrencyProfile
+from sample.currencies import CURRENCIES, EUR, JPY, USD, CurrencyProfile
 from sample.dice import Mint
 from sample.model import Channel, Payout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What a row of a report says of itself, where it is known by that."""
+
+    channel: Channel
+    category: str
+    currency: str
+    created: int
+    charge_id: str
+    own_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +64,13 @@ class Provider:
         """Return the id of a balance transaction; nothing where it is known by what it says."""
         return self.id(mint, "txn") if self.numbers_transactions else ""
 
-    def row(self, _channel: Channel, _category: str, _created: int, _charge_id: str, _own_id: str) -> str:
+    def row(self, _row: Row) -> str:
         """Return how a row of the report is known whose transaction has no id."""
         raise NotImplementedError
 
-    def fee_text(self, _mint: Mint, text: str) -> str:
-        """Return what the report says of a fee that names no payment."""
-        return text
+    def fee(self, _mint: Mint, text: str) -> tuple[str, str]:
+        """Return the id of a fee that names no payment, where it has one, and what the report says of it."""
+        return "", text
 
     def payout_id(self, mint: Mint, _channel: Channel, _made_on: date, _currency: str) -> str:
         """Return how a payout is known."""
@@ -68,7 +80,7 @@ class Provider:
         """Return what a bank line says of a payout."""
         return payout_id
 
-    def payout_transaction(self, mint: Mint, _channel: Channel, _made_on: date, _told: str) -> str:
+    def payout_transaction(self, mint: Mint, _channel: Channel, _made_on: date, _told: str, _payout_id: str) -> str:
         """Return how the payout's own row is known."""
         return self.id(mint, "txn")
 
@@ -96,12 +108,13 @@ class _Adyen(Provider):
     def capture(self, mint: Mint, _charge_id: str) -> str:
         return self.id(mint, "capture")
 
-    def row(self, channel: Channel, category: str, created: int, charge_id: str, own_id: str) -> str:
-        batch = str(batch_number(payout_day(created)))
-        return ":".join((merchant_account(channel), batch, JOURNAL_TYPES[category], charge_id, own_id))
+    def row(self, row: Row) -> str:
+        batch = str(batch_number(payout_day(row.created)))
+        parts = (merchant_account(row.channel), batch, JOURNAL_TYPES[row.category], row.charge_id, row.own_id)
+        return ":".join(parts)
 
-    def fee_text(self, mint: Mint, text: str) -> str:
-        return f"{text} {mint.number():010}"
+    def fee(self, mint: Mint, text: str) -> tuple[str, str]:
+        return "", f"{text} {mint.number():010}"
 
     def payout_id(self, _mint: Mint, channel: Channel, made_on: date, currency: str) -> str:
         return f"{merchant_account(channel)}:{batch_number(made_on)}:{currency}"
@@ -109,7 +122,7 @@ class _Adyen(Provider):
     def told(self, mint: Mint, _payout_id: str) -> str:
         return f"TX{mint.number():010}XT"
 
-    def payout_transaction(self, _mint: Mint, channel: Channel, made_on: date, told: str) -> str:
+    def payout_transaction(self, _mint: Mint, channel: Channel, made_on: date, told: str, _payout_id: str) -> str:
         merchant = merchant_account(channel)
         return f"{merchant}:{batch_number(made_on)}:MerchantPayout::{transfer_text(channel, made_on, told)}"
 
@@ -122,6 +135,40 @@ class _Adyen(Provider):
         return transfer_text(payout.channel, payout.made_on, payout.told)
 
 
+class _PayPal(Provider):
+    """A provider that pays out when it is asked: a row is known by transaction, event code, side and currency."""
+
+    __slots__ = ()
+
+    def id(self, mint: Mint, _kind: str) -> str:
+        """Make a transaction id: 17 letters and digits."""
+        return mint.token()[:17].upper()
+
+    def row(self, row: Row) -> str:
+        return ":".join((row.own_id, *EVENT_CODES[row.category], row.currency))
+
+    def fee(self, mint: Mint, text: str) -> tuple[str, str]:
+        return self.id(mint, "fee"), text
+
+    def told(self, mint: Mint, _payout_id: str) -> str:
+        return f"104{mint.number():010}"
+
+    def payout_transaction(self, _mint: Mint, _channel: Channel, _made_on: date, _told: str, payout_id: str) -> str:
+        return ":".join((payout_id, *EVENT_CODES["payout"]))
+
+    def payout_names(self, payout: Payout) -> tuple[str, str]:
+        return payout.payout_id, payout.told
+
+
+EVENT_CODES = {
+    "charge": ("T0006", "CR"),
+    "refund": ("T1107", "DR"),
+    "dispute": ("T1201", "DR"),
+    "dispute_reversal": ("T1202", "CR"),
+    "fee": ("T0100", "DR"),
+    "payout": ("T0400", "DR"),
+}
+"""What PayPal calls what Stripe calls so, and on which side it stands."""
 JOURNAL_TYPES = {
     "charge": "Settled",
     "refund": "Refunded",
@@ -169,4 +216,15 @@ ADYEN = _Adyen(
     lists_by_arrival=False,
 )
 
-PROVIDERS = {provider.name: provider for provider in (STRIPE, ADYEN)}
+PAYPAL = _PayPal(
+    name="paypal",
+    word="PAYPAL",
+    payers=dict.fromkeys((profile.code for profile in CURRENCIES), "PayPal Europe S.a.r.l."),
+    order_letter="p",
+    # It holds no Kuwaiti dinars.
+    currencies=(USD, EUR, JPY),
+    numbers_transactions=False,
+    lists_by_arrival=False,
+)
+
+PROVIDERS = {provider.name: provider for provider in (STRIPE, ADYEN, PAYPAL)}

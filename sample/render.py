@@ -20,13 +20,14 @@ from sample.currencies import BANKS, PROFILES
 from sample.deliveries import Deliveries
 from sample.model import BankLine, Entry, Payout, PlantedBreak, PspItem, Request, Statement
 from sample.reports.adyen import AdyenReports
+from sample.reports.paypal import PayPalReports
 from sample.reports.port import Chunk, Reports
 from sample.reports.stripe import StripeReports
 from sample.statements import bai2, camt053, mt940
 from sample.statements.making import Making
 
 STATEMENTS = {module.SOURCE: module for module in (camt053, mt940, bai2)}
-REPORTS: dict[str, type[Reports]] = {"stripe": StripeReports, "adyen": AdyenReports}
+REPORTS: dict[str, type[Reports]] = {"stripe": StripeReports, "adyen": AdyenReports, "paypal": PayPalReports}
 
 
 class Rendering:

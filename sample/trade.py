@@ -14,7 +14,7 @@ from sample.currencies import CURRENCIES, CurrencyProfile
 from sample.deals import Deal
 from sample.dice import Dice, Mint
 from sample.model import Channel
-from sample.providers import PROVIDERS
+from sample.providers import PROVIDERS, Row
 
 REMEMBERED_SALES = 300
 OPEN_DISPUTES = 50
@@ -183,5 +183,12 @@ class Trade:
         """Return the deal with what its row of the report is known by."""
         if self._provider.numbers_transactions:
             return deal
-        row = self._provider.row(self._channel, deal.category, deal.created, deal.charge_id, deal.source_id)
-        return replace(deal, txn_id=row)
+        row = Row(
+            channel=self._channel,
+            category=deal.category,
+            currency=deal.currency,
+            created=deal.created,
+            charge_id=deal.charge_id,
+            own_id=deal.source_id,
+        )
+        return replace(deal, txn_id=self._provider.row(row))

@@ -10,7 +10,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import BinaryIO
 
 from ingest.contract.row_checks import Check, Columns
@@ -67,6 +67,7 @@ class StlReader(CsvReader):
         self._columns_above: list[str] = []
         self._made_at: list[str] = []
         self._spoken_until: list[str] = []
+        self._days: list[date] = []
         self._footers: list[Footer] = []
         self._counts: list[tuple[str, int]] = []
         self._open_files = 0
@@ -75,9 +76,15 @@ class StlReader(CsvReader):
 
     @property
     def facts(self) -> Facts:
-        """Say when the report was made, else until when it speaks; its days are those that PayPal selects by."""
+        """Say when the report was made, else until when it speaks; its days are those of its sections, rows or none."""
         spoken = [_at(each) for each in (self._made_at or self._spoken_until)]
-        return replace(super().facts, document_at=max(spoken, default=None), time_zone_said_by="columns")
+        return replace(
+            super().facts,
+            document_at=max(spoken, default=None),
+            selected_from=min(self._days, default=None),
+            selected_to=max(self._days, default=None),
+            time_zone_said_by="columns",
+        )
 
     def batches(self) -> Iterator[Batch]:
         """Yield the rows of every section, and note what the footers prove at the end.
@@ -154,7 +161,7 @@ class StlReader(CsvReader):
             case "SC" | "RC":
                 self._counts.append((REPORT if kind == "RC" else str(self._place.number), self._count(fields, line)))
             case "RH":
-                self._made_at += [fields[0]] if fields and _INSTANT.fullmatch(fields[0]) else []
+                self._made_at += [field for field in fields[:1] if _is_moment(field)]
             case "FH":
                 self._open_files += 1
             case _:
@@ -183,7 +190,7 @@ class StlReader(CsvReader):
     def _take_section(self, fields: list[str], line: int) -> None:
         first_at, last_at, account = (*fields, "", "", "")[:3]
         for moment in (first_at, last_at):
-            if _INSTANT.fullmatch(moment) is None:
+            if not _is_moment(moment):
                 raise InvalidInput(
                     f"a section (SH) begins or ends at {moment[:40]!r}, which is no time (YYYY/MM/DD HH:MM:SS +HHMM).",
                     file=self._name,
@@ -192,6 +199,7 @@ class StlReader(CsvReader):
                 )
         self._place = _Section(self._place.number + 1, account, first_at, last_at)
         self._spoken_until.append(last_at)
+        self._days += [date.fromisoformat(_day(moment)) for moment in (first_at, last_at)]
 
     def _count(self, fields: list[str], line: int) -> int:
         written = fields[0].strip() if fields else ""
@@ -228,6 +236,15 @@ def _folded(heading: str) -> str:
 def _day(moment: str) -> str:
     """Return the day of a time where it was taken, which is the one that PayPal selects by; nothing for no time."""
     return moment[:10].replace("/", "-") if _INSTANT.fullmatch(moment) else ""
+
+
+def _is_moment(written: str) -> bool:
+    if _INSTANT.fullmatch(written) is None:
+        return False
+    try:
+        return 1970 <= _at(written).year < 9999
+    except (ValueError, OverflowError):
+        return False
 
 
 def _at(moment: str) -> datetime:
