@@ -115,6 +115,23 @@ def test_every_planted_break_is_found_and_none_is_invented(runtime: Runtime, tmp
     assert result.created
 
 
+def test_a_company_on_three_providers_has_every_planted_break_found(runtime: Runtime, tmp_path: Path) -> None:
+    folder = tmp_path / "sample"
+    make_sample(folder, days=21, per_day=120, seed=7, providers=("stripe", "adyen", "paypal"))
+    load(runtime, folder)
+    result = reconcile(runtime)
+    assert_equals_truth(runtime, folder)
+    assert result.verdict == "breaks", result.reasons
+
+
+def test_a_clean_company_on_paypal_is_reconciled(runtime: Runtime, tmp_path: Path) -> None:
+    folder = tmp_path / "sample"
+    make_sample(folder, days=14, per_day=60, seed=3, providers=("paypal", "stripe"), clean=True)
+    load(runtime, folder)
+    result = reconcile(runtime)
+    assert (result.verdict, found(runtime)) == ("reconciled", Counter()), result.reasons
+
+
 def test_a_clean_sample_is_reconciled_and_cut_earlier_it_is_pending(runtime: Runtime, tmp_path: Path) -> None:
     folder = tmp_path / "sample"
     summary = make_sample(folder, days=14, per_day=60, seed=11, clean=True)
