@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from cli.commands import (
     archive,
     close,
+    contracts,
     erasure,
     events,
     file_keys,
@@ -38,7 +39,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (processes, sources, ledger, reconciliation, close, archive, recovery, keys, file_keys, erasure, events):
+for module in (
+    processes, sources, contracts, ledger, reconciliation, close, archive, recovery, keys, file_keys, erasure, events,
+):  # fmt: skip
     module.register(app)
 
 

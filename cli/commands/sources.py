@@ -105,6 +105,7 @@ def ingest(
         datetime | None,
         typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="Last day, included."),
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would land; write nothing.")] = False,
     json: JsonFlag = False,
     book: BookOption = None,
 ) -> None:
@@ -120,6 +121,7 @@ def ingest(
             account=account,
             interval=(from_on.date() if from_on else None, to_on.date() if to_on else None),
             book=runtime.settings.book,
+            dry_run=dry_run,
             progress=update,
         )
     quarantined = sum(file.quarantined for file in landed)
@@ -152,7 +154,7 @@ def ingest(
         if quarantined:
             note("Rows put aside stay out of reconciliation: have their source correct them, then ingest the new file.")
     if any(file.status == "rejected" for file in landed):
-        raise typer.Exit(COULD_NOT_RUN)
+        raise typer.Exit(NO if dry_run else COULD_NOT_RUN)
     if quarantined or failed:
         raise typer.Exit(NO)
 

@@ -1,7 +1,7 @@
 """What a file is by its first bytes, so that a wrong file is refused with the right name for it.
 
-Not a validator: a file that passes may still be anything, and the parser decides. Compressed files are refused, not
-unpacked: that way no small file becomes a large one.
+Not a validator: a file that passes may still be anything, and the parser decides. What is looked at is what was inside:
+what is still compressed was packed twice, or in a way that landing does not unpack.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def refuse_strangers(head: bytes, *, name: str, contract: Contract, known: Itera
     for magic, kind, command in _COMPRESSED:
         if head.startswith(magic):
             raise InvalidInput(
-                f"the file is compressed ({kind}), and compressed files are not unpacked here.",
+                f"the file is compressed ({kind}) where a report should be: only gzip and ZIP are unpacked, and once.",
                 file=name,
                 remedy=f"Unpack it first (`{command}`), then ingest what was inside.",
             )

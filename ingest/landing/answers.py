@@ -30,7 +30,8 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LandedFile:
-    """What became of one file: `landed`, `already_landed` (same bytes and interval), or `rejected` with the `error`."""
+    """What became of one file: `landed` (`would_land` in a dry run), `already_landed` (same bytes and interval), or
+    `rejected` with the `error`."""
 
     name: str
     status: str

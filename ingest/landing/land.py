@@ -10,11 +10,10 @@ object that nothing points to and no key opens.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from uuid import UUID, uuid5
@@ -24,21 +23,21 @@ import psycopg
 from sqlalchemy import Engine
 
 from ingest.contract.rows import Batch, ControlTotal, Reader, Source
-from ingest.formats.sniffing import refuse_strangers
+from ingest.formats.sniffing import HEAD_BYTES, refuse_strangers
 from ingest.landing import file_keys, raw_tables, relations, stored_bytes
 from ingest.landing.answers import MAX_ROWS_LISTED, LandedFile, Rejection, already_landed
-from ingest.landing.paths import expand, masked_name, opened
+from ingest.landing.asked import Interval, checked_account, checked_interval
+from ingest.landing.paths import expand, masked_name
+from ingest.landing.unpacking import Content, contents
 from ingest.sources import contracts, find_source
 from ledger_core.base.encryption import KEY_BYTES
 from ledger_core.base.objects.port import ObjectStore
 from ledger_core.base.wrapping.keyring import KeyWrapping
 from ledger_core.base.wrapping.port import Wrapped
 from ledger_core.errors import DependencyError, IntegrityError, InvalidInput
-from ledger_core.journal.text import shown
 from ledger_core.settings import Settings
 
 _FILE_IDS = UUID("6f0c3a52-3c19-4f0e-9d6a-6a1a2f5f0c53")
-_ACCOUNT = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 Progress = Callable[[str, int, int], None]
 """Called with the file's name, the bytes done and the bytes in all."""
@@ -60,25 +59,28 @@ def land(
     source: str,
     paths: Sequence[Path],
     account: str | None = None,
-    interval: tuple[date | None, date | None] | None = None,
+    interval: Interval | None = None,
     book: str = "main",
+    dry_run: bool = False,
     progress: Progress | None = None,
 ) -> list[LandedFile]:
     """Land the files at `paths` (a folder stands for the files in it), each by itself, and say what became of each.
 
-    A file that cannot be read is `rejected` and the others land. Raises `InvalidInput` for an unknown source, an
-    ill-formed account, an interval that ends before it begins or has not ended, a missing path or nothing to land
-    before anything lands. `interval` is what the provider was asked for, both days included, where the file does not
-    say it.
+    What gzip folded lands as what was inside, and each member of a ZIP by itself. A file that cannot be read is
+    `rejected` and the others land. With `dry_run` nothing is written: what landing would do is done and undone.
+    Raises `InvalidInput` for an unknown source, an ill-formed account, an interval that ends before it begins or has
+    not ended, a missing path or nothing to land before anything lands. `interval` is what the provider was asked for,
+    both days included, where the file does not say it.
     """
     landing = _Landing(
         runtime=runtime,
         source=find_source(source),
         book=book,
-        account=_checked_account(runtime.settings.ingest.provider_account if account is None else account),
-        interval=_checked_interval(interval, clock=runtime.clock) if interval else (None, None),
+        account=checked_account(runtime.settings.ingest.provider_account if account is None else account),
+        interval=checked_interval(interval, clock=runtime.clock) if interval else (None, None),
         progress=progress or (lambda *_: None),
         at=runtime.clock(),
+        dry_run=dry_run,
     )
     files = expand(paths)
     if paths and not files:
@@ -87,38 +89,17 @@ def land(
             file=", ".join(map(str, paths)) or None,
             remedy="Name a file, or a folder with files in it; hidden files and folders inside it are passed over.",
         )
-    file_keys.wrap_plain(runtime)
-    with landing.transaction() as cursor:
-        # Of every source: whose a bank's lines are is said by the providers' contracts.
-        for contract in contracts().values():
-            raw_tables.mirror_contract(cursor, contract)
-    return [landing.land(path) for path in files]
+    if not dry_run:
+        file_keys.wrap_plain(runtime)
+        with landing.transaction() as cursor:
+            _mirror_contracts(cursor)
+    return [landed for path in files for landed in landing.land(path)]
 
 
-def _checked_account(account: str) -> str:
-    if _ACCOUNT.fullmatch(account) is None:
-        raise InvalidInput(
-            f"{shown(account)} cannot name an account at a provider (`--account`).",
-            remedy="Use 1 to 64 letters, digits, '_', '.', ':' or '-', such as acct_1Abc.",
-        )
-    return account
-
-
-def _checked_interval(
-    interval: tuple[date | None, date | None], *, clock: Callable[[], datetime]
-) -> tuple[date | None, date | None]:
-    first_on, last_on = interval
-    if first_on is not None and last_on is not None and first_on > last_on:
-        raise InvalidInput(
-            f"the interval ends on {last_on}, before it begins on {first_on} (`--from`, `--to`).",
-            remedy="Name the first and the last day of the report, both included.",
-        )
-    if (late := max((day for day in interval if day), default=None)) and late > clock().astimezone(UTC).date():
-        raise InvalidInput(
-            f"{late} has not come, and no report speaks of it (`--from`, `--to`).",
-            remedy="Name the first and the last day that the provider was asked for.",
-        )
-    return interval
+def _mirror_contracts(cursor: psycopg.Cursor) -> None:
+    """Of every source: whose a bank's lines are is said by the providers' contracts."""
+    for contract in contracts().values():
+        raw_tables.mirror_contract(cursor, contract)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,29 +110,51 @@ class _Landing:
     source: Source
     book: str
     account: str
-    interval: tuple[date | None, date | None]
+    interval: Interval
     progress: Progress
     at: datetime
+    dry_run: bool = False
     entropy: Callable[[int], bytes] = field(repr=False, default=os.urandom)
 
-    def land(self, path: Path) -> LandedFile:
-        contract, digest, name = self.source.contract, None, masked_name(path.name)
+    def land(self, path: Path) -> Iterator[LandedFile]:
+        """Land what is inside the file at `path`, and yield what became of each content."""
+        contract = self.source.contract
+        try:
+            with contents(path, encoding=contract.encoding, keeps_wide=contract.format == "xml") as found:
+                for content in found:
+                    yield self._land_content(content)
+        except InvalidInput as error:
+            yield self._rejected(masked_name(path.name), error)
+
+    def _land_content(self, content: Content) -> LandedFile:
+        contract, name = self.source.contract, content.name
+        digest: stored_bytes.Digest | None = None
         reader: list[Reader] = []
         try:
-            with opened(path, name) as (stream, head):
+            with content.open() as stream:
                 digest = stored_bytes.digest(stream, name=name)
-                refuse_strangers(head, name=name, contract=contract, known=contracts().values())
+                stream.seek(0)
+                refuse_strangers(stream.read(HEAD_BYTES), name=name, contract=contract, known=contracts().values())
                 return self._land_stream(stream, name, digest, seen=reader)
         except InvalidInput as error:
-            rejection = Rejection(
-                code=error.code, message=error.message, remedy=error.remedy, file=name, line=error.line
-            )
-            known = reader[0] if reader else None
+            return self._rejected(name, error, digest=digest, known=reader[0] if reader else None)
+
+    def _rejected(
+        self,
+        name: str,
+        error: InvalidInput,
+        *,
+        digest: stored_bytes.Digest | None = None,
+        known: Reader | None = None,
+    ) -> LandedFile:
+        """Note that a file was refused, and what is known of it."""
+        rejection = Rejection(code=error.code, message=error.message, remedy=error.remedy, file=name, line=error.line)
+        if not self.dry_run:
             with self.transaction() as cursor:
                 raw_tables.insert_rejected(
                     cursor,
                     book=self.book,
-                    source=contract.source,
+                    source=self.source.contract.source,
                     account=self.account,
                     name=name,
                     sha256=raw_tables.content_hmac(cursor, digest.sha256) if digest else None,
@@ -164,7 +167,7 @@ class _Landing:
                     reason=str(rejection),
                     at=self.at,
                 )
-            return LandedFile(name=name, status="rejected", error=rejection)
+        return LandedFile(name=name, status="rejected", error=rejection)
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Cursor]:
@@ -187,6 +190,8 @@ class _Landing:
         """Land the file; `seen` takes its reader, for what is known of a file that is refused on the way."""
         contract = self.source.contract
         with self.transaction() as cursor:
+            if self.dry_run:
+                _mirror_contracts(cursor)
             raw_tables.lock_account(cursor, book=self.book, source=contract.source, account=self.account)
             hmac = raw_tables.content_hmac(cursor, digest.sha256)
             # Files that landed long ago were named by their bare hash.
@@ -196,7 +201,7 @@ class _Landing:
             self._refuse_erased(cursor, (hmac, digest.sha256), name)
             file_id, key = self._file_id(hmac), self.entropy(KEY_BYTES)
             # Before the file is read: where the key cannot be wrapped nothing is parsed, and nothing stored.
-            wrapped = self.runtime.wrapping.wrap(key, file_keys.context_of(file_id))
+            wrapped = None if self.dry_run else self.runtime.wrapping.wrap(key, file_keys.context_of(file_id))
             stream.seek(0)
             reader = self.source.parse(stream, name=name)
             reader.zone = self.runtime.settings.ingest.time_zones.get(contract.source)
@@ -210,11 +215,13 @@ class _Landing:
             columns = self._insert(cursor, stream, name, digest, file_id, reader, hmac, (key, wrapped))
             supersedes = relations.note_relations(cursor, contract, reader.record_type, file_id=file_id)
             stored = raw_tables.find_landed(cursor, file_id, quarantined=0)
+            if self.dry_run:
+                cursor.connection.rollback()
         assert stored is not None
         sign = columns["payouts_sign_by_fee"] or columns["payouts_sign_by_sum"]
         return LandedFile(
             name=name,
-            status="landed",
+            status="would_land" if self.dry_run else "landed",
             file_id=file_id,
             record_type=reader.record_type.name,
             read=reader.read,
@@ -271,23 +278,25 @@ class _Landing:
         file_id: UUID,
         reader: Reader,
         hmac: str,
-        keys: tuple[bytes, Wrapped],
+        keys: tuple[bytes, Wrapped | None],
     ) -> dict[str, int | None]:
         """Store the bytes and insert everything about the file; return what it says of the sign of its payouts."""
         contract, (key, wrapped) = self.source.contract, keys
         # A landing that was killed may have left an object of this file under a key that is gone.
         object_name = f"{self.book}/{contract.source}/{file_id}.{self.entropy(4).hex()}"
-        stored_sha256 = stored_bytes.store(
-            stream,
-            into=self.runtime.raw_store,
-            object_name=object_name,
-            aside=self.runtime.settings.home / "incoming",
-            key=key,
-            file_id=file_id,
-            expected_sha256=digest.sha256,
-            cards=reader.cards,
-            name=name,
-        )
+        stored_sha256 = digest.sha256
+        if wrapped is not None:
+            stored_sha256 = stored_bytes.store(
+                stream,
+                into=self.runtime.raw_store,
+                object_name=object_name,
+                aside=self.runtime.settings.home / "incoming",
+                key=key,
+                file_id=file_id,
+                expected_sha256=digest.sha256,
+                cards=reader.cards,
+                name=name,
+            )
         facts = reader.facts
         document_at = facts.document_at
         if self.interval[1] is not None:
@@ -330,7 +339,8 @@ class _Landing:
         )
         raw_tables.insert_control_totals(cursor, reader.control_totals, file_id=file_id)
         raw_tables.insert_quarantine(cursor, reader.quarantined, file_id=file_id, key=key, at=self.at)
-        file_keys.insert_key(cursor, wrapped, file_id=file_id, at=self.at)
+        if wrapped is not None:
+            file_keys.insert_key(cursor, wrapped, file_id=file_id, at=self.at)
         return signs
 
     def _reported(self, reader: Reader, stream: BinaryIO, name: str, size_bytes: int) -> Iterator[Batch]:

@@ -1,4 +1,4 @@
-"""The files that a landing is given: which they are, their first bytes, and what they may be called.
+"""The files that a landing is given: which they are, and what they may be called.
 
 A name is shown and kept, so a card number in it is masked like one in free text.
 """
@@ -6,13 +6,10 @@ A name is shown and kept, so a card number in it is masked like one in free text
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 from ingest.contract.cards import find_cards, mask
-from ingest.formats.sniffing import HEAD_BYTES
 from ledger_core.errors import InvalidInput
 
 _NO_DIGIT = re.compile(r"[^0-9-]")
@@ -38,22 +35,6 @@ def expand(paths: Iterable[Path]) -> list[Path]:
 def _is_delivered(path: Path) -> bool:
     """Tell whether a folder's member is meant to land: a file, or a link to one that is gone, which is then named."""
     return not path.name.startswith(".") and (path.is_file() or (path.is_symlink() and not path.exists()))
-
-
-@contextmanager
-def opened(path: Path, name: str) -> Iterator[tuple[BinaryIO, bytes]]:
-    """Yield the file at `path` and its first bytes. Raises `InvalidInput` when it cannot be read."""
-    with ExitStack() as stack:
-        try:
-            stream = stack.enter_context(path.open("rb"))
-            head = stream.read(HEAD_BYTES)
-        except OSError as error:
-            raise InvalidInput(
-                f"the file cannot be read: {error.strerror}.",
-                file=name,
-                remedy="Check that it is there and that the user who runs this may read it.",
-            ) from error
-        yield stream, head
 
 
 def masked_name(name: str) -> str:

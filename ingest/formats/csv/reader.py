@@ -84,6 +84,11 @@ class CsvReader:
         )
 
     @property
+    def header(self) -> Header:
+        """What the first record says of the others."""
+        return self._header
+
+    @property
     def first_on(self) -> date | None:
         return min((each.date() for each in self._instants(self._first, _DATED, fold=0)), default=None)
 
