@@ -8,6 +8,7 @@ import io
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from random import Random
 
 import pytest
 

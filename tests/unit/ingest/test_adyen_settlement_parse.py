@@ -329,14 +329,7 @@ def test_a_file_of_more_batches_than_there_can_be_is_refused(monkeypatch: pytest
         read(*(payment(number, batch_number=str(number)) for number in range(3)))
 
 
-DOCUMENTED = (
-    "Settled SettledBulk SettledInstallment SettledExternally SettledExternallyWithInfo Refunded RefundedBulk"
-    " RefundedInstallment RefundedReversed RefundedExternally RefundedExternallyWithInfo Chargeback ChargebackExternally"
-    " ChargebackExternallyWithInfo ChargebackReversed ChargebackReversedExternallyWithInfo SecondChargeback Fee MiscCosts"
-    " InvoiceDeduction DepositCorrection BalanceTransfer MerchantPayout InternalCompanyPayout ReserveAdjustment"
-    " MatchedStatement ManualCorrected AuthorisationSchemeFee BankInstructionReturned EPAPaid PaymentCost SettleCost PaidOut"
-    " PaidOutReversed BPPaidOut MerchantPayin MerchantPayinReversed AcquirerPayout XASTransfer"
-).split()  # fmt: skip
+DOCUMENTED = ["Settled", "SettledBulk", "SettledInstallment", "SettledExternally", "SettledExternallyWithInfo", "Refunded", "RefundedBulk", "RefundedInstallment", "RefundedReversed", "RefundedExternally", "RefundedExternallyWithInfo", "Chargeback", "ChargebackExternally", "ChargebackExternallyWithInfo", "ChargebackReversed", "ChargebackReversedExternallyWithInfo", "SecondChargeback", "Fee", "MiscCosts", "InvoiceDeduction", "DepositCorrection", "BalanceTransfer", "MerchantPayout", "InternalCompanyPayout", "ReserveAdjustment", "MatchedStatement", "ManualCorrected", "AuthorisationSchemeFee", "BankInstructionReturned", "EPAPaid", "PaymentCost", "SettleCost", "PaidOut", "PaidOutReversed", "BPPaidOut", "MerchantPayin", "MerchantPayinReversed", "AcquirerPayout", "XASTransfer"]  # fmt: skip
 
 
 @pytest.mark.parametrize("type_", DOCUMENTED)

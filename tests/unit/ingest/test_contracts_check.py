@@ -17,7 +17,8 @@ from ledger_core.errors import InvalidInput
 from sample import PROVIDERS, make_sample
 from tests.unit.ingest.paypal_report import row, section, written
 
-HEADER = "balance_transaction_id,automatic_payout_id,created_utc,currency,gross,fee,net,reporting_category,customer_email,mood"
+COLUMNS = "balance_transaction_id automatic_payout_id created_utc currency gross fee net reporting_category"
+HEADER = ",".join([*COLUMNS.split(), "customer_email", "mood"])
 
 
 @pytest.fixture
