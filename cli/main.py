@@ -21,6 +21,7 @@ from cli.commands import (
     keys,
     ledger,
     processes,
+    quarantine,
     reconciliation,
     recovery,
     sources,
@@ -39,9 +40,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (
-    processes, sources, contracts, ledger, reconciliation, close, archive, recovery, keys, file_keys, erasure, events,
-):  # fmt: skip
+_MODULES = (
+    processes,
+    sources,
+    contracts,
+    quarantine,
+    ledger,
+    reconciliation,
+    close,
+    archive,
+    recovery,
+    keys,
+    file_keys,
+    erasure,
+    events,
+)
+for module in _MODULES:
     module.register(app)
 
 

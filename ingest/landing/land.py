@@ -72,7 +72,7 @@ def land(
     not ended, a missing path or nothing to land before anything lands. `interval` is what the provider was asked for,
     both days included, where the file does not say it.
     """
-    landing = _Landing(
+    landing = Landing(
         runtime=runtime,
         source=find_source(source),
         book=book,
@@ -103,7 +103,7 @@ def _mirror_contracts(cursor: psycopg.Cursor) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Landing:
+class Landing:
     """One call of `land`: what holds for every file of it."""
 
     runtime: LandingRuntime
@@ -114,6 +114,8 @@ class _Landing:
     progress: Progress
     at: datetime
     dry_run: bool = False
+    again_of: UUID | None = None
+    """The landed file of which these are the stored bytes, to be read by another version of the parser."""
     entropy: Callable[[int], bytes] = field(repr=False, default=os.urandom)
 
     def land(self, path: Path) -> Iterator[LandedFile]:
@@ -122,11 +124,12 @@ class _Landing:
         try:
             with contents(path, encoding=contract.encoding, keeps_wide=contract.format == "xml") as found:
                 for content in found:
-                    yield self._land_content(content)
+                    yield self.land_content(content)
         except InvalidInput as error:
             yield self._rejected(masked_name(path.name), error)
 
-    def _land_content(self, content: Content) -> LandedFile:
+    def land_content(self, content: Content) -> LandedFile:
+        """Land one content and say what became of it."""
         contract, name = self.source.contract, content.name
         digest: stored_bytes.Digest | None = None
         reader: list[Reader] = []
@@ -213,6 +216,8 @@ class _Landing:
             _assert_identity(reader, taken, name)
             self._hold_against_interval(reader, name)
             columns = self._insert(cursor, stream, name, digest, file_id, reader, hmac, (key, wrapped))
+            if self.again_of is not None:
+                relations.replace_whole(cursor, older_id=self.again_of, newer_id=file_id)
             supersedes = relations.note_relations(cursor, contract, reader.record_type, file_id=file_id)
             stored = raw_tables.find_landed(cursor, file_id, quarantined=0)
             if self.dry_run:
@@ -241,6 +246,8 @@ class _Landing:
 
     def _file_id(self, identity: str) -> UUID:
         asked = [] if self.interval == (None, None) else ["{}..{}".format(*self.interval)]
+        if self.again_of is not None:
+            asked.append(f"parser {self.source.contract.parser_version}")
         return uuid5(_FILE_IDS, "\n".join((self.book, self.source.contract.source, self.account, identity, *asked)))
 
     def _refuse_erased(self, cursor: psycopg.Cursor, identities: Sequence[str], name: str) -> None:

@@ -35,6 +35,17 @@ def note_relations(cursor: psycopg.Cursor, contract: Contract, record_type: Reco
     return [row[0] for row in cursor.fetchall()]
 
 
+def replace_whole(cursor: psycopg.Cursor, *, older_id: UUID, newer_id: UUID) -> None:
+    """Note that `newer_id`, the same bytes read anew, counts for every day of `older_id`."""
+    cursor.execute(
+        "insert into raw.file_replacements (older_id, newer_id, first_on, last_on) select older.file_id, %s,"
+        " least(older.covers_from, newer.covers_from), greatest(older.covers_to, newer.covers_to)"
+        " from raw.current_files as older cross join raw.current_files as newer"
+        " where older.file_id = %s and newer.file_id = %s and newer.covers_from is not null on conflict do nothing",
+        (newer_id, older_id, newer_id),
+    )
+
+
 _SET_BASED = "set local enable_nestloop = off; set local enable_seqscan = off"
 """Until the landing's transaction ends. Of rows that came a moment ago the planner knows nothing, takes them for few,
 and loops over two reports of 200,000 rows for as long as one cares to wait."""
