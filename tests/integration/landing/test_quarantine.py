@@ -78,7 +78,8 @@ def test_a_later_parser_reads_the_stored_bytes_and_its_landing_counts(landing, t
     assert (healed.status, healed.was_aside, healed.is_aside) == ("healed", 1, 0)
     assert (healed.parser_was, healed.parser_is) == (1, 2)
     files = landing.rows(
-        "select parser_version, rows_read, rows_accepted, rows_quarantined, is_current from raw.current_files order by 1"
+        "select parser_version, rows_read, rows_accepted, rows_quarantined, is_current"
+        " from raw.current_files order by parser_version"
     )
     assert [tuple(row.values()) for row in files] == [(1, 5, 4, 1, False), (2, 5, 5, 0, True)]
     assert healed.landed.supersedes == (first.file_id,)
