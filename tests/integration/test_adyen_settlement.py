@@ -1,4 +1,4 @@
-"""A company that is paid through Adyen: from its settlement reports to items that match, batch by batch and at the bank."""
+"""A company that is paid through Adyen, from its settlement reports to items that match and payouts at the bank."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_month_of_adyen_matches_to_the_minor_unit(company: Company) -> None:
     company.report(
         payment(1, "10.00", "9.76"),
         # Parts of a cent, in the parts of the fee.
-        payment(2, "10.00", "9.85", commission_nc="", markup_nc="0.13", scheme_fees_nc="0.0081", interchange_nc="0.0123"),
+        payment(2, "10.00", "9.85", commission_nc="", scheme_fees_nc="0.1381", interchange_nc="0.0123"),
         # Converted: 20.00 USD at 0.92 are 18.40 EUR.
         payment(3, "20.00", "17.90", gross_currency="USD", exchange_rate="0.92", commission_nc="0.50"),
         # A fee above the payment: 10 rupees.
@@ -318,8 +318,9 @@ def test_a_row_put_aside_is_missed_until_a_corrected_report_brings_it(company: C
     company.statement(("19.52", "TX1000000007XT"))
     landed = company.report(payment(1), payment(2, timezone="IST"), payout("19.52"))
     assert [reason for _, reason in landed.quarantined_rows] == [
-        "column Creation Date: IST is the time of several zones. Set COUNTERFOIL_INGEST__TIME_ZONES to that of the account, "
-        'such as {"adyen_settlement": "Asia/Calcutta"}; known are Asia/Calcutta, Asia/Jerusalem, Asia/Kolkata, Europe/Dublin.'
+        "column Creation Date: IST is the time of several zones. Set COUNTERFOIL_INGEST__TIME_ZONES to that of the "
+        'account, such as {"adyen_settlement": "Asia/Calcutta"}; known are Asia/Calcutta, Asia/Jerusalem, '
+        "Asia/Kolkata, Europe/Dublin."
     ]
     short = company.reconcile()
     assert {reason["kind"] for reason in short.reasons} == {"rows_put_aside", "control_total"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from random import Random
 from typing import Any
 
@@ -169,7 +170,7 @@ def test_what_adyen_computes_is_accepted(row: Row) -> None:
         (payment(4, "10.000", "9.755", gross_currency="KWD", net_currency="KWD", commission_nc="0.247"), r"0.001 is"),
         # On the wrong side.
         (payment(5, "-10.00", "9.76", commission_nc="0.24"), "does not hold"),
-        (payment(6, "5.35", "5.43", net_currency="USD", exchange_rate="", commission_nc="0.27"), "Rate is empty, and EUR"),
+        (payment(6, "5.35", "5.43", net_currency="USD", exchange_rate="", commission_nc="0.27"), "Rate is empty, and"),
         (payment(7, "10.00", "9.76", gross_currency=""), "Gross Currency is empty"),
         (payment(8, "10.00", "10.00", type="BPPaidOut", commission_nc=""), "does not hold"),
     ],
@@ -178,8 +179,6 @@ def test_a_row_whose_amounts_do_not_hold_together_is_put_aside(row: Row, said: s
     found = fault(row)
     assert found is not None
     assert found[0] == "identity"
-    import re
-
     assert re.search(said, found[1]), found[1]
 
 
@@ -245,8 +244,6 @@ def test_each_row_is_read_in_its_own_zone() -> None:
     ],
 )
 def test_a_time_whose_zone_nobody_can_tell_is_put_aside(label: str, said: str) -> None:
-    import re
-
     found = fault(payment(timezone=label))
     assert found is not None
     assert found[0] == "bad_zone"
@@ -329,14 +326,47 @@ def test_a_file_of_more_batches_than_there_can_be_is_refused(monkeypatch: pytest
         read(*(payment(number, batch_number=str(number)) for number in range(3)))
 
 
-DOCUMENTED = (
-    "Settled SettledBulk SettledInstallment SettledExternally SettledExternallyWithInfo Refunded RefundedBulk"
-    " RefundedInstallment RefundedReversed RefundedExternally RefundedExternallyWithInfo Chargeback ChargebackExternally"
-    " ChargebackExternallyWithInfo ChargebackReversed ChargebackReversedExternallyWithInfo SecondChargeback Fee MiscCosts"
-    " InvoiceDeduction DepositCorrection BalanceTransfer MerchantPayout InternalCompanyPayout ReserveAdjustment"
-    " MatchedStatement ManualCorrected AuthorisationSchemeFee BankInstructionReturned EPAPaid PaymentCost SettleCost PaidOut"
-    " PaidOutReversed BPPaidOut MerchantPayin MerchantPayinReversed AcquirerPayout XASTransfer"
-).split()  # fmt: skip
+DOCUMENTED = [
+    "Settled",
+    "SettledBulk",
+    "SettledInstallment",
+    "SettledExternally",
+    "SettledExternallyWithInfo",
+    "Refunded",
+    "RefundedBulk",
+    "RefundedInstallment",
+    "RefundedReversed",
+    "RefundedExternally",
+    "RefundedExternallyWithInfo",
+    "Chargeback",
+    "ChargebackExternally",
+    "ChargebackExternallyWithInfo",
+    "ChargebackReversed",
+    "ChargebackReversedExternallyWithInfo",
+    "SecondChargeback",
+    "Fee",
+    "MiscCosts",
+    "InvoiceDeduction",
+    "DepositCorrection",
+    "BalanceTransfer",
+    "MerchantPayout",
+    "InternalCompanyPayout",
+    "ReserveAdjustment",
+    "MatchedStatement",
+    "ManualCorrected",
+    "AuthorisationSchemeFee",
+    "BankInstructionReturned",
+    "EPAPaid",
+    "PaymentCost",
+    "SettleCost",
+    "PaidOut",
+    "PaidOutReversed",
+    "BPPaidOut",
+    "MerchantPayin",
+    "MerchantPayinReversed",
+    "AcquirerPayout",
+    "XASTransfer",
+]
 
 
 @pytest.mark.parametrize("type_", DOCUMENTED)
