@@ -17,7 +17,7 @@ from ledger_core.files.entries import post_file
 from ledger_core.runtime import Runtime
 from reconciliation.breaks.queue import list_breaks
 from reconciliation.runs.run import RunResult, reconcile
-from tests.adyen_report import Row, line, payment, payout, report
+from tests.unit.ingest.adyen_report import Row, line, payment, payout, report
 
 pytestmark = pytest.mark.integration
 ACTOR = Actor(subject="test")

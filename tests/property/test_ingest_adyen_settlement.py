@@ -15,7 +15,7 @@ from ingest.sources.adyen_settlement.contract import CONTRACT, ITEMS
 from ingest.sources.adyen_settlement.identity import identity_for
 from ingest.sources.adyen_settlement.parse import SettlementReader, parse
 from ledger_core.errors import InvalidInput
-from tests.adyen_report import STANDARD, Row, payment, payout, report
+from tests.unit.ingest.adyen_report import STANDARD, Row, payment, payout, report
 
 PLACES = {column.name: STANDARD.index(column.shown) for column in ITEMS.columns if column.shown in STANDARD}
 EXTRAS = ("Booking Date", "Booking Date TimeZone", "Payment Fees (NC)", "DCC Markup (NC)", "Metadata", "Novelty")

@@ -13,7 +13,7 @@ from ingest.sources.adyen_settlement import batches
 from ingest.sources.adyen_settlement.contract import CONTRACT, EVENTS, ITEMS
 from ingest.sources.adyen_settlement.parse import SettlementReader, parse
 from ledger_core.errors import InvalidInput
-from tests.adyen_report import STANDARD, Row, line, payment, payout, report
+from tests.unit.ingest.adyen_report import STANDARD, Row, line, payment, payout, report
 
 
 def read(*rows: Row, columns: Any = None, text: str | None = None, zone: str | None = None) -> SettlementReader:
