@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from expectations.model import Scope
+from expectations.suites import all_suites
 from ingest.landing.land import LandedFile, land
 from ledger_core.actor import Actor
 from ledger_core.files.chart import apply_chart_file
@@ -28,7 +30,7 @@ ROLES = {"clearing": "asset", "in_transit": "asset", "fees": "expense"}
 STATEMENT = """<?xml version="1.0" encoding="UTF-8"?>
 <Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"><BkToCstmrStmt><Stmt><Id>S1</Id>
 <ElctrncSeqNb>1</ElctrncSeqNb><Acct><Id><IBAN>DE02100500000054540402</IBAN></Id><Ccy>{currency}</Ccy></Acct>
-<Bal><Tp><CdOrPrtry><Cd>OPBD</Cd></CdOrPrtry></Tp><Amt Ccy="{currency}">0</Amt><CdtDbtInd>CRDT</CdtDbtInd>
+<Bal><Tp><CdOrPrtry><Cd>OPBD</Cd></CdOrPrtry></Tp><Amt Ccy="{currency}">100</Amt><CdtDbtInd>CRDT</CdtDbtInd>
 <Dt><Dt>2026-10-01</Dt></Dt></Bal>
 <Bal><Tp><CdOrPrtry><Cd>CLBD</Cd></CdOrPrtry></Tp><Amt Ccy="{currency}">{closing}</Amt><CdtDbtInd>CRDT</CdtDbtInd>
 <Dt><Dt>2026-10-11</Dt></Dt></Bal>{lines}</Stmt></BkToCstmrStmt></Document>
@@ -102,7 +104,7 @@ class Company:
             )
             for amount, text in lines
         ]
-        closing = sum((Decimal(amount) for amount, _ in lines), Decimal(0))
+        closing = sum((Decimal(amount) for amount, _ in lines), Decimal(100))
         path = self.folder / f"bank-{currency}.xml"
         path.write_text(STATEMENT.format(currency=currency, closing=closing, lines="".join(written)))
         [landed] = land(self.runtime, source="camt053", paths=[path], book="main")
@@ -360,3 +362,40 @@ def test_an_item_stands_on_the_day_of_its_booking_in_utc(company: Company) -> No
         ("8800000000000002", date(2026, 10, 6)),
         ("8800000000000003", date(2026, 10, 7)),
     ]
+
+
+def test_a_batch_that_is_booked_as_one_entry_matches_its_lines(company: Company) -> None:
+    company.report(
+        payment(1),
+        payment(2),
+        payment(3, "-3.00", "-3.00", type="Refunded"),
+        line("Fee", "-1.80", "Fees"),
+        payout("14.72"),
+    )
+    company.books("KontorEU:7:EUR", "17.00", "2.28")
+    company.books("KontorEU:7:EUR", "-14.72", other="in_transit")
+    company.statement(("14.72", "TX1000000007XT"))
+    result = company.reconcile()
+    assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())
+
+
+def test_a_batch_below_zero_is_taken_from_the_bank(company: Company) -> None:
+    company.report(payment(1, "-5.00", "-5.10", type="Refunded"), payout("-5.10"))
+    company.books("9900000000000001", "-5.00", "0.10")
+    company.books("KontorEU:7:EUR", "5.10", other="in_transit")
+    company.statement(("-5.10", "SEPA DIRECT DEBIT TX1000000007XT"))
+    result = company.reconcile()
+    assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())
+    assert company.rows("select net_minor::bigint, is_expected_at_bank from analytics.int_psp_payouts") == [
+        (-510, True)
+    ]
+
+
+def test_the_suite_of_the_source_finds_a_type_that_nobody_knows(company: Company) -> None:
+    company.report(payment(1), payment(2, type="Teleported"), payout("19.52"))
+    scope = Scope(book="main", first=date(2026, 10, 1), last=AS_OF)
+    suite = next(each for each in all_suites() if each.name == "adyen_settlement")
+    queries = {batch.name: scope.fill(batch.query) for batch in suite.batches}
+    unknown = company.rows(f"select type from ({queries['items']}) as rows where not is_known_type")
+    assert unknown == [("Teleported",)]
+    assert company.rows(queries["rates"]) == [("EUR", 1, None)]
