@@ -158,9 +158,13 @@ def test_a_month_of_adyen_matches_to_the_minor_unit(company: Company) -> None:
         # Two instalments that say the same are two payments.
         payment(5, "4.00", "3.90", type="SettledInstallment"),
         payment(5, "4.00", "3.90", type="SettledInstallment"),
+        # Rounded by a cent: the fee is what lies between gross and net.
+        payment(8, "10.00", "9.77", commission_nc="0.24"),
+        # What a card payout cost; its amount left another balance.
+        payment(9, "-50.00", "-0.30", type="BPPaidOut", commission_nc="0.30"),
         line("Fee", "-1.80", "Transaction Fees October 2026"),
         line("ReserveAdjustment", "-5.00", "Reserve 2026-10"),
-        payout("30.59"),
+        payout("40.06"),
         payment(6, "1000", "964", gross_currency="JPY", net_currency="JPY", merchant_account="KontorAsia"),
         payout("964", merchant="KontorAsia", transfer="TX1000000008XT", net_currency="JPY"),
         payment(7, "10.000", "9.753", gross_currency="KWD", net_currency="KWD", merchant_account="KontorAsia"),
@@ -177,18 +181,22 @@ def test_a_month_of_adyen_matches_to_the_minor_unit(company: Company) -> None:
     company.books("9900000000000005", "4.00", "0.10")
     company.books("KontorEU:7:Fee::Transaction Fees October 2026", "-1.80", other="fees")
     company.books("Reserve 2026-10", "-5.00")
-    company.books("KontorEU:7:EUR", "-30.59", other="in_transit")
+    company.books("order-8", "10.00", "0.23")
+    company.books("order-9", "0.00", "0.30")
+    company.books("KontorEU:7:EUR", "-40.06", other="in_transit")
     company.books("9900000000000006", "1000", "36", currency="JPY")
     company.books("TX1000000008XT", "-964", currency="JPY", other="in_transit")
     company.books("9900000000000007", "10.000", "0.247", currency="KWD")
     company.books("KontorAsia:7:KWD", "-9.753", currency="KWD", other="in_transit")
-    company.statement(("30.59", "TX1000000007XT BATCH 7, KONTOREU"))
+    company.statement(("40.06", "TX1000000007XT BATCH 7, KONTOREU"))
     company.statement(("964", "ADYEN tx1000000008xt"), currency="JPY")
     company.statement(("9.753", "Batch 7, KontorAsia TX1000000009XT"), currency="KWD", party="Deutsche Bank AG")
     result = company.reconcile()
     assert company.breaks() == set()
     assert (result.verdict, result.reasons) == ("reconciled", ())
-    assert company.items()["KontorEU:7:Settled:8800000000000003:9900000000000003"] == ["EUR", 1840, 50, 1790, "charge"]
+    items = company.items()
+    assert items["KontorEU:7:Settled:8800000000000003:9900000000000003"] == ["EUR", 1840, 50, 1790, "charge"]
+    assert items["KontorEU:7:BPPaidOut:8800000000000009:9900000000000009"] == ["EUR", -30, 0, -30, "fee"]
     matched = company.rows("select count(*) from analytics.fct_matches where leg = 'B' and is_equal")
     assert matched == [(3,)]
 
@@ -399,3 +407,29 @@ def test_the_suite_of_the_source_finds_a_type_that_nobody_knows(company: Company
     unknown = company.rows(f"select type from ({queries['items']}) as rows where not is_known_type")
     assert unknown == [("Teleported",)]
     assert company.rows(queries["rates"]) == [("EUR", 1, None)]
+
+
+def test_a_row_that_a_newer_report_of_its_day_takes_back_counts_no_more(company: Company) -> None:
+    company.report(payment(1), payment(2), name="first.csv")
+    again = company.report(payment(1), payout("9.76"), name="again.csv")
+    assert len(again.supersedes) == 1
+    company.books("order-1", "10.00", "0.24")
+    company.books("KontorEU:7:EUR", "-9.76", other="in_transit")
+    company.statement(("9.76", "TX1000000007XT"))
+    result = company.reconcile()
+    assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())
+    assert len(company.items()) == 2
+
+
+def test_a_refund_is_found_by_the_name_that_the_company_gave_it(company: Company) -> None:
+    company.report(
+        payment(1),
+        payment(1, "-3.00", "-3.00", type="Refunded", modification_merchant_reference="refund-1"),
+        payout("6.76"),
+    )
+    company.books("order-1", "10.00", "0.24")
+    company.books("refund-1", "-3.00")
+    company.books("KontorEU:7:EUR", "-6.76", other="in_transit")
+    company.statement(("6.76", "TX1000000007XT"))
+    result = company.reconcile()
+    assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())

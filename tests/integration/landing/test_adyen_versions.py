@@ -56,10 +56,11 @@ def test_days_are_those_of_booking_in_the_zone_beside_them(landing: Any, tmp_pat
 
 
 def test_two_parts_of_a_batch_are_no_versions_of_one_another(landing: Any, tmp_path: Path) -> None:
-    """The same payment may have been settled in one and refunded in the other; lines of the batch have no reference."""
+    """The same payment may have been captured in part in one and in part in the other; lines of the batch have no
+    reference."""
     landed(landing, tmp_path, "one.csv", payment(1), payment(2), line("Fee", "-1.00", "Fees of September"))
-    refund = payment(1, "-3.00", "-3.00", type="Refunded", modification_reference="9900000000000101")
-    landed(landing, tmp_path, "two.csv", refund, line("Fee", "-1.00", "Fees of October"), payout("14.52"))
+    rest = payment(1, modification_reference="9900000000000101", creation_date="2026-10-06 10:00:00")
+    landed(landing, tmp_path, "two.csv", rest, line("Fee", "-1.00", "Fees of October"), payout("27.28"))
     assert replaced(landing) == []
 
 
