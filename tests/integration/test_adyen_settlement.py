@@ -335,7 +335,8 @@ def test_a_row_put_aside_is_missed_until_a_corrected_report_brings_it(company: C
     short = company.reconcile()
     assert {reason["kind"] for reason in short.reasons} == {"rows_put_aside", "control_total"}
     company.entries.clear()
-    company.report(payment(1), payment(2), payout("19.52"), name="corrected.csv")
+    # Alone in a file of its own, which replaces nothing: found again by all that makes its id.
+    assert company.report(payment(2), name="corrected.csv").supersedes == ()
     whole = company.reconcile()
     assert (whole.verdict, whole.reasons) == ("reconciled", ())
 
@@ -433,3 +434,15 @@ def test_a_refund_is_found_by_the_name_that_the_company_gave_it(company: Company
     company.statement(("6.76", "TX1000000007XT"))
     result = company.reconcile()
     assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())
+
+
+def test_a_payout_that_came_back_and_went_again_within_its_batch_is_one(company: Company) -> None:
+    back = line("BankInstructionReturned", "9.76", "TX1000000007XT batch 7, KontorEU")
+    company.report(payment(1), payout("9.76"), back, payout("9.76", transfer="TX1000000008XT"))
+    company.books("order-1", "10.00", "0.24")
+    for reference, amount in (("TX1000000007XT", "-9.76"), ("TX1000000007XT", "9.76"), ("TX1000000008XT", "-9.76")):
+        company.books(reference, amount, other="in_transit")
+    company.statement(("9.76", "TX1000000007XT"), ("-9.76", "RETURN TX1000000007XT"), ("9.76", "TX1000000008XT"))
+    result = company.reconcile()
+    assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())
+    assert company.rows("select net_minor::bigint, is_expected_at_bank from analytics.int_psp_payouts") == [(976, True)]
