@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from ingest.contract.vocabulary import Purpose
 from ingest.sources.adyen_settlement import batches
-from ingest.sources.adyen_settlement.contract import CONTRACT, EVENTS, ITEMS
+from ingest.sources.adyen_settlement.contract import CLAIMS, CONTRACT, EVENTS, ITEMS
 from ingest.sources.adyen_settlement.parse import SettlementReader, parse
 from ledger_core.errors import InvalidInput
 from tests.unit.ingest.adyen_report import STANDARD, Row, line, payment, payout, report
@@ -377,3 +378,26 @@ def test_a_documented_type_means_something(type_: str) -> None:
 def test_a_type_that_nobody_knows_lands_as_it_is() -> None:
     assert "UnmatchedSettledExternallyWithInfo" not in CONTRACT.events
     assert fault(payment(type="UnmatchedSettledExternallyWithInfo")) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "purposes"),
+    [
+        ("counterparty_name", "ADYEN N.V.", {Purpose.OWNERSHIP}),
+        ("counterparty_name", "Deutsche Adyenstein GmbH", set()),
+        ("remittance", "Adyen payout", {Purpose.OWNERSHIP}),
+        ("remittance", "TX2342222277XT BATCH 2, KONTOREU", {Purpose.OWNERSHIP, Purpose.PAYOUT_REFERENCE}),
+        # Cut where the bank's line ends.
+        ("remittance", "/REMI/TX23422222", {Purpose.PAYOUT_REFERENCE}),
+        ("additional_info", "EREF: TX2342222277XT", {Purpose.PAYOUT_REFERENCE}),
+        ("remittance", "STX2342222277XTRA batch 2", set()),
+        ("remittance", "TXT message, tx of the month", set()),
+    ],
+)
+def test_a_bank_line_is_adyens_by_its_name_or_the_number_of_a_transfer(
+    field: str, text: str, purposes: set[Purpose]
+) -> None:
+    found = {
+        claim.purpose for claim in CLAIMS if claim.field == field and re.search(claim.pattern, text, re.IGNORECASE)
+    }
+    assert found == purposes
