@@ -411,15 +411,17 @@ def test_the_suite_of_the_source_finds_a_type_that_nobody_knows(company: Company
 
 
 def test_a_row_that_a_newer_report_of_its_day_takes_back_counts_no_more(company: Company) -> None:
-    company.report(payment(1), payment(2), name="first.csv")
-    again = company.report(payment(1), payout("9.76"), name="again.csv")
+    before = payment(3, creation_date="2026-10-04 12:00:00")
+    company.report(before, payment(1), payment(2), name="first.csv")
+    again = company.report(payment(1), payout("19.52"), name="again.csv")
     assert len(again.supersedes) == 1
     company.books("order-1", "10.00", "0.24")
-    company.books("KontorEU:7:EUR", "-9.76", other="in_transit")
-    company.statement(("9.76", "TX1000000007XT"))
+    company.books("order-3", "10.00", "0.24")
+    company.books("KontorEU:7:EUR", "-19.52", other="in_transit")
+    company.statement(("19.52", "TX1000000007XT"))
     result = company.reconcile()
     assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())
-    assert len(company.items()) == 2
+    assert len(company.items()) == 3
 
 
 def test_a_refund_is_found_by_the_name_that_the_company_gave_it(company: Company) -> None:

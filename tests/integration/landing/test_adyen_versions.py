@@ -60,7 +60,14 @@ def test_two_parts_of_a_batch_are_no_versions_of_one_another(landing: Any, tmp_p
     reference."""
     landed(landing, tmp_path, "one.csv", payment(1), payment(2), line("Fee", "-1.00", "Fees of September"))
     rest = payment(1, modification_reference="9900000000000101", creation_date="2026-10-06 10:00:00")
-    landed(landing, tmp_path, "two.csv", rest, line("Fee", "-1.00", "Fees of October"), payout("27.28"))
+    landed(
+        landing,
+        tmp_path,
+        "two.csv",
+        rest,
+        line("Fee", "-1.00", "Fees of October"),
+        payout("27.28", creation_date="2026-10-07 09:00:00"),
+    )
     assert replaced(landing) == []
 
 

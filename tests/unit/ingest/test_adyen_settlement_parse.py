@@ -275,6 +275,14 @@ def test_a_report_with_booking_dates_covers_the_days_of_booking() -> None:
     assert facts.time_zone_said_by == "columns"
 
 
+def test_a_row_without_a_booking_date_among_others_counts_by_its_creation() -> None:
+    facts = read(
+        payment(1, booking_date="2026-10-06 10:00:00", booking_date_timezone="CEST"),
+        payment(2, creation_date="2026-10-02 00:30:00", booking_date=""),
+    ).facts
+    assert (str(facts.selected_from), str(facts.selected_to)) == ("2026-10-01", "2026-10-06")
+
+
 def test_a_batch_that_is_whole_adds_up_to_its_payout() -> None:
     rows = [payment(1), payment(2, "-3.00", "-3.00", type="Refunded"), line("Fee", "-1.80", "Fees"), payout("4.96")]
     assert totals(*rows) == {"KontorEU:7:EUR": ("4.96", "4.96", True)}
