@@ -409,3 +409,9 @@ def test_a_bank_line_is_adyens_by_its_name_or_the_number_of_a_transfer(
         claim.purpose for claim in CLAIMS if claim.field == field and re.search(claim.pattern, text, re.IGNORECASE)
     }
     assert found == purposes
+
+
+def test_a_time_at_the_end_of_the_calendar_is_put_aside_and_stops_nothing() -> None:
+    found = fault(payment(creation_date="9999-12-31 23:59:59", timezone="PST"))
+    assert found is not None
+    assert found[0] == "bad_date"
