@@ -99,9 +99,9 @@ class Zoned:
 
 
 def labels_of(columns: Columns, places: Sequence[int]) -> Sequence[str]:
-    """Return for each row the first filled value of the columns at `places`."""
-    said = columns[places[0]]
-    for place in places[1:]:
+    """Return for each row the first filled value of the columns at `places`, nothing where there is none."""
+    said: Sequence[str] = [""] * len(columns[0])
+    for place in places:
         said = [one or other for one, other in zip(said, columns[place], strict=True)]
     return said
 

@@ -72,11 +72,25 @@ OFFSETS: Mapping[str, int] = {
 """Minutes east of UTC, by label: those of the markets in which payments are settled, in the sense they have there."""
 
 SHARED: Mapping[str, Mapping[str, int]] = {
-    "AST": {"America/Halifax": -240, "America/Puerto_Rico": -240, "Asia/Kuwait": 180, "Asia/Riyadh": 180},
+    "AST": {
+        "America/Bermuda": -240,
+        "America/Halifax": -240,
+        "America/Puerto_Rico": -240,
+        "America/Santo_Domingo": -240,
+        "Asia/Baghdad": 180,
+        "Asia/Bahrain": 180,
+        "Asia/Kuwait": 180,
+        "Asia/Qatar": 180,
+        "Asia/Riyadh": 180,
+    },
     "CST": {
         "America/Chicago": -360,
         "America/Costa_Rica": -360,
+        "America/El_Salvador": -360,
+        "America/Guatemala": -360,
         "America/Mexico_City": -360,
+        "America/Monterrey": -360,
+        "America/Regina": -360,
         "America/Winnipeg": -360,
         "Asia/Shanghai": 480,
         "Asia/Taipei": 480,

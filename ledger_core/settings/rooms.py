@@ -145,8 +145,8 @@ class IngestSettings(Room):
     provider_account: str = "default"
     """The account at a provider that a landing belongs to when `--account` does not say."""
     time_zones: dict[str, str] = Field(default_factory=dict)
-    """By source: the zone of reports that have their times in no column of UTC, as chosen at the provider. Default: the
-    source's own."""
+    """By source: the zone of reports that have their times in no column of UTC, as chosen at the provider; where
+    labels stand beside times, of those that zones share. Default: the source's own."""
 
     @field_validator("time_zones")
     @classmethod

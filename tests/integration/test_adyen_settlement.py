@@ -1,4 +1,4 @@
-"""A company that is paid through Adyen: from its settlement reports to items that match, batch by batch and at the bank."""
+"""A company that is paid through Adyen, from its settlement reports to items that match and payouts at the bank."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from expectations.model import Scope
+from expectations.suites import all_suites
 from ingest.landing.land import LandedFile, land
 from ledger_core.actor import Actor
 from ledger_core.files.chart import apply_chart_file
@@ -17,7 +19,7 @@ from ledger_core.files.entries import post_file
 from ledger_core.runtime import Runtime
 from reconciliation.breaks.queue import list_breaks
 from reconciliation.runs.run import RunResult, reconcile
-from tests.adyen_report import Row, line, payment, payout, report
+from tests.unit.ingest.adyen_report import Row, line, payment, payout, report
 
 pytestmark = pytest.mark.integration
 ACTOR = Actor(subject="test")
@@ -28,7 +30,7 @@ ROLES = {"clearing": "asset", "in_transit": "asset", "fees": "expense"}
 STATEMENT = """<?xml version="1.0" encoding="UTF-8"?>
 <Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"><BkToCstmrStmt><Stmt><Id>S1</Id>
 <ElctrncSeqNb>1</ElctrncSeqNb><Acct><Id><IBAN>DE02100500000054540402</IBAN></Id><Ccy>{currency}</Ccy></Acct>
-<Bal><Tp><CdOrPrtry><Cd>OPBD</Cd></CdOrPrtry></Tp><Amt Ccy="{currency}">0</Amt><CdtDbtInd>CRDT</CdtDbtInd>
+<Bal><Tp><CdOrPrtry><Cd>OPBD</Cd></CdOrPrtry></Tp><Amt Ccy="{currency}">100</Amt><CdtDbtInd>CRDT</CdtDbtInd>
 <Dt><Dt>2026-10-01</Dt></Dt></Bal>
 <Bal><Tp><CdOrPrtry><Cd>CLBD</Cd></CdOrPrtry></Tp><Amt Ccy="{currency}">{closing}</Amt><CdtDbtInd>CRDT</CdtDbtInd>
 <Dt><Dt>2026-10-11</Dt></Dt></Bal>{lines}</Stmt></BkToCstmrStmt></Document>
@@ -102,7 +104,7 @@ class Company:
             )
             for amount, text in lines
         ]
-        closing = sum((Decimal(amount) for amount, _ in lines), Decimal(0))
+        closing = sum((Decimal(amount) for amount, _ in lines), Decimal(100))
         path = self.folder / f"bank-{currency}.xml"
         path.write_text(STATEMENT.format(currency=currency, closing=closing, lines="".join(written)))
         [landed] = land(self.runtime, source="camt053", paths=[path], book="main")
@@ -145,7 +147,7 @@ def test_a_month_of_adyen_matches_to_the_minor_unit(company: Company) -> None:
     company.report(
         payment(1, "10.00", "9.76"),
         # Parts of a cent, in the parts of the fee.
-        payment(2, "10.00", "9.85", commission_nc="", markup_nc="0.13", scheme_fees_nc="0.0081", interchange_nc="0.0123"),
+        payment(2, "10.00", "9.85", commission_nc="", scheme_fees_nc="0.1381", interchange_nc="0.0123"),
         # Converted: 20.00 USD at 0.92 are 18.40 EUR.
         payment(3, "20.00", "17.90", gross_currency="USD", exchange_rate="0.92", commission_nc="0.50"),
         # A fee above the payment: 10 rupees.
@@ -156,9 +158,13 @@ def test_a_month_of_adyen_matches_to_the_minor_unit(company: Company) -> None:
         # Two instalments that say the same are two payments.
         payment(5, "4.00", "3.90", type="SettledInstallment"),
         payment(5, "4.00", "3.90", type="SettledInstallment"),
+        # Rounded by a cent: the fee is what lies between gross and net.
+        payment(8, "10.00", "9.77", commission_nc="0.24"),
+        # What a card payout cost; its amount left another balance.
+        payment(9, "-50.00", "-0.30", type="BPPaidOut", commission_nc="0.30"),
         line("Fee", "-1.80", "Transaction Fees October 2026"),
         line("ReserveAdjustment", "-5.00", "Reserve 2026-10"),
-        payout("30.59"),
+        payout("40.06"),
         payment(6, "1000", "964", gross_currency="JPY", net_currency="JPY", merchant_account="KontorAsia"),
         payout("964", merchant="KontorAsia", transfer="TX1000000008XT", net_currency="JPY"),
         payment(7, "10.000", "9.753", gross_currency="KWD", net_currency="KWD", merchant_account="KontorAsia"),
@@ -175,18 +181,22 @@ def test_a_month_of_adyen_matches_to_the_minor_unit(company: Company) -> None:
     company.books("9900000000000005", "4.00", "0.10")
     company.books("KontorEU:7:Fee::Transaction Fees October 2026", "-1.80", other="fees")
     company.books("Reserve 2026-10", "-5.00")
-    company.books("KontorEU:7:EUR", "-30.59", other="in_transit")
+    company.books("order-8", "10.00", "0.23")
+    company.books("order-9", "0.00", "0.30")
+    company.books("KontorEU:7:EUR", "-40.06", other="in_transit")
     company.books("9900000000000006", "1000", "36", currency="JPY")
     company.books("TX1000000008XT", "-964", currency="JPY", other="in_transit")
     company.books("9900000000000007", "10.000", "0.247", currency="KWD")
     company.books("KontorAsia:7:KWD", "-9.753", currency="KWD", other="in_transit")
-    company.statement(("30.59", "TX1000000007XT BATCH 7, KONTOREU"))
+    company.statement(("40.06", "TX1000000007XT BATCH 7, KONTOREU"))
     company.statement(("964", "ADYEN tx1000000008xt"), currency="JPY")
     company.statement(("9.753", "Batch 7, KontorAsia TX1000000009XT"), currency="KWD", party="Deutsche Bank AG")
     result = company.reconcile()
     assert company.breaks() == set()
     assert (result.verdict, result.reasons) == ("reconciled", ())
-    assert company.items()["KontorEU:7:Settled:8800000000000003:9900000000000003"] == ["EUR", 1840, 50, 1790, "charge"]
+    items = company.items()
+    assert items["KontorEU:7:Settled:8800000000000003:9900000000000003"] == ["EUR", 1840, 50, 1790, "charge"]
+    assert items["KontorEU:7:BPPaidOut:8800000000000009:9900000000000009"] == ["EUR", -30, 0, -30, "fee"]
     matched = company.rows("select count(*) from analytics.fct_matches where leg = 'B' and is_equal")
     assert matched == [(3,)]
 
@@ -318,13 +328,15 @@ def test_a_row_put_aside_is_missed_until_a_corrected_report_brings_it(company: C
     company.statement(("19.52", "TX1000000007XT"))
     landed = company.report(payment(1), payment(2, timezone="IST"), payout("19.52"))
     assert [reason for _, reason in landed.quarantined_rows] == [
-        "column Creation Date: IST is the time of several zones. Set COUNTERFOIL_INGEST__TIME_ZONES to that of the account, "
-        'such as {"adyen_settlement": "Asia/Calcutta"}; known are Asia/Calcutta, Asia/Jerusalem, Asia/Kolkata, Europe/Dublin.'
+        "column Creation Date: IST is the time of several zones. Set COUNTERFOIL_INGEST__TIME_ZONES to that of the "
+        'account, such as {"adyen_settlement": "Asia/Calcutta"}; known are Asia/Calcutta, Asia/Jerusalem, '
+        "Asia/Kolkata, Europe/Dublin."
     ]
     short = company.reconcile()
     assert {reason["kind"] for reason in short.reasons} == {"rows_put_aside", "control_total"}
     company.entries.clear()
-    company.report(payment(1), payment(2), payout("19.52"), name="corrected.csv")
+    # Alone in a file of its own, which replaces nothing: found again by all that makes its id.
+    assert company.report(payment(2), name="corrected.csv").supersedes == ()
     whole = company.reconcile()
     assert (whole.verdict, whole.reasons) == ("reconciled", ())
 
@@ -359,3 +371,80 @@ def test_an_item_stands_on_the_day_of_its_booking_in_utc(company: Company) -> No
         ("8800000000000002", date(2026, 10, 6)),
         ("8800000000000003", date(2026, 10, 7)),
     ]
+
+
+def test_a_batch_that_is_booked_as_one_entry_matches_its_lines(company: Company) -> None:
+    company.report(
+        payment(1),
+        payment(2),
+        payment(3, "-3.00", "-3.00", type="Refunded"),
+        line("Fee", "-1.80", "Fees"),
+        payout("14.72"),
+    )
+    company.books("KontorEU:7:EUR", "17.00", "2.28")
+    company.books("KontorEU:7:EUR", "-14.72", other="in_transit")
+    company.statement(("14.72", "TX1000000007XT"))
+    result = company.reconcile()
+    assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())
+
+
+def test_a_batch_below_zero_is_taken_from_the_bank(company: Company) -> None:
+    company.report(payment(1, "-5.00", "-5.10", type="Refunded"), payout("-5.10"))
+    company.books("9900000000000001", "-5.00", "0.10")
+    company.books("KontorEU:7:EUR", "5.10", other="in_transit")
+    company.statement(("-5.10", "SEPA DIRECT DEBIT TX1000000007XT"))
+    result = company.reconcile()
+    assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())
+    assert company.rows("select net_minor::bigint, is_expected_at_bank from analytics.int_psp_payouts") == [
+        (-510, True)
+    ]
+
+
+def test_the_suite_of_the_source_finds_a_type_that_nobody_knows(company: Company) -> None:
+    company.report(payment(1), payment(2, type="Teleported"), payout("19.52"))
+    scope = Scope(book="main", first=date(2026, 10, 1), last=AS_OF)
+    suite = next(each for each in all_suites() if each.name == "adyen_settlement")
+    queries = {batch.name: scope.fill(batch.query) for batch in suite.batches}
+    unknown = company.rows(f"select type from ({queries['items']}) as rows where not is_known_type")
+    assert unknown == [("Teleported",)]
+    assert company.rows(queries["rates"]) == [("EUR", 1, None)]
+
+
+def test_a_row_that_a_newer_report_of_its_day_takes_back_counts_no_more(company: Company) -> None:
+    before = payment(3, creation_date="2026-10-04 12:00:00")
+    company.report(before, payment(1), payment(2), name="first.csv")
+    again = company.report(payment(1), payout("19.52"), name="again.csv")
+    assert len(again.supersedes) == 1
+    company.books("order-1", "10.00", "0.24")
+    company.books("order-3", "10.00", "0.24")
+    company.books("KontorEU:7:EUR", "-19.52", other="in_transit")
+    company.statement(("19.52", "TX1000000007XT"))
+    result = company.reconcile()
+    assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())
+    assert len(company.items()) == 3
+
+
+def test_a_refund_is_found_by_the_name_that_the_company_gave_it(company: Company) -> None:
+    company.report(
+        payment(1),
+        payment(1, "-3.00", "-3.00", type="Refunded", modification_merchant_reference="refund-1"),
+        payout("6.76"),
+    )
+    company.books("order-1", "10.00", "0.24")
+    company.books("refund-1", "-3.00")
+    company.books("KontorEU:7:EUR", "-6.76", other="in_transit")
+    company.statement(("6.76", "TX1000000007XT"))
+    result = company.reconcile()
+    assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())
+
+
+def test_a_payout_that_came_back_and_went_again_within_its_batch_is_one(company: Company) -> None:
+    back = line("BankInstructionReturned", "9.76", "TX1000000007XT batch 7, KontorEU")
+    company.report(payment(1), payout("9.76"), back, payout("9.76", transfer="TX1000000008XT"))
+    company.books("order-1", "10.00", "0.24")
+    for reference, amount in (("TX1000000007XT", "-9.76"), ("TX1000000007XT", "9.76"), ("TX1000000008XT", "-9.76")):
+        company.books(reference, amount, other="in_transit")
+    company.statement(("9.76", "TX1000000007XT"), ("-9.76", "RETURN TX1000000007XT"), ("9.76", "TX1000000008XT"))
+    result = company.reconcile()
+    assert (result.verdict, result.reasons, company.breaks()) == ("reconciled", (), set())
+    assert company.rows("select net_minor::bigint, is_expected_at_bank from analytics.int_psp_payouts") == [(976, True)]

@@ -90,24 +90,21 @@ class CsvReader:
 
     @property
     def first_on(self) -> date | None:
-        return min((each.date() for each in self._instants(self._first, _DATED, fold=0)), default=None)
+        return min(self._days(self._first, fold=0), default=None)
 
     @property
     def last_on(self) -> date | None:
-        return max((each.date() for each in self._instants(self._last, _DATED, fold=1)), default=None)
+        return max(self._days(self._last, fold=1), default=None)
 
     @property
     def facts(self) -> Facts:
-        axis = [name for name in {key.axis: None for key in self._first} if name != _DATED] or [_DATED]
-        first = [each.date() for name in axis for each in self._instants(self._first, name, fold=0)]
-        last = [each.date() for name in axis for each in self._instants(self._last, name, fold=1)]
-        spoken = [
-            each for name in {key.axis: None for key in self._last} for each in self._instants(self._last, name, fold=1)
-        ]
+        first = {key: self._instant(key, written, fold=0) for key, written in self._first.items()}
+        last = {key: self._instant(key, written, fold=1) for key, written in self._last.items()}
+        axis = [key for key in first if key.axis != _DATED] or list(first)
         return Facts(
-            document_at=max(spoken, default=None),
-            selected_from=min(first, default=None),
-            selected_to=max(last, default=None),
+            document_at=max(last.values(), default=None),
+            selected_from=min((first[key].date() for key in axis), default=None),
+            selected_to=max((last[key].date() for key in axis), default=None),
             time_zone=self._zone_of(self._local or self._dated),
             time_zone_said_by=self._zone_said_by(),
         )
@@ -178,9 +175,9 @@ class CsvReader:
         """Return the columns of this file that say row by row in which zone the times of `column` are."""
         return [name for name in self.record_type.by_name[column].zoned_by if name in self._header.places]
 
-    def _instants(self, written: Mapping[_Key, str], axis: str, *, fold: int) -> list[datetime]:
-        """Return what stands on `axis`, one instant for each zone."""
-        return [self._instant(key, value, fold=fold) for key, value in written.items() if key.axis == axis]
+    def _days(self, noted: Mapping[_Key, str], *, fold: int) -> list[date]:
+        """Return the days that date rows, in UTC where they are times, one for each zone."""
+        return [self._instant(key, value, fold=fold).date() for key, value in noted.items() if key.axis == _DATED]
 
     def _instant(self, key: _Key, written: str, *, fold: int) -> datetime:
         """Return the instant of a value of a column; of a date its midnight in UTC.

@@ -112,12 +112,15 @@ create function raw.zone_offset(label text, zone text) returns interval
         when 'SGT' then 480 when 'TRT' then 180 when 'UTC' then 0 when 'UYT' then -180 when 'WAT' then 60
         when 'WEST' then 60 when 'WET' then 0 when 'WIB' then 420
         when 'AST' then case zone
-            when 'America/Halifax' then -240 when 'America/Puerto_Rico' then -240 when 'Asia/Kuwait' then 180
-            when 'Asia/Riyadh' then 180
+            when 'America/Bermuda' then -240 when 'America/Halifax' then -240 when 'America/Puerto_Rico' then -240
+            when 'America/Santo_Domingo' then -240 when 'Asia/Baghdad' then 180 when 'Asia/Bahrain' then 180
+            when 'Asia/Kuwait' then 180 when 'Asia/Qatar' then 180 when 'Asia/Riyadh' then 180
         end
         when 'CST' then case zone
-            when 'America/Chicago' then -360 when 'America/Costa_Rica' then -360 when 'America/Mexico_City' then -360
-            when 'America/Winnipeg' then -360 when 'Asia/Shanghai' then 480 when 'Asia/Taipei' then 480
+            when 'America/Chicago' then -360 when 'America/Costa_Rica' then -360 when 'America/El_Salvador' then -360
+            when 'America/Guatemala' then -360 when 'America/Mexico_City' then -360 when 'America/Monterrey' then -360
+            when 'America/Regina' then -360 when 'America/Winnipeg' then -360 when 'Asia/Shanghai' then 480
+            when 'Asia/Taipei' then 480
         end
         when 'IST' then case zone
             when 'Asia/Calcutta' then 330 when 'Asia/Jerusalem' then 120 when 'Asia/Kolkata' then 330

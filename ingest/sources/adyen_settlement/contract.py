@@ -256,5 +256,5 @@ CONTRACT = Contract(
     events=EVENTS,
     claims=CLAIMS,
     reference_columns=r"reference$",
-    personal_columns=r"e-?mail|phone|mobile|(shopper|card ?holder|holder|first|last)[ _-]?name|address|birth|shopper ip",
+    personal_columns=r"e-?mail|phone|mobile|(shopper|holder|first|last)[ _-]?name|address|birth|shopper ip",
 )

@@ -37,9 +37,14 @@ class NetOfFees:
     """Where the markup of a conversion at the point of sale stands, which is no part of the fee on all accounts."""
 
     def passes(self, columns: Columns) -> bool:
-        return all(self.explain(row) is None for row in zip(*columns, strict=True))
+        with localcontext(prec=_DIGITS):
+            return all(self._explain(row) is None for row in zip(*columns, strict=True))
 
     def explain(self, row: Sequence[str]) -> Fault | None:
+        with localcontext(prec=_DIGITS):
+            return self._explain(row)
+
+    def _explain(self, row: Sequence[str]) -> Fault | None:
         type_, reference, paid_in, debit, credit, rate, settled_in, net_debit, net_credit = (
             row[place] for place in self.places
         )
@@ -49,14 +54,14 @@ class NetOfFees:
             return Fault(code="identity", reason="Gross Currency is empty, and there is a gross.")
         if not rate and paid_in != settled_in:
             return Fault(code="identity", reason=f"Exchange Rate is empty, and {paid_in} was settled in {settled_in}.")
-        with localcontext(prec=_DIGITS):
-            gross = (_of(credit) - _of(debit)) * (Decimal(rate) if rate else 1)
-            net = _of(net_credit) - _of(net_debit)
-            least = Decimal(1).scaleb(-digits_of(settled_in))
-            moved = Decimal(0) if type_ in ELSEWHERE else gross
-            if any(abs(moved - fees - net) <= least for fees in self._fees(row)):
-                return None
-            return Fault(code="identity", reason=_sentence(gross, next(iter(self._fees(row))), net, least, settled_in))
+        gross = (_of(credit) - _of(debit)) * (Decimal(rate) if rate else 1)
+        net = _of(net_credit) - _of(net_debit)
+        least = Decimal(1).scaleb(-digits_of(settled_in))
+        moved = Decimal(0) if type_ in ELSEWHERE else gross
+        stated = self._fees(row)
+        if any(abs(moved - fees - net) <= least for fees in stated):
+            return None
+        return Fault(code="identity", reason=_sentence(moved, stated[0], net, least, settled_in))
 
     def _fees(self, row: Sequence[str]) -> list[Decimal]:
         """Return what the row may mean by its fees: the sum of the parts, or a sum of Adyen's own."""

@@ -32,7 +32,8 @@ def test_python_and_sql_read_every_label_distance_and_name_alike(landing) -> Non
 
 def test_no_time_is_no_instant(landing) -> None:
     [row] = landing.rows(
-        "select raw.zoned_instant(null, 'PST', 'UTC') as of_nothing, raw.zoned_instant(now()::timestamp, null, null) as nowhere"
+        "select raw.zoned_instant(null, 'PST', 'UTC') as of_nothing,"
+        " raw.zoned_instant(now()::timestamp, null, null) as nowhere"
     )
     assert row == {"of_nothing": None, "nowhere": None}
 
@@ -40,7 +41,8 @@ def test_no_time_is_no_instant(landing) -> None:
 def test_what_reads_instants_is_planned_with_the_function_in_it(landing) -> None:
     """A call a row would cost more than the rest of the scan."""
     plan = landing.rows(
-        "explain (verbose) select raw.zoned_instant(creation_date::timestamp, timezone, 'UTC') from raw.adyen_settlement_items"
+        "explain (verbose) select raw.zoned_instant(creation_date::timestamp, timezone, 'UTC')"
+        " from raw.adyen_settlement_items"
     )
     text = str(plan)
     assert "zoned_instant" not in text

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 from random import Random
 from typing import Any
 
 import pytest
 
+from ingest.contract.vocabulary import Purpose
 from ingest.sources.adyen_settlement import batches
-from ingest.sources.adyen_settlement.contract import CONTRACT, EVENTS, ITEMS
+from ingest.sources.adyen_settlement.contract import CLAIMS, CONTRACT, EVENTS, ITEMS
 from ingest.sources.adyen_settlement.parse import SettlementReader, parse
 from ledger_core.errors import InvalidInput
-from tests.adyen_report import STANDARD, Row, line, payment, payout, report
+from tests.unit.ingest.adyen_report import STANDARD, Row, line, payment, payout, report
 
 
 def read(*rows: Row, columns: Any = None, text: str | None = None, zone: str | None = None) -> SettlementReader:
@@ -169,7 +171,7 @@ def test_what_adyen_computes_is_accepted(row: Row) -> None:
         (payment(4, "10.000", "9.755", gross_currency="KWD", net_currency="KWD", commission_nc="0.247"), r"0.001 is"),
         # On the wrong side.
         (payment(5, "-10.00", "9.76", commission_nc="0.24"), "does not hold"),
-        (payment(6, "5.35", "5.43", net_currency="USD", exchange_rate="", commission_nc="0.27"), "Rate is empty, and EUR"),
+        (payment(6, "5.35", "5.43", net_currency="USD", exchange_rate="", commission_nc="0.27"), "Rate is empty, and"),
         (payment(7, "10.00", "9.76", gross_currency=""), "Gross Currency is empty"),
         (payment(8, "10.00", "10.00", type="BPPaidOut", commission_nc=""), "does not hold"),
     ],
@@ -178,8 +180,6 @@ def test_a_row_whose_amounts_do_not_hold_together_is_put_aside(row: Row, said: s
     found = fault(row)
     assert found is not None
     assert found[0] == "identity"
-    import re
-
     assert re.search(said, found[1]), found[1]
 
 
@@ -245,8 +245,6 @@ def test_each_row_is_read_in_its_own_zone() -> None:
     ],
 )
 def test_a_time_whose_zone_nobody_can_tell_is_put_aside(label: str, said: str) -> None:
-    import re
-
     found = fault(payment(timezone=label))
     assert found is not None
     assert found[0] == "bad_zone"
@@ -275,6 +273,14 @@ def test_a_report_with_booking_dates_covers_the_days_of_booking() -> None:
     assert (str(facts.selected_from), str(facts.selected_to)) == ("2026-10-06", "2026-10-07")
     assert str(facts.document_at) == "2026-10-07 06:30:00+00:00"
     assert facts.time_zone_said_by == "columns"
+
+
+def test_a_row_without_a_booking_date_among_others_counts_by_its_creation() -> None:
+    facts = read(
+        payment(1, booking_date="2026-10-06 10:00:00", booking_date_timezone="CEST"),
+        payment(2, creation_date="2026-10-02 00:30:00", booking_date=""),
+    ).facts
+    assert (str(facts.selected_from), str(facts.selected_to)) == ("2026-10-01", "2026-10-06")
 
 
 def test_a_batch_that_is_whole_adds_up_to_its_payout() -> None:
@@ -329,7 +335,47 @@ def test_a_file_of_more_batches_than_there_can_be_is_refused(monkeypatch: pytest
         read(*(payment(number, batch_number=str(number)) for number in range(3)))
 
 
-DOCUMENTED = ["Settled", "SettledBulk", "SettledInstallment", "SettledExternally", "SettledExternallyWithInfo", "Refunded", "RefundedBulk", "RefundedInstallment", "RefundedReversed", "RefundedExternally", "RefundedExternallyWithInfo", "Chargeback", "ChargebackExternally", "ChargebackExternallyWithInfo", "ChargebackReversed", "ChargebackReversedExternallyWithInfo", "SecondChargeback", "Fee", "MiscCosts", "InvoiceDeduction", "DepositCorrection", "BalanceTransfer", "MerchantPayout", "InternalCompanyPayout", "ReserveAdjustment", "MatchedStatement", "ManualCorrected", "AuthorisationSchemeFee", "BankInstructionReturned", "EPAPaid", "PaymentCost", "SettleCost", "PaidOut", "PaidOutReversed", "BPPaidOut", "MerchantPayin", "MerchantPayinReversed", "AcquirerPayout", "XASTransfer"]  # fmt: skip
+DOCUMENTED = [
+    "Settled",
+    "SettledBulk",
+    "SettledInstallment",
+    "SettledExternally",
+    "SettledExternallyWithInfo",
+    "Refunded",
+    "RefundedBulk",
+    "RefundedInstallment",
+    "RefundedReversed",
+    "RefundedExternally",
+    "RefundedExternallyWithInfo",
+    "Chargeback",
+    "ChargebackExternally",
+    "ChargebackExternallyWithInfo",
+    "ChargebackReversed",
+    "ChargebackReversedExternallyWithInfo",
+    "SecondChargeback",
+    "Fee",
+    "MiscCosts",
+    "InvoiceDeduction",
+    "DepositCorrection",
+    "BalanceTransfer",
+    "MerchantPayout",
+    "InternalCompanyPayout",
+    "ReserveAdjustment",
+    "MatchedStatement",
+    "ManualCorrected",
+    "AuthorisationSchemeFee",
+    "BankInstructionReturned",
+    "EPAPaid",
+    "PaymentCost",
+    "SettleCost",
+    "PaidOut",
+    "PaidOutReversed",
+    "BPPaidOut",
+    "MerchantPayin",
+    "MerchantPayinReversed",
+    "AcquirerPayout",
+    "XASTransfer",
+]
 
 
 @pytest.mark.parametrize("type_", DOCUMENTED)
@@ -340,3 +386,32 @@ def test_a_documented_type_means_something(type_: str) -> None:
 def test_a_type_that_nobody_knows_lands_as_it_is() -> None:
     assert "UnmatchedSettledExternallyWithInfo" not in CONTRACT.events
     assert fault(payment(type="UnmatchedSettledExternallyWithInfo")) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "purposes"),
+    [
+        ("counterparty_name", "ADYEN N.V.", {Purpose.OWNERSHIP}),
+        ("counterparty_name", "Deutsche Adyenstein GmbH", set()),
+        ("remittance", "Adyen payout", {Purpose.OWNERSHIP}),
+        ("remittance", "TX2342222277XT BATCH 2, KONTOREU", {Purpose.OWNERSHIP, Purpose.PAYOUT_REFERENCE}),
+        # Cut where the bank's line ends.
+        ("remittance", "/REMI/TX23422222", {Purpose.PAYOUT_REFERENCE}),
+        ("additional_info", "EREF: TX2342222277XT", {Purpose.PAYOUT_REFERENCE}),
+        ("remittance", "STX2342222277XTRA batch 2", set()),
+        ("remittance", "TXT message, tx of the month", set()),
+    ],
+)
+def test_a_bank_line_is_adyens_by_its_name_or_the_number_of_a_transfer(
+    field: str, text: str, purposes: set[Purpose]
+) -> None:
+    found = {
+        claim.purpose for claim in CLAIMS if claim.field == field and re.search(claim.pattern, text, re.IGNORECASE)
+    }
+    assert found == purposes
+
+
+def test_a_time_at_the_end_of_the_calendar_is_put_aside_and_stops_nothing() -> None:
+    found = fault(payment(creation_date="9999-12-31 23:59:59", timezone="PST"))
+    assert found is not None
+    assert found[0] == "bad_date"

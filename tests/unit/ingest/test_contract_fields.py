@@ -255,3 +255,63 @@ def test_the_days_a_file_covers_are_in_utc_whatever_its_zone() -> None:
     assert str(read(SIGNED, "usd,1", **half_past_midnight).first_on) == "2026-10-02"
     berlin = read(replace(SIGNED, time_zone="Europe/Berlin"), "usd,1", **half_past_midnight)
     assert (str(berlin.first_on), str(berlin.last_on)) == ("2026-10-01", "2026-10-01")
+
+
+def test_a_column_is_found_under_what_its_provider_writes_above_it_and_told_by_that() -> None:
+    of = contract(replace(NET, written=("Net (NC)", "Net")))
+    for heading in ("Net (NC)", "net_nc", "NET"):
+        reader = CsvReader(
+            io.BytesIO(f"id,at,currency,{heading}\ni,2026-10-01 10:00:00,usd,1.005\n".encode()), of, name="x"
+        )
+        assert list(reader.batches()) == []
+        assert "column Net (NC): '1.005'" in reader.quarantined[0].reason
+    with pytest.raises(InvalidInput, match=r"lacks Net \(NC\)"):
+        CsvReader(io.BytesIO(b"id,at,currency,netto\n"), of, name="x")
+
+
+def test_an_amount_may_be_finer_than_its_currency_where_the_contract_says_so() -> None:
+    assert faults(contract(replace(NET, is_finer=True)), "usd,1.0123", "jpy,0.5", "usd,1e3") == [
+        None,
+        None,
+        "bad_amount",
+    ]
+
+
+def test_a_rate_is_a_number_without_a_sign_or_an_exponent() -> None:
+    of = contract(NET, Column(name="rate", kind=Kind.RATE))
+    assert faults(of, "usd,1,0.92", "usd,1,", "usd,1,12") == [None] * 3
+    assert faults(of, "usd,1,-1", "usd,1,1e3", "usd,1,x", "usd,1,.5") == ["bad_rate"] * 4
+
+
+ZONED = contract(NET, Column(name="own", kind=Kind.ID), Column(name="zone", kind=Kind.ID))
+ZONED = replace(
+    ZONED,
+    record_types=(
+        replace(
+            ZONED.record_types[0],
+            columns=tuple(
+                replace(column, zoned_by=("own", "zone")) if column.name == "at" else column
+                for column in ZONED.record_types[0].columns
+            ),
+        ),
+    ),
+)
+
+
+def test_a_time_is_in_the_zone_that_stands_beside_it() -> None:
+    assert faults(ZONED, "usd,1,,PST", "usd,1,PDT,XYZ", "usd,1,Europe/Berlin,") == [None] * 3
+    assert faults(ZONED, "usd,1,,", "usd,1,XYZ,PST", "usd,1,,IST") == ["bad_zone"] * 3
+    reader = read(ZONED, "usd,1,,PST", "usd,1,CET,PST", at="2026-10-02 00:30:00")
+    assert (str(reader.first_on), str(reader.last_on)) == ("2026-10-01", "2026-10-02")
+
+
+def test_no_row_has_a_zone_where_the_file_has_no_column_of_it() -> None:
+    reader = CsvReader(io.BytesIO(b"id,at,currency,net\ni,2026-10-01 10:00:00,usd,1\n"), ZONED, name="x")
+    assert list(reader.batches()) == []
+    assert [row.code for row in reader.quarantined] == ["bad_zone"]
+
+
+def test_a_contract_names_no_column_that_it_does_not_have() -> None:
+    for named in ({"identified_by": ("id", "gone")}, {"columns": (replace(COLUMNS[1], zoned_by=("gone",)), NET)}):
+        with pytest.raises(AssertionError, match="x: items has no"):
+            replace(SIGNED, record_types=(replace(SIGNED.record_types[0], **named),))

@@ -153,6 +153,14 @@ final as (
         grossed.merchant_reference,
         grossed.modification_merchant_reference,
         grossed.merchant_account || ':' || grossed.batch_number || ':' || grossed.currency as payout_id,
+        -- What came back says which batch's payout it was: an earlier one's, or its own's.
+        case
+            when grossed.event = 'payout_reversal'
+                then grossed.merchant_account
+                    || ':' || coalesce(substring(grossed.modification_reference from '(?i)\mbatch +(\d+)'), grossed.batch_number)
+                    || ':' || grossed.currency
+        end as returned_payout_id,
+        substring(upper(grossed.modification_reference) from '\mTX[0-9A-Z]+XT\M') as transfer_number,
         grossed.provider_type,
         grossed.event,
         grossed.payment_method,

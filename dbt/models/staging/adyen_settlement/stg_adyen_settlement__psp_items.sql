@@ -16,22 +16,18 @@ final as (
         items.psp_transaction_id,
         case
             when items.event = 'payout' then items.payout_id
-            -- What came back names the batch whose payout it was, which may be an earlier one.
-            when items.event = 'payout_reversal'
-                then items.merchant_account
-                    || ':' || coalesce(substring(items.modification_reference from '(?i)\mbatch +(\d+)'), items.batch_number)
-                    || ':' || items.currency
+            when items.returned_payout_id <> items.payout_id then items.returned_payout_id
             else items.modification_reference
         end as source_id,
         items.psp_reference as charge_id,
         -- What the company called the capture, the refund, where it calls it otherwise than the payment.
         nullif(items.modification_merchant_reference, items.merchant_reference) as payment_intent_id,
         case
-            when items.event in ('payout', 'payout_reversal')
-                then substring(upper(items.modification_reference) from '\mTX[0-9A-Z]+XT\M')
+            when items.event in ('payout', 'payout_reversal') then items.transfer_number
             else items.merchant_reference
         end as merchant_reference,
-        items.payout_id,
+        -- What came back within its batch is no part of what the batch pays out: it is taken off the payout itself.
+        nullif(items.payout_id, items.returned_payout_id) as payout_id,
         items.provider_type,
         items.event,
         items.payment_method,

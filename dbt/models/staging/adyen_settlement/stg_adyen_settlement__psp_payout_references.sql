@@ -17,7 +17,7 @@ final as (
     from items
     cross join lateral (
         values
-        (coalesce(substring(upper(items.modification_reference) from '\mTX[0-9A-Z]+XT\M'), items.modification_reference)),
+        (coalesce(items.transfer_number, items.modification_reference)),
         ('batch ' || items.batch_number || ', ' || items.merchant_account)
     ) as texts (reference)
     where texts.reference is not null

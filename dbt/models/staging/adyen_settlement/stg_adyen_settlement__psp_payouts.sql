@@ -2,7 +2,7 @@
 -- bank. Of a payout that came back and went again within its batch, what stayed away in the end.
 with items as (
 
-    select * from {{ ref('stg_adyen_settlement__psp_items') }}
+    select * from {{ ref('stg_adyen_settlement__items') }}
 
 ),
 
@@ -26,9 +26,9 @@ final as (
         true as is_expected_at_bank
     from items
     where items.event = 'payout'
-        or (items.event = 'payout_reversal' and items.source_id = items.payout_id)
+        or items.returned_payout_id = items.payout_id
     group by
-        items.raw_row_id / 4294967296,
+        items.file_no,
         items.provider,
         items.account,
         items.payout_id,

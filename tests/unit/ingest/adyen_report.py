@@ -1,4 +1,4 @@
-"""Settlement reports of a made-up merchant, from the documented columns: what a test wants to say and defaults for the rest."""
+"""Settlement reports of a made-up merchant, by the documented columns: what a test says and defaults for the rest."""
 
 from __future__ import annotations
 
