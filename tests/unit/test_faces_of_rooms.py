@@ -25,8 +25,10 @@ FACES = {
         "ceremony.run", "ceremony.drafts", "ceremony.offline", "ceremony.tell",
         "evidence.anchor", "evidence.attest", "evidence.parquet", "relay.run", "relay.tail",
     ),
-    "ingest": ("contract", "sources", "landing.land", "landing.file_keys", "landing.erasable", "landing.checking", "landing.aside",
-               "landing.retrying"),
+    "ingest": (
+        "contract", "sources", "landing.land", "landing.file_keys", "landing.erasable", "landing.checking",
+        "landing.aside", "landing.retrying",
+    ),
     "sample": ("",),
     "reconciliation": (
         "runs.run", "runs.standing", "runs.feed_states", "runs.dbt_runner", "runs.code_version",
