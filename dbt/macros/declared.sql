@@ -42,6 +42,11 @@
         end
 {%- endmacro %}
 
+{# An amount of SWIFT, whose decimals stand behind a comma, as a number is written elsewhere. #}
+{% macro with_point(amount) -%}
+    replace({{ amount }}, ',', '.')
+{%- endmacro %}
+
 {# `debit_credit_columns`: minor units of two columns of which one is filled; null where neither is. #}
 {% macro minor_by_columns(debit, credit, scale='units.scale') -%}
     case

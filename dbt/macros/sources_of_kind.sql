@@ -8,7 +8,9 @@
             'stripe_report',
         ],
         'bank': [
+            'bai2',
             'camt053',
+            'mt940',
         ],
         'rail': [],
     }[kind]) }}

@@ -248,7 +248,7 @@ class Contract:
     parser_version: int
     """Raised whenever the same bytes would give other rows."""
     format: str
-    """`csv` or `xml`."""
+    """`csv`, `xml`, `mt940` or `bai2`."""
     encoding: str
     """One of `ENCODINGS`."""
     scale: Scale

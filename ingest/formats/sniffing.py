@@ -32,8 +32,11 @@ _COMPRESSED = (
 )
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 """Bytes that no text of any encoding with ASCII in it holds."""
-_FORMATS = {"csv": "CSV", "xml": "XML", "mt940": "MT940"}
+_FORMATS = {"csv": "CSV", "xml": "XML", "mt940": "MT940", "bai2": "BAI2"}
 """How people call what a contract's `format` names."""
+# Banks put a BIC, `940` or a frame before the first field: a statement is known by the fields with which it begins.
+_MT940 = re.compile(rb"(?:\{1:[^\r\n]*\{4:\s*|(?:[^:\r\n]{0,80}[\r\n]+){0,8}|\s*:940:\s*):20:")
+_BAI2 = re.compile(rb"01,[^,\r\n]*,[^,\r\n]*,\d{6},")
 _WORDS = {
     SourceKind.PSP: "reports of {}",
     SourceKind.BANK: "bank statements",
@@ -93,7 +96,7 @@ def _wide_encoding(head: bytes) -> str | None:
 
 
 def _looks_like(head: bytes) -> str:
-    text = head.removeprefix(_BOM).lstrip()
+    text = head.removeprefix(_BOM).lstrip(b" \t\r\n\x01")
     if text.startswith(b"%PDF"):
         return "PDF"
     if text[:15].lower().startswith((b"<!doctype html", b"<html")):
@@ -102,8 +105,10 @@ def _looks_like(head: bytes) -> str:
         return "xml"
     if text.startswith((b"{", b"[")):
         return "JSON"
-    if text.startswith(b":20:") or text.startswith(b"{1:"):
+    if text.startswith((b":20:", b"{1:")) or _MT940.match(text):
         return "mt940"
+    if _BAI2.match(text):
+        return "bai2"
     return "csv"
 
 

@@ -91,6 +91,7 @@ assembled as (
         current_pages.statement_no,
         current_pages.account_iban,
         current_pages.currency,
+        min(current_pages.source) as source,
         max(current_pages.stated_on) as stated_on,
         (array_agg(current_pages.opening_minor order by current_pages.page))[1] as opening_minor,
         (array_agg(current_pages.closing_minor order by current_pages.page desc))[1] as closing_minor,
@@ -111,13 +112,20 @@ ranked as (
     select
         assembled.*,
         row_number() over (
-            order by assembled.is_copy, assembled.made_at, assembled.statement_id, assembled.statement_no
+            order by
+                assembled.is_copy,
+                -- What does not say when it was made is the poorer of two formats.
+                assembled.made_at = '-infinity',
+                assembled.made_at,
+                assembled.statement_id,
+                assembled.statement_no
         ) as rank
     from assembled
 
 ),
 
--- The same account, day, balances and movements under another name; a copy that says it is one needs no equal movements.
+-- The same account, day, balances and movements under another name; a copy that says it is one needs no equal movements, nor does
+-- the same statement in another format: there a bank may put together what it states singly here.
 copies as (
 
     select distinct on (ranked.statement_no)
@@ -133,6 +141,7 @@ copies as (
     where originals.rank < ranked.rank
         and (
             ranked.is_copy
+            or (ranked.source <> originals.source and ranked.opening_minor <> ranked.closing_minor)
             or (
                 ranked.movements = originals.movements
                 -- Two quiet statements of one day with numbers of their own are two.

@@ -7,7 +7,7 @@ from alembic import op
 from ledger_core.base.migrate import run_script
 
 revision = "ingest_0015"
-down_revision = "ingest_0012"
+down_revision = "ingest_0014"
 branch_labels = None
 depends_on = None
 

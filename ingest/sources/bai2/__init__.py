@@ -1,0 +1,1 @@
+"""Reports of US banks in BAI2."""

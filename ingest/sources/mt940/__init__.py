@@ -1,0 +1,1 @@
+"""SWIFT bank statements, MT940."""
