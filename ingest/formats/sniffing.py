@@ -103,10 +103,11 @@ def _looks_like(head: bytes) -> str:
         return "HTML"
     if text.startswith(b"<"):
         return "xml"
-    if text.startswith((b"{", b"[")):
-        return "JSON"
+    # Before JSON: a block of an envelope begins with a brace too.
     if text.startswith((b":20:", b"{1:")) or _MT940.match(text):
         return "mt940"
+    if text.startswith((b"{", b"[")):
+        return "JSON"
     if _BAI2.match(text):
         return "bai2"
     return "csv"

@@ -67,7 +67,7 @@ class StlReader(CsvReader):
         self._columns_above: list[str] = []
         self._made_at: list[str] = []
         self._spoken_until: list[str] = []
-        self._days: list[date] = []
+        self._covered: list[date] = []
         self._footers: list[Footer] = []
         self._counts: list[tuple[str, int]] = []
         self._open_files = 0
@@ -81,8 +81,8 @@ class StlReader(CsvReader):
         return replace(
             super().facts,
             document_at=max(spoken, default=None),
-            selected_from=min(self._days, default=None),
-            selected_to=max(self._days, default=None),
+            selected_from=min(self._covered, default=None),
+            selected_to=max(self._covered, default=None),
             time_zone_said_by="columns",
         )
 
@@ -199,7 +199,7 @@ class StlReader(CsvReader):
                 )
         self._place = _Section(self._place.number + 1, account, first_at, last_at)
         self._spoken_until.append(last_at)
-        self._days += [date.fromisoformat(_day(moment)) for moment in (first_at, last_at)]
+        self._covered += [date.fromisoformat(_day(moment)) for moment in (first_at, last_at)]
 
     def _count(self, fields: list[str], line: int) -> int:
         written = fields[0].strip() if fields else ""
