@@ -1,5 +1,7 @@
 """The demo: a sample company's month, delivered and closed as it would have come, then compared with what was planted.
 
+The company sells through Stripe, Adyen and PayPal, and banks at two banks that state in formats of their own.
+
 The first days are closed as one range, as a back-fill would be; the last three night by night.
 """
 
@@ -23,6 +25,8 @@ from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
 
 NIGHTS = 3
+STATEMENTS = {"delta": "mt940", "harbour": "camt053"}
+"""Two banks, each with its own format."""
 Progress = Callable[[Any], None]
 
 
@@ -84,7 +88,7 @@ def run_demo(settings: Settings, *, days: int, per_day: int, seed: int, progress
     """Make, deliver, close, verify and compare; a second run with the same options changes nothing."""
     started = time.monotonic()
     start_everything(settings, progress=progress)
-    folder = settings.home / "demo" / f"{days}-{per_day}-{seed}"
+    folder = settings.home / "demo" / f"{days}-{per_day}-{seed}-{'-'.join(STATEMENTS.values())}"
     truth = _sample(folder, days=days, per_day=per_day, seed=seed, progress=progress)
     as_of = date.fromisoformat(truth["as_of"])
     result = DemoResult(as_of=as_of, planted=dict(truth["counts"]))
@@ -103,13 +107,21 @@ def run_demo(settings: Settings, *, days: int, per_day: int, seed: int, progress
 
 
 def _sample(folder: Path, *, days: int, per_day: int, seed: int, progress: Progress) -> dict[str, Any]:
-    from sample import make_sample
+    from sample import PROVIDERS, make_sample
 
     if not (folder / "truth.json").exists():
         progress("making the sample")
         making = folder.with_suffix(".making")
         shutil.rmtree(making, ignore_errors=True)
-        make_sample(making, days=days, per_day=per_day, seed=seed, clean=False)
+        make_sample(
+            making,
+            days=days,
+            per_day=per_day,
+            seed=seed,
+            clean=False,
+            providers=tuple(PROVIDERS),
+            statements=STATEMENTS,
+        )
         shutil.rmtree(folder, ignore_errors=True)
         making.rename(folder)
     truth: dict[str, Any] = json.loads((folder / "truth.json").read_text())

@@ -83,9 +83,7 @@ class Banks:
         """Make the statements of a business day, with the company's entries for their lines."""
         self._sequence += 1
         for profile in CURRENCIES:
-            day_book = _DayBook(
-                profile, day, self._dice, self._mint, is_short=self._statements[profile.bank] == "mt940"
-            )
+            day_book = _DayBook(profile, day, self._dice, self._mint, stated_as=self._statements[profile.bank])
             due = self._due.pop((day, profile.code), [])
             for channel in dict.fromkeys(payout.channel for payout in due):
                 day_book.add_payouts([payout for payout in due if payout.channel == channel])
@@ -108,14 +106,14 @@ class Banks:
 class _DayBook:
     """Collect one account's lines of one day and the entries that book them."""
 
-    def __init__(self, profile: CurrencyProfile, day: date, dice: Dice, mint: Mint, *, is_short: bool) -> None:
+    def __init__(self, profile: CurrencyProfile, day: date, dice: Dice, mint: Mint, *, stated_as: str) -> None:
         self.lines: list[BankLine] = []
         self.facts: list[Fact] = []
         self._profile = profile
         self._day = day
         self._dice = dice
         self._mint = mint
-        self._is_short = is_short
+        self._stated_as = stated_as
         self._count = 0
 
     def add_payouts(self, payouts: list[Payout]) -> None:
@@ -168,7 +166,8 @@ class _DayBook:
             PlantedBreak(
                 break_class="unexpected_bank_credit",
                 leg="B",
-                key=own or part.servicer_reference,
+                # BAI2 has no reference from end to end: its customer reference is whoever's.
+                key=(own if self._stated_as != "bai2" else "") or part.servicer_reference,
                 currency=self._profile.code,
                 amount_minor=-amount_minor,
             )
@@ -250,7 +249,7 @@ class _DayBook:
         """Number a transaction as the bank does; tag 61 of MT 940 has 16 letters for it."""
         self._count += 1
         bank = BANKS[self._profile.bank]
-        day = f"{self._day:%Y%m%d}"[2 if self._is_short else 0 :]
+        day = f"{self._day:%Y%m%d}"[2 if self._stated_as == "mt940" else 0 :]
         return f"{bank.bic[:4]}{day}{self._profile.code}{self._count:03}"
 
 

@@ -19,6 +19,7 @@ from sample.company import generate
 from sample.currencies import BANKS, PROFILES
 from sample.deliveries import Deliveries
 from sample.model import BankLine, Entry, Payout, PlantedBreak, PspItem, Request, Statement
+from sample.providers import PROVIDERS
 from sample.reports.adyen import AdyenReports
 from sample.reports.paypal import PayPalReports
 from sample.reports.port import Chunk, Reports
@@ -62,7 +63,9 @@ class Rendering:
                 yield from self._reports[fact.channel.provider].take_item(fact)
             elif isinstance(fact, Payout):
                 self.counts["payouts"] += 1
-                self._saw(fact.arrives_on)
+                # What a report says of days to come is no day of the sample's.
+                by_arrival = PROVIDERS[fact.channel.provider].lists_by_arrival
+                self._saw(fact.arrives_on if by_arrival else fact.made_on)
                 yield from self._reports[fact.channel.provider].take_payout(fact)
             elif isinstance(fact, Statement):
                 self.counts["statements"] += 1
