@@ -25,7 +25,7 @@ ROLES = {"clearing": "asset", "in_transit": "asset", "fees": "expense"}
 STATEMENT = """<?xml version="1.0" encoding="UTF-8"?>
 <Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"><BkToCstmrStmt><Stmt><Id>S1</Id>
 <ElctrncSeqNb>1</ElctrncSeqNb><Acct><Id><IBAN>DE02100500000054540402</IBAN></Id><Ccy>{currency}</Ccy></Acct>
-<Bal><Tp><CdOrPrtry><Cd>OPBD</Cd></CdOrPrtry></Tp><Amt Ccy="{currency}">100</Amt><CdtDbtInd>CRDT</CdtDbtInd>
+<Bal><Tp><CdOrPrtry><Cd>OPBD</Cd></CdOrPrtry></Tp><Amt Ccy="{currency}">1000000</Amt><CdtDbtInd>CRDT</CdtDbtInd>
 <Dt><Dt>2026-10-01</Dt></Dt></Bal>
 <Bal><Tp><CdOrPrtry><Cd>CLBD</Cd></CdOrPrtry></Tp><Amt Ccy="{currency}">{closing}</Amt><CdtDbtInd>CRDT</CdtDbtInd>
 <Dt><Dt>2026-10-11</Dt></Dt></Bal>{lines}</Stmt></BkToCstmrStmt></Document>
@@ -99,7 +99,7 @@ class Company:
             )
             for amount, text in lines
         ]
-        closing = sum((Decimal(amount) for amount, _ in lines), Decimal(100))
+        closing = sum((Decimal(amount) for amount, _ in lines), Decimal(1_000_000))
         path = self.folder / f"bank-{currency}.xml"
         path.write_text(STATEMENT.format(currency=currency, closing=closing, lines="".join(written)))
         [landed] = land(self.runtime, source="camt053", paths=[path], book="main")
