@@ -22,6 +22,7 @@ from ledger_core.errors import NotFound
 from ledger_core.settings import Settings
 
 if TYPE_CHECKING:
+    from ingest.inbox.receive import Receiver
     from ledger_core.ports import LedgerPort
     from ledger_core.runtime import Runtime
 
@@ -41,6 +42,8 @@ class ApiState:
     runtime: Runtime | None = None
     reader: Engine | None = None
     """Reads go through the role that cannot write, and through a pool of their own."""
+    receiver: Receiver | None = None
+    """Takes webhooks; made by the lifespan."""
     ledgers: dict[str, LedgerPort] = field(default_factory=dict)
     bodies: BodyBudget = field(default_factory=BodyBudget)
     heavy: HeavyWork = field(default_factory=HeavyWork)

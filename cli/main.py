@@ -11,7 +11,19 @@ import typer
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from cli.commands import archive, close, erasure, file_keys, keys, ledger, processes, reconciliation, recovery, sources
+from cli.commands import (
+    archive,
+    close,
+    erasure,
+    file_keys,
+    keys,
+    ledger,
+    processes,
+    reconciliation,
+    recovery,
+    sources,
+    webhooks,
+)
 from cli.errors import as_json, exit_status
 from cli.output import note, print_json
 from ledger_core.base.files import unusable
@@ -26,7 +38,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (processes, sources, ledger, reconciliation, close, archive, recovery, keys, file_keys, erasure):
+for module in (
+    processes,
+    sources,
+    ledger,
+    reconciliation,
+    close,
+    archive,
+    recovery,
+    keys,
+    file_keys,
+    erasure,
+    webhooks,
+):
     module.register(app)
 
 

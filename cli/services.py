@@ -26,7 +26,7 @@ from ledger_core.services import (
 from ledger_core.settings import Settings
 from ledger_core.settings.child import child_environment
 
-API, WEBSERVER, DAEMON = "api", "dagster-webserver", "dagster-daemon"
+API, WORKER, WEBSERVER, DAEMON = "api", "worker", "dagster-webserver", "dagster-daemon"
 RETURN_SECONDS = 6.0
 """How long an API that lives may take to find a database or a proxy that was started again."""
 READY_SECONDS = 30.0
@@ -51,9 +51,14 @@ def start_everything(settings: Settings, *, progress: Progress | None = None) ->
     after = group.find(POSTGRES)
     if before is not None and after is not None and before.address != after.address:
         # Its port was taken meanwhile: whoever was told the old one is started anew.
-        for name in (DAEMON, WEBSERVER, API):
+        for name in (DAEMON, WEBSERVER, WORKER, API):
             group.stop(name)
-    services = (api_service(settings), webserver_service(settings), daemon_service(settings))
+    services = (
+        api_service(settings),
+        worker_service(settings),
+        webserver_service(settings),
+        daemon_service(settings),
+    )
     with ThreadPoolExecutor(len(services)) as pool:
         # Each takes seconds to import what it needs, and none needs another.
         list(pool.map(lambda service: group.ensure(service, progress=progress), services))
@@ -123,6 +128,7 @@ def _services(settings: Settings) -> list[Service]:
         postgres_service(settings),
         signing_service(settings),
         api_service(settings),
+        worker_service(settings),
         webserver_service(settings),
         daemon_service(settings),
     ]
@@ -138,10 +144,23 @@ def api_service(settings: Settings) -> Service:
             arguments += ["--health-port", str(settings.api.health_port)]
         # The API is what a ledger's address leads to: it posts to none itself.
         own = settings.model_copy(update={"ledger_url": None, "ledger_token": None})
-        process = process_group(settings).spawn(API, arguments, child_environment(own))
+        # It wraps the keys of what webhooks said.
+        process = process_group(settings).spawn(API, arguments, child_environment(own, lands=True))
         return process, f"http://127.0.0.1:{port}"
 
     return Service(name=API, start=start, healthy=lambda address: _answers(f"{address}/livez"))
+
+
+def worker_service(settings: Settings) -> Service:
+    """Return how the worker is started; it serves nothing, so being alive is its health."""
+
+    def start() -> tuple[subprocess.Popen[bytes], str]:
+        own = settings.model_copy(update={"ledger_url": None, "ledger_token": None})
+        arguments = [sys.executable, "-m", "orchestration.worker"]
+        # It opens what webhooks said.
+        return process_group(settings).spawn(WORKER, arguments, child_environment(own, lands=True)), "-"
+
+    return Service(name=WORKER, start=start, healthy=lambda _address: True)
 
 
 def webserver_service(settings: Settings) -> Service:

@@ -25,7 +25,10 @@ FACES = {
         "ceremony.run", "ceremony.drafts", "ceremony.offline", "ceremony.tell",
         "evidence.anchor", "evidence.attest", "evidence.parquet",
     ),
-    "ingest": ("contract", "sources", "landing.land", "landing.file_keys", "landing.erasable"),
+    "ingest": (
+        "contract", "sources", "landing.land", "landing.file_keys", "landing.erasable",
+        "inbox.port", "inbox.receive", "inbox.accounts", "inbox.secrets", "inbox.letters", "inbox.run",
+    ),
     "sample": ("",),
     "reconciliation": (
         "runs.run", "runs.standing", "runs.feed_states", "runs.dbt_runner", "runs.code_version",
@@ -91,7 +94,7 @@ def test_every_face_is_a_module_that_is_there() -> None:
     [
         "ledger_core.book.ledger", "ledger_core.book.kinds", "ledger_core.signing.client",
         "ledger_core.reading.records", "ledger_core.evidence.check.model", "ledger_core.ceremony.install",
-        "ingest.formats.xml", "ingest.landing.raw_tables", "ingest.sources.camt053.contract",
+        "ingest.formats.xml", "ingest.landing.raw_tables", "ingest.sources.camt053.contract", "ingest.inbox.worker",
         "reconciliation.breaks.merge", "reconciliation.report.view", "sample.company", "api.state", "payments",
     ],
 )  # fmt: skip
