@@ -49,7 +49,7 @@ def add_secret(folder: Path, provider: str, account: str, text: str, *, name: st
 def add_api_key(folder: Path, provider: str, account: str, text: str) -> str:
     """Keep `text` as the key by which objects are fetched, in place of the one before."""
     place, key = _place(folder, provider, account), text.strip()
-    if not 8 <= len(key) <= 512 or not key.isascii() or not key.isprintable():
+    if not 8 <= len(key) <= 512 or not key.isascii() or not key.isprintable() or " " in key:
         raise InvalidInput("this is no API key.", remedy="One line, the key alone.")
     write_once(private_folder(place) / API_KEY, f"{key}\n".encode(), mode=MODE)
     return API_KEY

@@ -37,7 +37,7 @@ class StripeVerifier:
 def _is_signed(body: bytes, header: str, secrets: tuple[str, ...]) -> bool:
     from stripe import SignatureVerificationError, WebhookSignature
 
-    if not header or len(header) > MAX_HEADER_CHARACTERS:
+    if not header.isascii() or not 0 < len(header) <= MAX_HEADER_CHARACTERS:
         return False
     for secret in secrets:
         try:
