@@ -19,6 +19,7 @@ from ledger_core.settings import load_settings
 def main() -> None:
     """Run until the process is told to end."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("stripe").setLevel(logging.WARNING)  # it says each request, with the ids that were asked for
     end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end.set())

@@ -67,9 +67,12 @@ def transaction(engine: Engine) -> Iterator[Connection[Any]]:
             try:
                 yield connection
                 connection.commit()
-            finally:
-                if not connection.closed:
+            except BaseException:
+                try:
                     connection.rollback()
+                except psycopg.Error:
+                    pooled.invalidate()
+                raise
     except (psycopg.OperationalError, psycopg.InterfaceError, OperationalError, InterfaceError, PoolTimeout) as error:
         raise DependencyError("the database did not answer.", remedy="Try again.", dependency="postgres") from error
 

@@ -33,8 +33,6 @@ from ledger_core.journal.cards import without_cards
 from ledger_core.journal.entries import EntryDraft, entry_as_json
 from ledger_core.ports import LedgerPort
 
-LEASE_SECONDS = 60.0
-"""How long after a worker died its event is due again; longer than fetching and posting may take."""
 BUSY_SECONDS = 0.05
 OUR_OWN_SECONDS = 5.0
 """How long an event waits for what is ours to mend."""
@@ -71,13 +69,13 @@ class Worker:
         engine: Engine,
         *,
         metrics: InboxMetrics | None = None,
-        lease_seconds: float = LEASE_SECONDS,
         random: Callable[[], float] = randomness.random,
     ) -> None:
         self._runtime, self._engine = runtime, engine
         self._metrics = metrics or InboxMetrics()
-        self._lease_seconds, self._random = lease_seconds, random
+        self._random = random
         self._max_attempts: int = runtime.settings.webhooks.max_attempts
+        self._lease_seconds: float = runtime.settings.webhooks.lease_seconds
         self._accounts = Accounts(runtime.settings.webhooks_folder)
         self._payloads = Payloads(runtime)
         self._handlers: dict[str, tuple[ProviderAccount, Handler]] = {}

@@ -181,6 +181,8 @@ class WebhookSettings(Room):
     """Threads of one worker process; several processes may run at once."""
     max_attempts: int = Field(default=12, ge=1, le=50)
     """Then an event is a dead letter. Twelve take about an hour and a half."""
+    lease_seconds: float = Field(default=60.0, ge=1, le=3_600)
+    """How long after a worker died its event is due again; longer than fetching and posting may take."""
     kept_days: int = Field(default=30, ge=0, le=3_650)
     """How long what an event said is kept after it was settled; that there was one, and what became of it, stays."""
     metrics_port: int = Field(default=0, ge=0, le=65535)

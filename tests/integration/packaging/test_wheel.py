@@ -69,7 +69,7 @@ def test_the_demo_runs_from_an_empty_folder_on_the_wheel_alone(whole: Any, demo_
     assert Path(found["report"]).is_relative_to(demo_home)
     processes = json.loads(whole.run("counterfoil", "status", "--json").stdout)["processes"]
     names = {process["name"] for process in processes if process["health"] == "up"}
-    assert names == {"postgres", "signing-proxy", "api", "dagster-webserver", "dagster-daemon"}
+    assert names == {"postgres", "signing-proxy", "api", "worker", "dagster-webserver", "dagster-daemon"}
     for process in processes:
         if process["name"] != "postgres":
             command = Path(f"/proc/{process['pid']}/cmdline")
