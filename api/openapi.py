@@ -55,7 +55,7 @@ _PROBLEMS: dict[str, str] = {
     "503": "Something this service needs did not answer, or the signature is late; `Retry-After` says how long.",
 }
 _READ_PROBLEMS = ("401", "403", "404", "422", "503")
-_DELIVERY_PROBLEMS = ("400", "413", "415", "503")
+_DELIVERY_PROBLEMS = ("400", "413", "415", "429", "503")
 _WRITE_PROBLEMS = ("400", "401", "403", "404", "409", "413", "415", "422", "429", "503")
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 MONITORS_AT_ONCE = 4
 MONITORS_WAITING = 60
+DELIVERIES_AT_ONCE = 8
+DELIVERIES_WAITING = 248
+"""Webhooks wait for half of the threads, so that a crowd of them, signed or not, keeps no reader waiting."""
 READERS_AT_ONCE = 4
 READERS_WAITING = 60
 
@@ -53,6 +56,10 @@ class ApiState:
     """For those who read the log as tiles, who may be anybody: a part of the connections, the rest are for callers."""
     bundles: HeavyWork = field(default_factory=lambda: HeavyWork(at_once=READERS_AT_ONCE, max_waiting=READERS_WAITING))
     """For those who read the records as bundles, with a token: a crowd without one does not keep them waiting."""
+    deliveries: HeavyWork = field(
+        default_factory=lambda: HeavyWork(at_once=DELIVERIES_AT_ONCE, max_waiting=DELIVERIES_WAITING)
+    )
+    """For providers, who need no token: their signatures are looked at here."""
     health: Health = field(default_factory=Health)
     signer_answer: tuple[float, Mapping[str, int], str | None] = (float("-inf"), MappingProxyType({}), None)
     """When the signing proxy was last asked for its health, the sizes it signed last, and what was wrong."""

@@ -15,7 +15,7 @@ from api.openapi import router_of
 from api.state import ApiState, state_of
 from ingest.inbox.port import MAX_BODY_BYTES, Provider
 from ingest.inbox.receive import Received, Receiver
-from ledger_core.errors import DeliveryRefused, DependencyError
+from ledger_core.errors import CannotRun, DeliveryRefused, IntegrityError
 
 router = router_of("webhooks")
 _BODY: dict[str, Any] = {
@@ -65,7 +65,7 @@ async def _take(request: Request, name: str, account: str) -> Response:
     except ApiProblem as error:
         _count_refusal(state, name, error.code)
         raise
-    except DependencyError:
+    except (CannotRun, IntegrityError):
         _count_refusal(state, name, "unavailable")
         raise
     for outcome, events in (("new", received.new), ("known", received.events - received.new)):
@@ -77,7 +77,8 @@ async def _received(request: Request, receiver: Receiver, provider: Provider, ac
     body = await read_raw(request, max_bytes=MAX_BODY_BYTES, media_types=provider.media_types)
     # Where two headers have one name no provider meant it; none is a signature then.
     headers = {key: value for key, value in request.headers.items() if len(request.headers.getlist(key)) == 1}
-    return await run_in_threadpool(receiver.receive, provider, account, headers, body)
+    async with state_of(request).deliveries.place():
+        return await run_in_threadpool(receiver.receive, provider, account, headers, body)
 
 
 def _count_refusal(state: ApiState, name: str, reason: str) -> None:

@@ -277,4 +277,4 @@ def test_the_contract_names_both_routes_and_wants_no_token(hooks: Api, http: htt
     for path in ("/finance/webhooks/{provider}", "/finance/webhooks/{provider}/{account}"):
         operation = document["paths"][path]["post"]
         assert "security" not in operation
-        assert sorted(operation["responses"]) == ["200", "400", "413", "415", "503"]
+        assert sorted(operation["responses"]) == ["200", "400", "413", "415", "429", "503"]

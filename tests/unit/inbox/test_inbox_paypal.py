@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import SplitResult
 
 import pytest
 
@@ -70,7 +71,8 @@ def test_a_stranger_with_an_old_delivery_makes_us_ask_nobody(host: Host) -> None
         "https://evil.example/v1/notifications/certs/x", "https://127.0.0.1/v1/notifications/certs/x",
         "https://api.paypal.com:8443/v1/notifications/certs/x", "https://me@api.paypal.com/v1/notifications/certs/x",
         "https://api.paypal.com@evil.example/v1/notifications/certs/x", "https://api.paypal.com/x",
-        "https://api.paypal.com/v1/notifications/certs/../../x", "https://api.paypal.com/v1/notifications/certs/x?a=b",
+        "https://api.paypal.com/v1/notifications/certs/../../x", "https://api.paypal.com/v1/notifications/certs/%2e%2e",
+        "https://api.paypal.com/v1/notifications/certs/x?a=b",
         "https://api.paypal.com/v1/notifications/certs/x#a",
         "https://api.paypal.com\\@evil.example/v1/notifications/certs/x",
         "https://api.paypal.com/v1/notifications/certs/\u00e9", "https://api.paypal.com:x/v1/notifications/certs/x",
@@ -135,7 +137,7 @@ def test_a_certificate_is_fetched_once_and_again_after_a_while_and_what_is_kept_
     assert len(host.asked) == 2
     for number in range(MAX_KEPT + 5):
         host.verify(**{"paypal-cert-url": f"{URL}{number}"})
-    assert len(host.certificates._kept) == MAX_KEPT
+    assert len(host.certificates._keys) == MAX_KEPT
 
 
 def test_what_is_not_theirs_is_not_fetched_again_for_a_minute(host: Host) -> None:
@@ -145,6 +147,28 @@ def test_what_is_not_theirs_is_not_fetched_again_for_a_minute(host: Host) -> Non
     assert len(host.asked) == 1
     host.data, later = chain(), NOW + timedelta(minutes=2)
     assert host.verify(at=later, **headers(BODY, sent_at=later)).events
+
+
+def test_what_strangers_name_pushes_out_no_key(host: Host) -> None:
+    host.verify()
+    host.data = b"<html>"
+    for number in range(MAX_KEPT + 5):
+        host.refused(**{"paypal-cert-url": f"{URL}{number}"})
+    host.data = DependencyError("away")
+    assert host.verify().events
+
+
+def test_nobody_waits_for_a_certificate_that_is_fetched_for_somebody_else(host: Host) -> None:
+    host.verify()
+
+    def get_meanwhile(_address: SplitResult) -> bytes:
+        assert host.verify().events, "a key that is known counts at once"
+        with pytest.raises(DependencyError, match="is being fetched"):
+            host.verify(**{"paypal-cert-url": f"{URL}2"})
+        return chain()
+
+    host.certificates._get = get_meanwhile
+    assert host.verify(**{"paypal-cert-url": f"{URL}1"}).events
 
 
 def test_a_host_that_does_not_answer_is_another_matter_than_a_forgery(host: Host) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ingest.inbox.accounts import ProviderAccount
+from ingest.inbox.payloads import Sealing, fingerprint
 from ingest.inbox.port import SKEW_SECONDS, Accepted, Delivery, Event, Ignore
 from ingest.inbox.providers import find_provider, provider_names
 from ingest.inbox.providers.adyen import AdyenVerifier, signature_of, signed_text
@@ -116,11 +119,24 @@ def test_an_account_may_be_stricter() -> None:
         b"", b"[]", b"{", b'{"id":"e","id":"f","type":"x"}', b'{"id":1,"type":"x"}', b'{"id":"","type":"x"}',
         b'{"id":"e"}', b'{"id":"e","type":"x","n":NaN}', b'{"id":"e\\u0000","type":"x"}',
         b'{"id":"' + b"e" * 256 + b'"}',
-        b"[" * 100_000,
+        b"[" * 100_000, b'{"id":"e","type":"x","a":' + b"[" * 65 + b"]" * 65 + b"}",
+        b'{"id":"e","type":"x","note":"\\ud83d"}', b'{"id":"e","type":"x","\\udc00":1}',
+        b'{"id":"e","type":"x","n":' + b"9" * 9_000 + b"e9999999999999999999}",
     ],
 )  # fmt: skip
 def test_what_is_signed_and_is_no_event_is_malformed(body: bytes) -> None:
     assert reason(f"t={VECTOR_TIME},v1={mac('whsec_a', body)}", body=body) == "malformed"
+
+
+def test_what_is_odd_and_whole_is_an_event() -> None:
+    body = json.dumps(
+        {"id": "evt_1", "type": "x", "n": 10**40, "f": 1e-300, "t": "\U0001f600", "d": [[[[1]]]]}
+    ).encode()
+    (event,) = stripe(f"t={VECTOR_TIME},v1={mac('whsec_a', body)}", body=body).events
+    sealed = Sealing(key_id=uuid.uuid4(), key=bytes(32)).seal(event.payload, whose="w")
+    plain = AESGCM(bytes(32)).decrypt(sealed[:12], sealed[12:], b"w")
+    assert json.loads(plain) == json.loads(body)
+    assert fingerprint(event.told) == fingerprint(dict(reversed(event.told.items())))
 
 
 def test_a_thin_event_and_an_object_without_an_id_are_facts_of_their_own() -> None:
@@ -128,6 +144,8 @@ def test_a_thin_event_and_an_object_without_an_id_are_facts_of_their_own() -> No
         ({"object": "v2.core.event", "related_object": {"id": "acct_1"}}, "acct_1"),
         ({"object": "v2.core.event", "created": "2026-01-01T00:00:00Z"}, "evt_1"),
         ({"object": "event", "data": {"object": {"object": "balance"}}}, "evt_1"),
+        ({"object": "event", "data": {"object": {"id": "a\0b"}}}, "evt_1"),
+        ({"object": "event", "data": {"object": {"id": 7}}, "created": True}, "evt_1"),
     ):
         body = json.dumps({"id": "evt_1", "type": "x", **told}).encode()
         (event,) = stripe(f"t={VECTOR_TIME},v1={mac('whsec_a', body)}", body=body).events

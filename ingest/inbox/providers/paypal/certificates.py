@@ -2,20 +2,21 @@
 
 A header of the delivery says where the certificate lies, and whoever sends one chooses that header: so an address
 counts only with a host of the list, by https, on its own port, without a redirect; and what lies there only if an
-authority vouches for it, for PayPal's name. Bounded in size, number and time, the failures too: strangers make us ask
-little.
+authority vouches for it, for PayPal's name. Bounded in size, number and time: strangers make us ask one thing at a
+time, nobody waits for what they asked, and what they name pushes out nothing that counts.
 """
 
 from __future__ import annotations
 
 import http.client
+import re
 import ssl
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from cryptography import x509
@@ -39,42 +40,54 @@ TIMEOUT_SECONDS = 5.0
 Get = Callable[[SplitResult], bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
-    until: datetime
-    key: RSAPublicKey | None
-    why: str = ""
+Named = tuple[str, Path | None]
+_PLACE = re.compile(re.escape(PATH_PREFIX) + r"[A-Za-z0-9_-]{1,200}")
 
 
 class Certificates:
-    """The keys behind certificates, by address. Safe for threads; one fetch at a time."""
+    """The keys behind certificates, by address. Safe for threads."""
 
     def __init__(
         self, *, hosts: frozenset[str] = HOSTS, names: tuple[str, ...] = NAMES, get: Get | None = None
     ) -> None:
         self._hosts, self._names = hosts, names
         self._get = get or fetch_certificate
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, Path | None], _Kept] = OrderedDict()
+        self._lock, self._asking = threading.Lock(), threading.Lock()
+        # Apart, so that addresses of strangers push no key out.
+        self._keys: OrderedDict[Named, tuple[datetime, RSAPublicKey]] = OrderedDict()
+        self._refused: OrderedDict[Named, tuple[datetime, str]] = OrderedDict()
 
     def key_of(self, url: str, *, at: datetime, authorities: Path | None) -> RSAPublicKey:
         """Return the key of the certificate at `url`, for which `authorities` vouch (or whom the system trusts).
 
         Raises `DeliveryRefused` for an address or a certificate that is not PayPal's; `DependencyError` while it does
-        not answer.
+        not answer, or another is being asked for.
         """
-        address = self._address(url)
+        address, named = self._address(url), (url, authorities)
         with self._lock:
-            known = self._kept.get((url, authorities))
-            if known is None or known.until <= at:
-                known = self._look(address, at, authorities)
-                self._kept[url, authorities] = known
-                self._kept.move_to_end((url, authorities))
-                while len(self._kept) > MAX_KEPT:
-                    self._kept.popitem(last=False)
-        if known.key is None:
-            raise _not_theirs(known.why)
-        return known.key
+            known, refused = self._keys.get(named), self._refused.get(named)
+        if known is not None and at < known[0]:
+            return known[1]
+        if refused is not None and at < refused[0]:
+            raise _not_theirs(refused[1])
+        if not self._asking.acquire(blocking=False):
+            raise DependencyError("another certificate of PayPal's is being fetched.", dependency="paypal")
+        try:
+            key = _vouched(self._get(address), at, authorities, self._names)
+        except DeliveryRefused as error:
+            self._keep(self._refused, named, (at + KEPT_FAILURE, error.message))
+            raise
+        finally:
+            self._asking.release()
+        self._keep(self._keys, named, (at + KEPT, key))
+        return key
+
+    def _keep(self, kept: OrderedDict[Named, Any], named: Named, what: Any) -> None:
+        with self._lock:
+            kept[named] = what
+            kept.move_to_end(named)
+            while len(kept) > MAX_KEPT:
+                kept.popitem(last=False)
 
     def _address(self, url: str) -> SplitResult:
         if len(url) > MAX_URL_CHARACTERS or not url.isascii() or not url.isprintable():
@@ -86,21 +99,17 @@ class Certificates:
             raise _not_theirs("its certificate's address is none of PayPal's") from error
         named = address.netloc if port not in (None, 443) else address.hostname
         plain = address.username is None and address.password is None and not address.query and not address.fragment
-        whole = address.scheme == "https" and address.path.startswith(PATH_PREFIX) and ".." not in address.path
+        whole = address.scheme == "https" and _PLACE.fullmatch(address.path) is not None
         if named not in self._hosts or not plain or not whole:
             raise _not_theirs("its certificate's address is none of PayPal's")
         return address
 
-    def _look(self, address: SplitResult, at: datetime, authorities: Path | None) -> _Kept:
-        data = self._get(address)
-        try:
-            return _Kept(until=at + KEPT, key=_vouched(data, at, authorities, self._names))
-        except DeliveryRefused as error:
-            return _Kept(until=at + KEPT_FAILURE, key=None, why=error.message)
-
 
 def fetch_certificate(address: SplitResult, *, context: ssl.SSLContext | None = None) -> bytes:
-    """Return what lies at `address`: one request, no redirect. Raises `DependencyError` for any other answer."""
+    """Return what lies at `address`: one request, no redirect.
+
+    Raises `DeliveryRefused` where nothing lies there, or more than a certificate; `DependencyError` without an answer.
+    """
     assert address.hostname is not None
     connection = http.client.HTTPSConnection(
         address.hostname, address.port, timeout=TIMEOUT_SECONDS, context=context or ssl.create_default_context()
@@ -113,11 +122,12 @@ def fetch_certificate(address: SplitResult, *, context: ssl.SSLContext | None = 
         raise DependencyError(f"PayPal's certificate could not be fetched: {error}.", dependency="paypal") from error
     finally:
         connection.close()
-    if answer.status != 200 or len(data) > MAX_CERTIFICATE_BYTES:
+    if answer.status >= 500 or answer.status == 429:
         raise DependencyError(
-            f"PayPal's certificate could not be fetched: status {answer.status}, {len(data):,} bytes.",
-            dependency="paypal",
+            f"PayPal's certificate could not be fetched: status {answer.status}.", dependency="paypal"
         )
+    if answer.status != 200 or len(data) > MAX_CERTIFICATE_BYTES:
+        raise _not_theirs(f"no certificate lies at its address: status {answer.status}")
     return data
 
 

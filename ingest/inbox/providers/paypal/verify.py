@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from ingest.inbox.accounts import ProviderAccount
-from ingest.inbox.body import read_object, text_at
+from ingest.inbox.body import id_at, read_object, text_at
 from ingest.inbox.port import SKEW_SECONDS, TOLERANCE_SECONDS, Accepted, Delivery, Verified
 from ingest.inbox.providers.paypal.certificates import Certificates
 from ledger_core.errors import DeliveryRefused
@@ -79,12 +79,11 @@ def _check_time(text: str, now: datetime, tolerance_seconds: int) -> None:
 def _event(body: Mapping[str, Any]) -> Verified:
     event_id, type = text_at(body, "id"), text_at(body, "event_type")
     resource = body.get("resource")
-    object_id = resource.get("id") if isinstance(resource, Mapping) else None
     made_at = _moment(body.get("create_time"))
     return Verified(
         event_id=event_id,
         type=type,
-        object_id=object_id if isinstance(object_id, str) and 0 < len(object_id) <= 255 else event_id,
+        object_id=id_at(resource, "id", event_id),
         version=0 if made_at is None else int(made_at.timestamp() * 1000),
         occurred_at=made_at,
         told=resource if isinstance(resource, Mapping) else body,

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ingest.inbox.accounts import ProviderAccount
-from ingest.inbox.body import read_object, text_at
+from ingest.inbox.body import id_at, read_object, text_at
 from ingest.inbox.port import SKEW_SECONDS, TOLERANCE_SECONDS, Accepted, Delivery, Verified
 from ledger_core.errors import DeliveryRefused
 
@@ -71,28 +71,23 @@ def _check_time(header: str, now: datetime, tolerance_seconds: int) -> None:
 
 def _event(body: Mapping[str, Any]) -> Verified:
     event_id, type = text_at(body, "id"), text_at(body, "type")
+    data, created = body.get("data"), body.get("created")
+    told = data.get("object") if isinstance(data, Mapping) else None
     if body.get("object") == "v2.core.event":
         # A thin event: it names its object and says nothing of it.
-        related = body.get("related_object")
-        object_id = related.get("id") if isinstance(related, Mapping) else None
-        return _verified(event_id, type, object_id, None, body, body)
-    data = body.get("data")
-    told = data.get("object") if isinstance(data, Mapping) else None
-    object_id = told.get("id") if isinstance(told, Mapping) else None
-    return _verified(event_id, type, object_id, body.get("created"), told if isinstance(told, Mapping) else body, body)
-
-
-def _verified(
-    event_id: str, type: str, object_id: object, created: object, told: Mapping[str, Any], body: Mapping[str, Any]
-) -> Verified:
-    known = isinstance(created, int) and not isinstance(created, bool) and 0 < created < 10**11
+        told, created = body.get("related_object"), None
+    known = _seconds(created)
     return Verified(
         event_id=event_id,
         type=type,
         # Some objects have no id of their own, such as a balance: then the event is its own fact.
-        object_id=object_id if isinstance(object_id, str) and 0 < len(object_id) <= 255 else event_id,
-        version=created if known and isinstance(created, int) else 0,
-        occurred_at=datetime.fromtimestamp(created, UTC) if known and isinstance(created, int) else None,
-        told=told,
+        object_id=id_at(told, "id", event_id),
+        version=known or 0,
+        occurred_at=None if known is None else datetime.fromtimestamp(known, UTC),
+        told=told if isinstance(told, Mapping) and created is not None else body,
         payload=body,
     )
+
+
+def _seconds(value: object) -> int | None:
+    return value if type(value) is int and 0 < value < 10**11 else None
