@@ -3,9 +3,9 @@ token."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -18,6 +18,8 @@ from ingest.inbox.receive import Received, Receiver
 from ledger_core.errors import CannotRun, DeliveryRefused, IntegrityError
 
 router = router_of("webhooks")
+ProviderName = Annotated[str, Path(description="`stripe`, `adyen` or `paypal`.", examples=["stripe"])]
+AccountName = Annotated[str, Path(description="The account at the provider.", examples=["default"])]
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -35,7 +37,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {200: {"description": "Stored, now o
     openapi_extra=_BODY,
     summary="Take a webhook of the default account",
 )
-async def take_webhook(request: Request, provider: str) -> Response:
+async def take_webhook(request: Request, provider: ProviderName) -> Response:
     """Take a delivery for the account that the installation names by default."""
     return await _take(request, provider, state_of(request).settings.ingest.provider_account)
 
@@ -47,7 +49,7 @@ async def take_webhook(request: Request, provider: str) -> Response:
     openapi_extra=_BODY,
     summary="Take a webhook of an account",
 )
-async def take_account_webhook(request: Request, provider: str, account: str) -> Response:
+async def take_account_webhook(request: Request, provider: ProviderName, account: AccountName) -> Response:
     """Take a delivery for one account at a provider: verified on its bytes, stored once, answered."""
     return await _take(request, provider, account)
 

@@ -16,9 +16,10 @@ from ledger_core.errors import InvalidInput
 @cache
 def provider_names() -> tuple[str, ...]:
     """Return the names of the providers, in order."""
-    here = Path(__file__).parent
-    modules = [path.stem for path in here.glob("*.py") if path.stem != "__init__"]
-    return tuple(sorted([*modules, *(path.parent.name for path in here.glob("*/__init__.py"))]))
+    folders = [Path(folder) for folder in __path__]
+    modules = [path.stem for folder in folders for path in folder.glob("*.py") if path.stem != "__init__"]
+    packages = [path.parent.name for folder in folders for path in folder.glob("*/__init__.py")]
+    return tuple(sorted([*modules, *packages]))
 
 
 def find_provider(name: str) -> Provider:
