@@ -106,13 +106,14 @@ contracts: setup ## Who may import whom
 	$(BIN)/lint-imports
 
 .PHONY: long
-long: setup ## What `make test` does for seconds, whole: drawn companies by the thousand, whole months night by night, ten minutes of hostile exports
+long: setup ## What `make test` does for seconds, whole: drawn companies by the thousand, whole months night by night, ten minutes of hostile exports, a thousand webhooks through a storm
 	COUNTERFOIL_CASES=2000 $(BIN)/python -m pytest tests/cases
 	COUNTERFOIL_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/property/test_verifier_fuzz.py
+	COUNTERFOIL_WEBHOOK_EVENTS=100 $(BIN)/python -m pytest tests/integration/inbox/test_inbox_storm.py
 
 .PHONY: bench
 bench: setup ## Every benchmark at full size, each against a baseline of the same run
-	for name in posting http_api ingest reconciliation growth verify log replay; do $(BIN)/python -m bench.$$name || exit 1; done
+	for name in posting http_api webhooks ingest reconciliation growth verify log replay; do $(BIN)/python -m bench.$$name || exit 1; done
 
 .PHONY: compare
 compare: setup ## The same against COMMIT=, in turn: is anything slower here?

@@ -22,6 +22,7 @@ from api.metrics import Metrics
 from api.openapi import install_openapi
 from api.routers import ROUTERS
 from api.state import ApiState
+from ingest.inbox.receive import Receiver
 from ingest.landing.erasable import LandedFiles
 from ledger_core.base.engine import make_engine
 from ledger_core.base.objects.s3 import S3Store
@@ -93,6 +94,7 @@ def _open(state: ApiState, given: Runtime | None, stack: ExitStack) -> None:
     )
     stack.callback(state.reader.dispose)
     state.adopt(settings.book, state.runtime.ledger(settings.book))
+    state.receiver = Receiver(state.runtime)
     if isinstance(state.runtime.archive, S3Store):
         _require_archive(state.runtime.archive)
     if settings.archive.anchor_seconds:

@@ -99,6 +99,18 @@ class Metrics:
             ("book",),
             registry=self.registry,
         )
+        self.webhooks_received = Counter(
+            "counterfoil_webhook_received",
+            "Events of signed webhooks, `new` or delivered before.",
+            ("provider", "outcome"),
+            registry=self.registry,
+        )
+        self.webhooks_refused = Counter(
+            "counterfoil_webhook_refused",
+            "Webhooks refused, by reason.",
+            ("provider", "reason"),
+            registry=self.registry,
+        )
         self.verify_verdicts = Counter(
             "counterfoil_verify", "Verifications over HTTP by verdict.", ("verdict",), registry=self.registry
         )

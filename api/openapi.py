@@ -55,6 +55,7 @@ _PROBLEMS: dict[str, str] = {
     "503": "Something this service needs did not answer, or the signature is late; `Retry-After` says how long.",
 }
 _READ_PROBLEMS = ("401", "403", "404", "422", "503")
+_DELIVERY_PROBLEMS = ("400", "413", "415", "429", "503")
 _WRITE_PROBLEMS = ("400", "401", "403", "404", "409", "413", "415", "422", "429", "503")
 
 
@@ -123,6 +124,7 @@ def _build(app: FastAPI) -> dict[str, Any]:
         tags=[
             {"name": "journal", "description": "Post, reverse and read journal entries."},
             {"name": "accounts", "description": "The chart of accounts, balances, statements."},
+            {"name": "webhooks", "description": "What payment providers send; their signatures are the credentials."},
             {"name": "log", "description": "What proves that nothing was altered."},
             {"name": "service", "description": "Health and metrics; no token needed."},
         ],
@@ -155,6 +157,8 @@ def _declare_problems(path: str, method: str, operation: dict[str, Any]) -> None
     if not path.startswith("/finance/"):
         return
     codes = list(_READ_PROBLEMS if method == "get" else _WRITE_PROBLEMS)
+    if path.startswith("/finance/webhooks/"):
+        codes = list(_DELIVERY_PROBLEMS)
     if method == "patch":
         codes.append("412")
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -22,11 +22,15 @@ from ledger_core.errors import NotFound
 from ledger_core.settings import Settings
 
 if TYPE_CHECKING:
+    from ingest.inbox.receive import Receiver
     from ledger_core.ports import LedgerPort
     from ledger_core.runtime import Runtime
 
 MONITORS_AT_ONCE = 4
 MONITORS_WAITING = 60
+DELIVERIES_AT_ONCE = 8
+DELIVERIES_WAITING = 248
+"""Webhooks wait for half of the threads, so that a crowd of them, signed or not, keeps no reader waiting."""
 READERS_AT_ONCE = 4
 READERS_WAITING = 60
 
@@ -41,6 +45,8 @@ class ApiState:
     runtime: Runtime | None = None
     reader: Engine | None = None
     """Reads go through the role that cannot write, and through a pool of their own."""
+    receiver: Receiver | None = None
+    """Takes webhooks; made by the lifespan."""
     ledgers: dict[str, LedgerPort] = field(default_factory=dict)
     bodies: BodyBudget = field(default_factory=BodyBudget)
     heavy: HeavyWork = field(default_factory=HeavyWork)
@@ -50,6 +56,10 @@ class ApiState:
     """For those who read the log as tiles, who may be anybody: a part of the connections, the rest are for callers."""
     bundles: HeavyWork = field(default_factory=lambda: HeavyWork(at_once=READERS_AT_ONCE, max_waiting=READERS_WAITING))
     """For those who read the records as bundles, with a token: a crowd without one does not keep them waiting."""
+    deliveries: HeavyWork = field(
+        default_factory=lambda: HeavyWork(at_once=DELIVERIES_AT_ONCE, max_waiting=DELIVERIES_WAITING)
+    )
+    """For providers, who need no token: their signatures are looked at here."""
     health: Health = field(default_factory=Health)
     signer_answer: tuple[float, Mapping[str, int], str | None] = (float("-inf"), MappingProxyType({}), None)
     """When the signing proxy was last asked for its health, the sizes it signed last, and what was wrong."""

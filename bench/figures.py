@@ -66,6 +66,13 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
         _rate("single POST / no-op POST", rf"^single POST / no-op POST:\s+{_NUMBER}"),
         _cost("resident MiB at the end", rf"^resident: .*, {_NUMBER} MiB at the end"),
     ),
+    "webhooks": (
+        *_http("no-op at 200/s", baseline=True),
+        *_http("webhook at 200/s"),
+        *_http("no-op, 16 clients", baseline=True),
+        *_http("webhook, 16 clients"),
+        _rate("webhook / no-op", rf"^ratio webhook / no-op:\s+{_NUMBER}"),
+    ),
     "growth": (
         _cost("hashes over matches and differences", rf"^  hashes over matches and differences\s+{_NUMBER} s"),
         _rate("one text / tree", rf"^  ratio one text / tree\s+{_NUMBER}"),

@@ -91,6 +91,38 @@ async def run_load(
     return load
 
 
+async def run_paced(
+    port: int, next_request: Callable[[], bytes], *, per_second: float, seconds: float, expect: bytes
+) -> Load:
+    """Send `per_second` requests, each on its own connection, whether or not those before were answered (open loop).
+
+    What is measured begins when a request was due: a server that falls behind does not hide it.
+    """
+    load = Load(seconds=0.0)
+    loop = asyncio.get_running_loop()
+    started_at = time.perf_counter()
+    waiting: list[asyncio.Task[None]] = []
+    for number in range(int(per_second * seconds)):
+        due_at = started_at + number / per_second
+        await asyncio.sleep(max(0.0, due_at - time.perf_counter()))
+        waiting.append(loop.create_task(_one(load, port, next_request(), due_at, expect)))
+    await asyncio.gather(*waiting)
+    load.seconds = time.perf_counter() - started_at
+    return load
+
+
+async def _one(load: Load, port: int, request: bytes, due_at: float, expect: bytes) -> None:
+    made: list[_Connection] = []
+
+    def make() -> _Connection:
+        made.append(_Connection(load, lambda: request, expect, until=0.0))
+        return made[0]
+
+    await asyncio.get_running_loop().create_connection(make, "127.0.0.1", port)
+    made[0].sent_at = due_at
+    await made[0].done
+
+
 def http_request(
     method: str, path: str, body: bytes = b"", *, token: str = "", headers: tuple[tuple[str, str], ...] = ()
 ) -> bytes:

@@ -25,6 +25,7 @@ from cli.commands import (
     reconciliation,
     recovery,
     sources,
+    webhooks,
 )
 from cli.errors import as_json, exit_status
 from cli.output import note, print_json
@@ -54,6 +55,7 @@ _MODULES = (
     file_keys,
     erasure,
     events,
+    webhooks,
 )
 for module in _MODULES:
     module.register(app)

@@ -144,7 +144,8 @@ def api_service(settings: Settings) -> Service:
             arguments += ["--health-port", str(settings.api.health_port)]
         # The API is what a ledger's address leads to: it posts to none itself.
         own = settings.model_copy(update={"ledger_url": None, "ledger_token": None})
-        process = process_group(settings).spawn(API, arguments, child_environment(own))
+        # It wraps the keys of what webhooks said.
+        process = process_group(settings).spawn(API, arguments, child_environment(own, lands=True))
         return process, f"http://127.0.0.1:{port}"
 
     return Service(name=API, start=start, healthy=lambda address: _answers(f"{address}/livez"))
@@ -156,7 +157,8 @@ def worker_service(settings: Settings) -> Service:
     def start() -> tuple[subprocess.Popen[bytes], str]:
         own = settings.model_copy(update={"ledger_url": None, "ledger_token": None})
         arguments = [sys.executable, "-m", "orchestration.worker"]
-        return process_group(settings).spawn(WORKER, arguments, child_environment(own)), "-"
+        # It opens what webhooks said.
+        return process_group(settings).spawn(WORKER, arguments, child_environment(own, lands=True)), "-"
 
     return Service(name=WORKER, start=start, healthy=lambda _address: True)
 

@@ -5,7 +5,8 @@ CounterfoilError                 code, message, remedy, where (file, line, point
 ├─ InvalidInput                  malformed: a file, a body, an argument                      HTTP 400/422  exit 2
 │  ├─ NotCanonical               outside the profile cf-jcs/1, or other bytes than its one form
 │  ├─ UnknownSchema              well-formed, of a kind or version that this software does not know
-│  └─ InvalidAmount              not an exact, positive whole number of minor units
+│  ├─ InvalidAmount              not an exact, positive whole number of minor units
+│  └─ DeliveryRefused            reason: a webhook that its provider did not sign, now, for us  HTTP 400
 ├─ Refused                       well-formed, but the books forbid it                        HTTP 422      exit 1
 │  ├─ UnbalancedEntry · UnknownAccount · CurrencyMismatch · AccountNotOpen
 │  ├─ InsufficientFunds · KeyReused · ReferenceNotFound · NothingToErase
@@ -116,6 +117,16 @@ class UnknownSchema(InvalidInput):
     """A record of a kind or a version that this software cannot judge."""
 
     code = "unknown_schema"
+
+
+class DeliveryRefused(InvalidInput):
+    """A webhook that is not what its provider signed, for us and just now; `reason` is one of a short list."""
+
+    code = "delivery_refused"
+
+    def __init__(self, message: str, *, reason: str, **rest: Any) -> None:
+        super().__init__(message, reason=reason, **rest)
+        self.reason = reason
 
 
 class Refused(CounterfoilError):

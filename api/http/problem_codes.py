@@ -12,6 +12,7 @@ TITLES: dict[str, str] = {
     "body_too_large": "The body is larger than this route takes",
     "conflict": "Somebody was there first",
     "currency_mismatch": "The posting's currency is not the account's",
+    "delivery_refused": "The webhook is not what its provider signed",
     "dependency_unavailable": "Something this service needs did not answer",
     "duplicate_external_id": "The external_id is taken",
     "erased": "What was stored is erased for good",
@@ -56,6 +57,8 @@ TITLES: dict[str, str] = {
 MEANINGS: dict[str, str] = {
     "duplicate_external_id": "An external_id belongs to one entry of a book for ever. `entry_id` names that entry and "
     "`identical` says whether it says the same as the one sent: when it does, the work is done already.",
+    "delivery_refused": "`reason` says why: signature, stale, future, replayed, malformed or unknown_account. "
+    "Nothing was stored.",
     "idempotency_key_required": "Send Idempotency-Key with a value that is new for each thing to be done and the same "
     "for each retry of it. A key is never derived from the body: two equal payments may both be meant.",
     "idempotency_key_reused": "The key was used on this route with another body. Nothing was written.",

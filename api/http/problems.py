@@ -36,6 +36,7 @@ _STATUS_BY_ERROR: tuple[tuple[type[errors.CounterfoilError], int], ...] = (
     (errors.PreconditionFailed, 412),
     (errors.Conflict, 409),
     (errors.Refused, 422),
+    (errors.DeliveryRefused, 400),
     (errors.InvalidInput, 422),
     (errors.TooManyRequests, 429),
     (errors.CannotRun, 503),

@@ -16,6 +16,7 @@ from api.routers import (
     service,
     tiles,
     verify,
+    webhooks,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -28,6 +29,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     tiles.router,
     records.router,
     erasures.router,
+    webhooks.router,
     service.router,
     docs.router,
 )

@@ -22,7 +22,7 @@ SecretsFlag = Annotated[bool, typer.Option("--secrets", help="Show the database'
 
 
 def up(json: JsonFlag = False, book: BookOption = None, secrets: SecretsFlag = False) -> None:
-    """Start Postgres, signing proxy, API and Dagster, and leave them running."""
+    """Start Postgres, signing proxy, API, worker and Dagster, and leave them running."""
     from cli.services import start_everything, status_of
 
     settings = settings_for(book, create_home=True)

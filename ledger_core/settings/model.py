@@ -22,6 +22,7 @@ from ledger_core.settings.rooms import (
     OrchestrationSettings,
     ReconciliationSettings,
     SigningSettings,
+    WebhookSettings,
 )
 
 
@@ -47,6 +48,7 @@ class Settings(BaseModel):
     signing: SigningSettings = SigningSettings()
     ingest: IngestSettings = IngestSettings()
     file_keys: FileKeysSettings = FileKeysSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()
     api: ApiSettings = ApiSettings()
@@ -70,6 +72,11 @@ class Settings(BaseModel):
     def archive_address(self) -> str:
         """Return where the archive lies: the address set, else that of a folder in the home."""
         return self.archive.url or (self.home / "archive").as_uri()
+
+    @property
+    def webhooks_folder(self) -> Path:
+        """Return where the accounts at providers that send webhooks are set up, with their secrets."""
+        return self.webhooks.folder or self.home / "webhooks"
 
     @cached_property
     def home(self) -> Path:

@@ -183,6 +183,28 @@ class KafkaSettings(Room):
     """Where the log's records go. Another topic is another destination, told from the beginning."""
 
 
+class WebhookSettings(Room):
+    """`ingest/inbox`: what providers send, and who works it off.
+
+    Secrets stand in files alone, one folder for each account at a provider (docs/runbooks/webhooks.md): what the
+    environment holds every child reads.
+    """
+
+    folder: Path | None = None
+    """Where those folders lie, `<provider>/<account>/`; default `webhooks` in the home, which staging and production
+    refuse once something lies in it."""
+    workers: int = Field(default=4, ge=1, le=64)
+    """Threads of one worker process; several processes may run at once."""
+    max_attempts: int = Field(default=12, ge=1, le=50)
+    """Then an event is a dead letter. Twelve take about an hour and a half."""
+    lease_seconds: float = Field(default=60.0, ge=1, le=3_600)
+    """How long after a worker died its event is due again; longer than fetching and posting may take."""
+    kept_days: int = Field(default=30, ge=0, le=3_650)
+    """How long what an event said is kept after it was settled; that there was one, and what became of it, stays."""
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """A port of the loopback on which the worker answers `/metrics`; 0 for none."""
+
+
 class ReconciliationSettings(Room):
     """`reconciliation`."""
 

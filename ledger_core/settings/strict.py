@@ -39,8 +39,8 @@ KEY_FILES = (
     "dagster/pgpass",
 )  # fmt: skip
 """What development leaves in a home: keys and passwords that whoever copies the folder holds too."""
-KEY_FOLDERS = ("wrapping",)
-"""Folders of a home in which each file is a key."""
+KEY_FOLDERS = ("wrapping", "webhooks")
+"""Folders of a home in which files are keys and secrets."""
 
 
 def refuse_what_is_weak(settings: Settings, environ: Mapping[str, str] | None = None) -> None:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    "name", ["posting", "http_api", "growth", "ingest", "reconciliation", "replay", "verify", "log"]
+    "name", ["posting", "http_api", "webhooks", "growth", "ingest", "reconciliation", "replay", "verify", "log"]
 )
 def test_the_benchmark_runs_in_its_quick_mode_and_prints_a_ratio(name: str) -> None:
     finished = subprocess.run(

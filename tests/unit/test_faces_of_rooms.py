@@ -28,6 +28,7 @@ FACES = {
     "ingest": (
         "contract", "sources", "landing.land", "landing.file_keys", "landing.erasable", "landing.checking",
         "landing.aside", "landing.retrying",
+        "inbox.port", "inbox.receive", "inbox.accounts", "inbox.secrets", "inbox.letters", "inbox.run",
     ),
     "sample": ("",),
     "reconciliation": (
@@ -94,7 +95,7 @@ def test_every_face_is_a_module_that_is_there() -> None:
     [
         "ledger_core.book.ledger", "ledger_core.book.kinds", "ledger_core.signing.client",
         "ledger_core.reading.records", "ledger_core.evidence.check.model", "ledger_core.ceremony.install",
-        "ingest.formats.xml", "ingest.landing.raw_tables", "ingest.sources.camt053.contract",
+        "ingest.formats.xml", "ingest.landing.raw_tables", "ingest.sources.camt053.contract", "ingest.inbox.worker",
         "reconciliation.breaks.merge", "reconciliation.report.view", "sample.company", "api.state", "payments",
     ],
 )  # fmt: skip

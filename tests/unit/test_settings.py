@@ -60,7 +60,8 @@ def test_every_room_has_its_own_names_and_what_all_share_is_flat() -> None:
     assert {name for name in names if "__" not in name} == FLAT
     assert names["COUNTERFOIL_API__PORT"] == ("api", "port")
     assert {place[0] for name, place in names.items() if "__" in name} == {
-        "ledger", "archive", "signing", "ingest", "file_keys", "reconciliation", "orchestration", "api", "kafka",
+        "ledger", "archive", "signing", "ingest", "file_keys", "webhooks", "reconciliation", "orchestration", "api",
+        "kafka",
     }  # fmt: skip
 
 

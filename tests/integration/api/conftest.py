@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from sqlalchemy import text
 
 from api.app import create_app
@@ -51,6 +52,7 @@ class Api:
     runtime: Runtime
     url: str
     port: int
+    app: FastAPI
 
     def token(self, *scopes: str, subject: str = "tests") -> str:
         return issue_development_token(self.settings, subject, scopes or ALL_SCOPES, 3600)
@@ -150,9 +152,8 @@ def api(postgres, tmp_path_factory, request):
     with open_runtime(settings, files=LandedFiles()) as runtime:
         apply_accounts(runtime.ledger(), CHART, Ask(actor=Actor(subject="tests")))
         port = free_port()
-        config = uvicorn.Config(
-            create_app(settings, runtime=runtime), host="127.0.0.1", port=port, log_level="warning", ws="none"
-        )
+        app = create_app(settings, runtime=runtime)
+        config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", ws="none")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run)
         thread.start()
@@ -160,7 +161,7 @@ def api(postgres, tmp_path_factory, request):
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.02)
         assert server.started
-        yield Api(settings=settings, runtime=runtime, url=f"http://127.0.0.1:{port}", port=port)
+        yield Api(settings=settings, runtime=runtime, url=f"http://127.0.0.1:{port}", port=port, app=app)
         server.should_exit = True
         thread.join(60)
     group = ProcessGroup(home / "run")

@@ -28,6 +28,8 @@ def test_every_example_of_the_page_works_from_top_to_bottom(http, demo_books):
     schemas = document["components"]["schemas"]
     sent = []
     for path, operations in document["paths"].items():
+        if path.startswith("/finance/webhooks/"):
+            continue  # only a provider can sign one
         for method, operation in operations.items():
             where, headers, body = path, {}, None
             for parameter in operation.get("parameters", []):

@@ -247,6 +247,10 @@ def test_the_openapi_document_is_complete(http):
             ids.append(operation["operationId"])
             if not path.startswith("/finance/"):
                 continue
+            if path.startswith("/finance/webhooks/"):
+                # The provider's signature is the credential, and what makes a repetition known.
+                assert "security" not in operation
+                continue
             assert operation["security"], path
             assert "401" in operation["responses"], path
             assert "HTTPValidationError" not in json.dumps(operation)

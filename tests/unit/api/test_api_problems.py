@@ -16,6 +16,8 @@ def _all_errors(kind):
 def _make(kind):
     if issubclass(kind, errors.DuplicateExternalId):
         return kind("taken.", entry_id="e-1", identical=True)
+    if issubclass(kind, errors.DeliveryRefused):
+        return kind("refused.", reason="signature")
     if issubclass(kind, errors.SignerMovedOn):
         return kind("moved on.", latest="note")
     return kind("wrong.")
