@@ -43,9 +43,13 @@ def test_a_month_of_adyen_matches_to_the_minor_unit(company: Company) -> None:
         payment(8, "10.00", "9.77", commission_nc="0.24"),
         # What a card payout cost; its amount left another balance.
         payment(9, "-50.00", "-0.30", type="BPPaidOut", commission_nc="0.30"),
+        # Converted, with the fee as one sum: 9.226 less 0.304.
+        payment(
+            10, "10", "8.92", gross_currency="USD", exchange_rate="0.9226", commission_nc="", payment_fees_nc="0.304"
+        ),
         line("Fee", "-1.80", "Transaction Fees October 2026"),
         line("ReserveAdjustment", "-5.00", "Reserve 2026-10"),
-        payout("40.06"),
+        payout("48.98"),
         payment(6, "1000", "964", gross_currency="JPY", net_currency="JPY", merchant_account="KontorAsia"),
         payout("964", merchant="KontorAsia", transfer="TX1000000008XT", net_currency="JPY"),
         payment(7, "10.000", "9.753", gross_currency="KWD", net_currency="KWD", merchant_account="KontorAsia"),
@@ -64,12 +68,13 @@ def test_a_month_of_adyen_matches_to_the_minor_unit(company: Company) -> None:
     company.books("Reserve 2026-10", "-5.00")
     company.books("order-8", "10.00", "0.23")
     company.books("order-9", "0.00", "0.30")
-    company.books("KontorEU:7:EUR", "-40.06", other="in_transit")
+    company.books("order-10", "9.22", "0.30")
+    company.books("KontorEU:7:EUR", "-48.98", other="in_transit")
     company.books("9900000000000006", "1000", "36", currency="JPY")
     company.books("TX1000000008XT", "-964", currency="JPY", other="in_transit")
     company.books("9900000000000007", "10.000", "0.247", currency="KWD")
     company.books("KontorAsia:7:KWD", "-9.753", currency="KWD", other="in_transit")
-    company.statement(("40.06", "TX1000000007XT BATCH 7, KONTOREU"))
+    company.statement(("48.98", "TX1000000007XT BATCH 7, KONTOREU"))
     company.statement(("964", "ADYEN tx1000000008xt"), currency="JPY")
     company.statement(("9.753", "Batch 7, KontorAsia TX1000000009XT"), currency="KWD", party="Deutsche Bank AG")
     result = company.reconcile()

@@ -99,8 +99,16 @@ typed as (
         {{ minor_by_columns('rows.gross_debit_gc', 'rows.gross_credit_gc') }} as unconverted_minor,
         ({{ amount.format('gross_credit_gc') }} - {{ amount.format('gross_debit_gc') }})
         * {{ amount.format('exchange_rate') }} * units.scale as converted,
-        ({{ amount.format('commission_nc') }} + {{ amount.format('markup_nc') }} + {{ amount.format('scheme_fees_nc') }}
-        + {{ amount.format('interchange_nc') }}) * units.scale as fees,
+        -- The parts, else Adyen's own sum of them.
+        coalesce(
+            nullif(
+                {{ amount.format('commission_nc') }} + {{ amount.format('markup_nc') }} + {{ amount.format('scheme_fees_nc') }}
+                + {{ amount.format('interchange_nc') }},
+                0
+            ),
+            nullif({{ amount.format('payment_fees_nc') }}, 0),
+            {{ amount.format('gross_fees_nc') }}
+        ) * units.scale as fees,
         {{ minor_by_columns('rows.net_debit_nc', 'rows.net_credit_nc') }} as net_minor,
 
         ---------- dates
