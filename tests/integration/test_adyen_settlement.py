@@ -44,7 +44,9 @@ def test_a_month_of_adyen_matches_to_the_minor_unit(company: Company) -> None:
         # What a card payout cost; its amount left another balance.
         payment(9, "-50.00", "-0.30", type="BPPaidOut", commission_nc="0.30"),
         # Converted, with the fee as one sum: 9.226 less 0.304.
-        payment(10, "10", "8.92", gross_currency="USD", exchange_rate="0.9226", commission_nc="", payment_fees_nc="0.304"),
+        payment(
+            10, "10", "8.92", gross_currency="USD", exchange_rate="0.9226", commission_nc="", payment_fees_nc="0.304"
+        ),
         line("Fee", "-1.80", "Transaction Fees October 2026"),
         line("ReserveAdjustment", "-5.00", "Reserve 2026-10"),
         payout("48.98"),
