@@ -1,11 +1,13 @@
-"""What landing a Stripe report costs, against a bare COPY of the same bytes, in the same run on the same machine.
+"""What landing a Stripe report costs, against a bare COPY of the same bytes, in the same run on the same machine; and
+what a bank's statements cost in MT940 and BAI2.
 
     python -m bench.ingest [--quick]
 
 The baseline is Postgres' own `COPY ... CSV` of the whole file into a table of as many text columns: no check, no hash,
 no encryption, no rows put aside. Rounds are interleaved and medians printed, on an embedded Postgres with fsync on. A
 report is of a month of its own; what it costs to find that one is a later version of another is measured apart.
-Limits: at least 40,000 rows/s from file to committed, and a peak of memory that does not grow with the file.
+Limits: at least 40,000 rows/s of a report and 20,000 entries/s of a bank from file to committed, and a peak of memory
+that does not grow with the file.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from pathlib import Path
 import psutil
 from sqlalchemy import Engine, text
 
+from bench.bank_files import write_bai2, write_mt940
 from ingest.landing.land import land
 from ingest.sources.stripe_report.contract import PAYOUT_RECONCILIATION
 from ledger_core.base.embedded import EmbeddedPostgres
@@ -37,6 +40,8 @@ from ledger_core.settings import Settings
 from ledger_core.wrapping import open_wrapping
 
 REQUIRED_ROWS_PER_SECOND = 40_000
+REQUIRED_ENTRIES_PER_SECOND = 20_000
+BANKS = {"mt940": write_mt940, "bai2": write_bai2}
 MAX_GROWTH_BYTES = 64 * 1024 * 1024
 """Of peak memory between a file and one five times its size; the lists of one block weigh about half of it."""
 COLUMNS = [column.name for column in PAYOUT_RECONCILIATION.columns if not column.name.startswith("payout_")]
@@ -79,6 +84,8 @@ def main() -> int:
             peaks.append(peak[0])
         again = rows / _timed(lambda: _land(runtime, _without_its_first_row(Path(folder) / "report-0.csv"), rows - 1))
         met = _report(rows, path.stat().st_size / (rows * 5), bare, landed, again, peaks)
+        for source in BANKS:
+            met = _bank(runtime, Path(folder), source, rows=rows // 2, rounds=rounds) and met
     return 0 if met or options.quick else 1
 
 
@@ -124,6 +131,25 @@ def write_report(path: Path, *, rows: int, seed: int, month: int) -> Path:
     return path
 
 
+def _bank(runtime: BenchRuntime, folder: Path, source: str, *, rows: int, rounds: int) -> bool:
+    """Land statements of a bank, and one file five times as long; say what it cost and whether it kept its limits."""
+    landed, peaks = [], []
+    for number in range(rounds):
+        path = BANKS[source](folder / f"{source}-{number}", rows=rows, seed=1 + number)
+        landed.append(rows / _timed(lambda path=path: _land(runtime, path, rows, source=source)))
+    for factor in (1, 5):
+        path = BANKS[source](folder / f"{source}-long-{factor}", rows=rows * factor, seed=1_000 + factor)
+        with _peak_memory() as peak:
+            _land(runtime, path, rows * factor, source=source)
+        peaks.append(peak[0])
+    entries, growth = statistics.median(landed), peaks[1] - peaks[0]
+    print(f"{source:<18}{entries:>10,.0f} entries/s of {path.stat().st_size / (rows * 5):.0f} bytes")
+    print(f"memory above idle {peaks[0] / 2**20:>10,.0f} MiB, a file five times as long {peaks[1] / 2**20:,.0f} MiB")
+    met = entries >= REQUIRED_ENTRIES_PER_SECOND and growth <= MAX_GROWTH_BYTES
+    print("limits met" if met else f"MISSED: {REQUIRED_ENTRIES_PER_SECOND:,} entries/s, flat memory")
+    return met
+
+
 def _without_its_first_row(path: Path) -> Path:
     """Write the report at `path` again as a later version would have it."""
     with path.open() as source, path.with_name("again.csv").open("w") as sink:
@@ -133,9 +159,10 @@ def _without_its_first_row(path: Path) -> Path:
     return path.with_name("again.csv")
 
 
-def _land(runtime: BenchRuntime, path: Path, rows: int) -> None:
-    landed = land(runtime, source="stripe_report", paths=[path])[0]
+def _land(runtime: BenchRuntime, path: Path, rows: int, *, source: str = "stripe_report") -> None:
+    landed = land(runtime, source=source, paths=[path])[0]
     assert landed.accepted == rows, landed
+    assert all(total.passed for total in landed.control_totals), landed
 
 
 def _bare_copy(engine: Engine, path: Path) -> None:

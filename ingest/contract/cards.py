@@ -6,16 +6,32 @@ What a card number is, `ledger_core/journal/cards.py` says. Looked for in free t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from ledger_core.journal.cards import find_cards, is_card, mask, mask_cards, may_hold_cards
+from ledger_core.journal.cards import find_cards, has_long_digits, is_card, mask, mask_cards, may_hold_cards
 
-__all__ = ["MAX_CARDS_PER_FILE", "find_cards", "is_card", "mask", "mask_bytes", "mask_cards", "may_hold_cards"]
+__all__ = [
+    "MAX_CARDS_PER_FILE",
+    "cards_of",
+    "find_cards",
+    "is_card",
+    "mask",
+    "mask_bytes",
+    "mask_cards",
+    "may_hold_cards",
+]
 
 MAX_CARDS_PER_FILE = 10_000
 """A report with more is no report but a dump of cards, and is refused whole."""
 
 _LONGEST_CHARS = 32
+
+
+def cards_of(texts: Sequence[str]) -> list[str]:
+    """Return the card numbers in the texts of one row; most rows cost one look at all of them together."""
+    if not has_long_digits("\n".join(texts)):
+        return []
+    return [card for text in texts if has_long_digits(text) for card in find_cards(text)]
 
 
 def mask_bytes(chunks: Iterable[bytes], cards: Collection[str], *, seen: set[str]) -> Iterator[bytes]:

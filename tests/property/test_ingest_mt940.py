@@ -13,7 +13,7 @@ import orjson
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ingest.formats.mt940.accounts import account_of, iban_of, is_iban
+from ingest.formats.accounts import account_of, iban_of, is_iban
 from ingest.formats.mt940.entry import StatementLine, read_line
 from ingest.formats.mt940.narrative import read_narrative
 from ingest.sources.mt940.parse import StatementReader, parse

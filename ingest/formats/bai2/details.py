@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from ingest.contract.rows import Fault
 from ingest.formats.bai2.records import Record, without_end
-from ingest.formats.mt940.entry import day_of
+from ingest.formats.days import day_of
 
 AMOUNT = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 UNSIGNED = re.compile(r"\+?\d{1,18}", re.ASCII)
@@ -20,6 +21,7 @@ REVERSALS = frozenset({"252", "258", "395", "552", "558", "694"})
 """Type codes by which a bank takes another line back."""
 
 _FUNDS = frozenset({"", "0", "1", "2", "S", "V", "D", "Z"})
+_PLAIN_FUNDS = frozenset({"", "0", "1", "2", "Z"})
 _LOAN_CREDITS = frozenset({706, 708, *range(720, 760)})
 
 
@@ -48,8 +50,11 @@ class Detail:
     """The text, as many lines as records hold it; where a record was full the next goes on."""
 
 
+@lru_cache(maxsize=1_024)
 def side_of(type_code: str) -> str | None:
     """Return `C` or `D` for the type code of a transaction, nothing for a remark, None for what is no transaction."""
+    if not (len(type_code) == 3 and type_code.isascii() and type_code.isdigit()):
+        return None
     code = int(type_code)
     if 100 <= code <= 399 or code in _LOAN_CREDITS or code in (827, 829) or 920 <= code <= 959:
         return "C"
@@ -84,15 +89,16 @@ def detail_of(record: Record) -> Detail | Fault:
     fields, lines = _parted(record)
     if isinstance(fields, Fault):
         return fields
-    type_code, amount, funds = (each.strip() for each in (*fields, "", "", "")[:3])
-    if not (len(type_code) == 3 and type_code.isascii() and type_code.isdigit()) or side_of(type_code) is None:
+    type_code, amount, funds = fields[0].strip(), fields[1].strip(), fields[2].strip()
+    side = side_of(type_code)
+    if side is None:
         return Fault(code="bad_type", reason=f"16: {type_code[:20]!r} is no type code of a credit or a debit.")
-    if side_of(type_code) and UNSIGNED.fullmatch(amount) is None:
+    if side and UNSIGNED.fullmatch(amount) is None:
         return Fault(
             code="bad_amount",
             reason=f"16: {amount[:30]!r} is not whole minor units without a sign of type {type_code}.",
         )
-    if not side_of(type_code) and amount and int(amount if AMOUNT.fullmatch(amount) else 1):
+    if not side and amount and int(amount if AMOUNT.fullmatch(amount) else 1):
         return Fault(code="bad_amount", reason=f"16: type {type_code} is a remark and carries {amount[:30]!r}.")
     availability, (bank, customer) = fields[3:-2], fields[-2:]
     value_on = ""
@@ -139,11 +145,15 @@ def _more(funds: str, following: list[str]) -> int | None:
 
 def _parted(record: Record) -> tuple[list[str] | Fault, list[str]]:
     """Part the fields of a 16 from the lines of its text: type, amount, funds type, availability, two references."""
-    fields: list[str] = []
-    lines: list[str] = []
-    goes_on = False
-    wanted = 5
-    for piece in record.pieces:
+    *fields, text = record.pieces[0].split(",", 5)
+    if len(fields) == 5 and fields[2] in _PLAIN_FUNDS:
+        # Nearly all: one record holds the fields, and no availability stands among them.
+        lines = [without_end(text)]
+        wanted, more = 5, record.pieces[1:]
+        goes_on = record.is_cut(record.pieces[0])
+    else:
+        fields, lines, wanted, more, goes_on = [], [], 5, record.pieces, False
+    for piece in more:
         text = without_end(piece)
         if lines:
             lines[-1:] = [lines[-1] + text] if goes_on else [lines[-1], text]
@@ -154,11 +164,11 @@ def _parted(record: Record) -> tuple[list[str] | Fault, list[str]]:
             while values and len(fields) < wanted:
                 fields.append(values.pop(0))
                 if len(fields) in (3, 4):
-                    more = _more(fields[2].strip(), fields[3:4] or values[:1] or ["0"])
-                    if more is None:
+                    availability = _more(fields[2].strip(), fields[3:4] or values[:1] or ["0"])
+                    if availability is None:
                         fault = f"16: {fields[2][:20]!r} is no funds type (0, 1, 2, S, V, D)."
                         return Fault(code="bad_funds", reason=fault), lines
-                    wanted = 5 + more
+                    wanted = 5 + availability
             if values:
                 lines.append(",".join(values))
         goes_on = record.is_cut(piece)

@@ -10,7 +10,8 @@ Source: BAI, Cash Management Balance Reporting Specifications, Version 2; ANSI X
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from dataclasses import dataclass
+from typing import BinaryIO
 
 from ingest.formats.plain_text import PlainText
 from ledger_core.errors import InvalidInput
@@ -21,7 +22,8 @@ MAX_RECORD_CHARS = 1024 * 1024
 """Of a record with all that continues it; a detail is a few hundred characters."""
 
 
-class Record(NamedTuple):
+@dataclass(slots=True)
+class Record:
     """One logical record: its physical ones without their codes, in the order of the file."""
 
     line: int
@@ -68,7 +70,7 @@ class Records:
         begun: Record | None = None
         chars = 0
         for line, raw in self._physical():
-            text = self._text.as_text(raw, line=line)
+            text = raw if raw.isascii() else self._text.as_text(raw, line=line)
             code, rest = text[:2], text[3:]
             if code not in CODES or text[2:3] != ",":
                 begun = self._wrapped(begun, text, line)
@@ -88,7 +90,7 @@ class Records:
                     begun.line,
                 )
             begun.pieces.append(rest)
-            begun = begun._replace(physical=begun.physical + 1)
+            begun.physical += 1
         if begun is not None:
             yield begun
 
@@ -110,7 +112,11 @@ class Records:
                 self._length = _stated_length(held)
             *lines, held = held.split("\n")
             for each in lines:
-                yield from self._cut(line, each)
+                plain = each.strip()
+                if self._length and len(plain) > self._length:
+                    yield from self._cut(line, each)
+                elif plain:
+                    yield line, plain
                 line += 1
             if self._length and len(held) > self._length:
                 whole = len(held) - len(held) % self._length

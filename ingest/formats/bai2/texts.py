@@ -37,24 +37,37 @@ class Said:
 
 def read_text(lines: list[str], *, credit: bool) -> Said:
     """Return what the `lines` of a credit's or a debit's text say."""
-    labelled = dict(reversed([(found[1], found[2].strip()) for each in lines if (found := _LINE.fullmatch(each))]))
-    free = [each.strip() for each in lines if _LINE.fullmatch(each) is None]
+    labelled: dict[str, str] = {}
+    free: list[str] = []
+    for each in lines:
+        found = _LINE.fullmatch(each) if each[4:5] == ":" else None
+        if found is None:
+            free.append(each.strip())
+        else:
+            labelled.setdefault(found[1], found[2].strip())
     text = " ".join(" ".join(free).split())
-    said = Said(
-        remittance=" ".join(filter(None, (text, labelled.get("REMI")))),
-        name=labelled.get("DBNM" if credit else "CRNM", ""),
-        end_to_end_id=labelled.get("EREF", ""),
-    )
-    references = [labelled.get(name, "") for name in ("EREF", "CREF", "IDNM", "CHKN")]
-    before, *rest = _ACH.split(text)
-    if rest:
-        ach = {label: value.strip() for label, value in reversed(list(zip(rest[::2], rest[1::2], strict=True)))}
-        named = next((ach[label] for label in _NAMED if ach.get(label)), "")
-        said.name = said.name or named or (before.strip() if "DES" in ach else "")
-        said.individual_id = ach.get("IND ID", ach.get("ID", ""))
-        said.company_id = next((ach[label] for label in ("ORIG ID", "CO ID", "COMPANY ID") if ach.get(label)), "")
-        said.trace_number = ach.get("TRACE#", "").split(" ")[0]
-        references += [said.individual_id, said.trace_number]
-    said.references = list(dict.fromkeys(filter(None, references)))
+    said = Said(remittance=text)
+    if labelled:
+        said.remittance = " ".join(filter(None, (text, labelled.get("REMI"))))
+        said.name = labelled.get("DBNM" if credit else "CRNM", "")
+        said.end_to_end_id = labelled.get("EREF", "")
+        said.references = [labelled[name] for name in ("EREF", "CREF", "IDNM", "CHKN") if labelled.get(name)]
+    if ":" in text:
+        _read_ach(said, text)
+    said.references = list(dict.fromkeys(said.references))
     said.texts = list(dict.fromkeys(filter(None, (said.remittance, *(free if len(free) > 1 else ())))))
     return said
+
+
+def _read_ach(said: Said, text: str) -> None:
+    before, *rest = _ACH.split(text)
+    if not rest:
+        return
+    ach = {label: value.strip() for label, value in zip(reversed(rest[::2]), reversed(rest[1::2]), strict=True)}
+    said.name = said.name or next((ach[label] for label in _NAMED if ach.get(label)), "")
+    if "DES" in ach:
+        said.name = said.name or before.strip()
+    said.individual_id = ach.get("IND ID") or ach.get("ID", "")
+    said.company_id = ach.get("ORIG ID") or ach.get("CO ID") or ach.get("COMPANY ID", "")
+    said.trace_number = ach.get("TRACE#", "").partition(" ")[0]
+    said.references += filter(None, (said.individual_id, said.trace_number))

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ingest.contract.rows import Fault
+from ingest.formats.days import day_of, is_day
 
 MARKS = {"C": "C", "D": "D", "RC": "D", "RD": "C", "EC": "C", "ED": "D"}
 """The side on which the money moved: the reversal of a credit is a debit."""
@@ -49,46 +50,33 @@ def read_line(text: str) -> StatementLine | Fault:
     if found is None:
         return Fault(code="bad_line", reason=f":61: {first[:60]!r} is not days, side, amount, type and references.")
     valued, entered, mark, funds, amount, kind, references = found.groups("")
+    days = _days(valued, entered)
+    if isinstance(days, Fault):
+        return days
+    value_on, booked_on = days
+    customer, _, bank = references.partition("//")
+    return StatementLine(
+        *(value_on, booked_on, mark, funds, amount, kind, customer.strip(), bank.strip()),
+        " ".join(rest.split()) if rest else "",
+    )
+
+
+@lru_cache(maxsize=16_384)
+def _days(valued: str, entered: str) -> tuple[str, str] | Fault:
+    """Return day of value and day of entry, which may be missing, or what is wrong with them."""
     value_on = day_of(valued, interest=True)
     if value_on is None:
         return Fault(code="bad_date", reason=f":61: {valued!r} is not a date (YYMMDD).")
     booked_on = _entered(entered, value_on) if entered else ""
     if booked_on is None:
         return Fault(code="bad_date", reason=f":61: {entered!r} is not a day of entry (MMDD).")
-    customer, _, bank = references.partition("//")
-    return StatementLine(
-        value_on, booked_on, mark, funds, amount, kind, customer.strip(), bank.strip(), " ".join(rest.split())
-    )
+    return value_on, booked_on
 
 
-@lru_cache(maxsize=4_096)
-def day_of(text: str, *, interest: bool = False) -> str | None:
-    """Return a day written YYMMDD as YYYY-MM-DD, None where the calendar lacks it.
-
-    Where banks reckon `interest` by months of thirty days February has thirty: the last of its days is meant.
-    """
-    if len(text) != 6 or not (text.isascii() and text.isdigit()):
-        return None
-    year, month, day = int(text[:2]), int(text[2:4]), int(text[4:])
-    year += 1900 if year >= 70 else 2000
-    if interest and month == 2 and day in (29, 30):
-        day = 29 if _is_day(year, 2, 29) else 28
-    return date(year, month, day).isoformat() if _is_day(year, month, day) else None
-
-
-@lru_cache(maxsize=16_384)
 def _entered(text: str, value_on: str) -> str | None:
     """Return the day MMDD in the year in which it is nearest to the day of value: entries are made around it."""
     valued = date.fromisoformat(value_on)
     month, day = int(text[:2]), int(text[2:])
-    years = [year for year in (valued.year, valued.year - 1, valued.year + 1) if _is_day(year, month, day)]
+    years = [year for year in (valued.year, valued.year - 1, valued.year + 1) if is_day(year, month, day)]
     days = [date(year, month, day) for year in years]
     return min(days, key=lambda each: abs((each - valued).days)).isoformat() if days else None
-
-
-def _is_day(year: int, month: int, day: int) -> bool:
-    try:
-        date(year, month, day)
-    except ValueError:
-        return False
-    return True

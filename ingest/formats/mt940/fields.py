@@ -48,11 +48,10 @@ class Fields:
         line, text = 1, ""
         for block in self._text.blocks():
             text += block
-            starts = list(_START.finditer(text))
-            # The last one may go on in the next block.
-            last = starts[-1].start() if starts else 0
+            # The last field may go on in the next block.
+            last = max((start.start() for start in _START.finditer(text, max(0, text.rfind("\n:")))), default=0)
             if last:
-                yield from self._fields(text[:last], starts[:-1], line)
+                yield from self._fields(text[:last], line)
                 line += text.count("\n", 0, last)
                 text = text[last:]
             if len(text) > MAX_FIELD_BYTES:
@@ -62,30 +61,28 @@ class Fields:
                     line=line,
                     remedy="This is no bank statement; check where the file came from.",
                 )
-        yield from self._fields(text, list(_START.finditer(text)), line)
+        yield from self._fields(text, line)
 
-    def _fields(self, text: str, starts: list[re.Match[str]], line: int) -> Iterator[Field]:
-        before = text[: starts[0].start()] if starts else text
+    def _fields(self, text: str, line: int) -> Iterator[Field]:
+        before, *parts = _START.split(text)
         if before.strip():
             yield line, PREAMBLE, self._text.as_text(before, line=line)
         line += before.count("\n")
-        ends = [*(start.start() for start in starts[1:]), len(text)][: len(starts)]
-        for start, end in zip(starts, ends, strict=True):
-            value = text[start.end() : end]
+        for tag, end, _, value in zip(parts[::4], parts[1::4], parts[2::4], parts[3::4], strict=True):
             plain = value if value.isascii() else self._text.as_text(value, line=line)
-            if start[1]:
-                yield line, start[1], plain.rstrip("\n")
+            if tag:
+                yield line, tag, plain.rstrip("\n")
             else:
-                yield from _around(start, plain, line)
+                yield from _around(end is not None, plain, line)
             line += value.count("\n")
 
 
-def _around(start: re.Match[str], text: str, line: int) -> Iterator[Field]:
+def _around(is_end: bool, text: str, line: int) -> Iterator[Field]:
     """Yield what stands between messages: an end, the envelope after it, and a field on the line of the envelope."""
-    if start[2]:
+    if is_end:
         yield line, END, ""
     place = text.find("{1:")
-    if start[3] is None and place < 0:
+    if is_end and place < 0:
         return
     blocks, opened, inside = text[max(place, 0) :].partition("{4:")
     yield line, ENVELOPE, blocks + opened

@@ -19,14 +19,28 @@ LINE_CHARS, SUBFIELD_CHARS = 61, 27
 """From how many characters on a line and a subfield are full: 65 and 27, of which some banks take the tag."""
 
 _STRUCTURED = re.compile(r"\s?(\d{3})?([?><~^])(\d\d)", re.ASCII)
-_KEYWORDS = re.compile(
-    r"(EREF|KREF|MREF|BREF|RREF|CRED|DEBT|COAM|OAMT|SVWZ|ABWA|ABWE|IBAN|BIC|SQTP|ORCR|ORMR|DDAT|MDAT|PURP)[+]"
+_KEYWORDS = frozenset(
+    {
+        *("EREF", "KREF", "MREF", "BREF", "RREF", "CRED", "DEBT", "COAM", "OAMT", "SVWZ", "ABWA", "ABWE"),
+        *("IBAN", "SQTP", "ORCR", "ORMR", "DDAT", "MDAT", "PURP"),
+    }
 )
+"""Of a SEPA payment, each with a plus sign behind it; BIC, which has three letters, besides."""
+_MEMBERS = {
+    "EREF": "end_to_end_id",
+    "KREF": "instruction_id",
+    "MREF": "mandate_id",
+    "CRED": "creditor_id",
+    "IBAN": "account",
+    "BIC": "bic",
+}
 _CODES = re.compile(
     r"/(TRTP|TRCD|EREF|KREF|PREF|IREF|CREF|MREF|MARF|CSID|CNTP|IBAN|BIC|NAME|REMI|ORDP|BENM|ULTD|ULTC|ULTB|ADDR|ID|"
     r"ISDT|RTRN|PURP|SVCL|SVWZ|OCMT|EXCH|CHGS|INIT|CDTRREFTP|CDTRREF|NRTX|ACCW|BUSP|BO|TYPE)/"
 )
 _REMITTANCE = frozenset({*map(str, range(20, 30)), *map(str, range(60, 64))})
+_KNOWN = _REMITTANCE | {"00", "10", "30", "31", "32", "33", "34", "38"}
+_SPLIT = {each: re.compile(rf"[{each}](\d\d)", re.ASCII) for each in "?><~"} | {"^": re.compile(r"\^(\d\d)", re.ASCII)}
 _NS_NARRATIVE = frozenset(f"{number:02d}" for number in range(1, 15))
 
 
@@ -99,27 +113,28 @@ def unbroken(text: str) -> str:
 
 
 def _subfields(text: str, structured: re.Match[str]) -> tuple[Narrative, tuple[str, str]]:
-    separator = structured[2]
-    pieces: list[tuple[str, str]] = []
-    for piece in text[structured.start(2) + 1 :].replace("\n", "").split(separator):
-        if piece[:2].isdigit() and piece[:2].isascii():
-            pieces.append((piece[:2], piece[2:]))
-        else:
-            # A question mark of the text itself.
-            code, value = pieces[-1]
-            pieces[-1] = code, value + separator + piece
+    # A separator that no two digits follow is of the text itself.
+    _, *parts = _SPLIT[structured[2]].split(text[structured.start(2) :].replace("\n", ""))
     said = Narrative(code=structured[1] or "")
-    written = [value for code, value in pieces if code in _REMITTANCE]
+    first: dict[str, str] = {}
+    written: list[str] = []
+    more: list[str] = []
+    for code, value in zip(parts[::2], parts[1::2], strict=True):
+        if code in _REMITTANCE:
+            written.append(value)
+        elif code in _KNOWN:
+            first.setdefault(code, value)
+        else:
+            more.append(value)
     sides = _keywords(said, _joined(written, "\n"))
-    first = {code: value.strip() for code, value in reversed(pieces)}
-    said.posting_text = first.get("00", "")
-    said.account = first.get("38") or first.get("31") or said.account
-    said.bic = first.get("30") or said.bic
-    said.name = _spaced(_joined([value for code, value in pieces if code in ("32", "33")], " "))
-    said.extra = {name: first[code] for code, name in (("10", "prima_nota"), ("34", "text_key")) if first.get(code)}
-    known = {"00", "10", "30", "31", "32", "33", "34", "38"} | _REMITTANCE
-    more = _spaced(_joined([value for code, value in pieces if code not in known], " "))
-    said.texts = _distinct(said.remittance, _spaced(" ".join(written)), said.posting_text, more)
+    said.posting_text = first.get("00", "").strip()
+    said.account = first.get("38", "").strip() or first.get("31", "").strip() or said.account
+    said.bic = first.get("30", "").strip() or said.bic
+    said.name = _spaced(_joined([first[code] for code in ("32", "33") if code in first], " "))
+    for code, name in (("10", "prima_nota"), ("34", "text_key")):
+        if first.get(code):
+            said.extra[name] = first[code].strip()
+    said.texts = _distinct(said.remittance, _parted(written), said.posting_text, _spaced(_joined(more, " ")))
     return said, sides
 
 
@@ -128,33 +143,44 @@ def _keywords(said: Narrative, text: str) -> tuple[str, str]:
 
     Return whom the payment acts for: the debtor, the creditor.
     """
-    before, *rest = _KEYWORDS.split(text)
-    remittance, sides = [before], ["", ""]
-    for keyword, value in zip(rest[::2], rest[1::2], strict=True):
-        own, _, more = value.partition("\n")
-        own = own.strip()
-        match keyword:
-            case "SVWZ":
-                remittance.append(value)
-                continue
-            case "EREF":
-                said.end_to_end_id = said.end_to_end_id or own
-            case "KREF":
-                said.instruction_id = said.instruction_id or own
-            case "MREF":
-                said.mandate_id = said.mandate_id or own
-            case "CRED":
-                said.creditor_id = said.creditor_id or own
-            case "IBAN":
-                said.account = own
-            case "BIC":
-                said.bic = own
-            case "ABWA" | "ABWE":
-                sides[keyword == "ABWE"], more = _spaced(value), ""
-        # What follows a reference in a subfield of its own is none of it.
-        remittance.append(more)
+    remittance, sides = [], ["", ""]
+    for keyword, value in _by_keyword(text):
+        if keyword in ("", "SVWZ"):
+            remittance.append(value)
+        elif keyword in ("ABWA", "ABWE"):
+            sides[keyword == "ABWE"] = _spaced(value)
+        else:
+            # What follows a reference in a subfield of its own is none of it.
+            own, _, more = value.partition("\n")
+            remittance.append(more)
+            name = _MEMBERS.get(keyword)
+            if name is not None and not getattr(said, name):
+                setattr(said, name, own.strip())
     said.remittance = _spaced(" ".join(remittance))
     return sides[0], sides[1]
+
+
+def _by_keyword(text: str) -> list[tuple[str, str]]:
+    """Return the values of a text, each with the keyword before it; what stands before the first has none."""
+    head, *tails = text.split("+")
+    found, keyword = [], ""
+    for tail in tails:
+        word = head[-4:] if head[-4:] in _KEYWORDS else head[-3:] if head.endswith("BIC") else ""
+        if word:
+            found.append((keyword, head[: -len(word)]))
+            keyword, head = word, tail
+        else:
+            head = f"{head}+{tail}"
+    return [*found, (keyword, head)]
+
+
+def _parted(written: list[str]) -> str:
+    """Return the remittance with a blank after every subfield, for where a full one ended with a word nothing tells."""
+    for before, after in pairwise(written):
+        if len(before) >= SUBFIELD_CHARS and after[:4] not in _KEYWORDS:
+            found = _by_keyword(" ".join(written))
+            return _spaced(" ".join([value for keyword, value in found if keyword in ("", "SVWZ")]))
+    return ""
 
 
 def _slashes(text: str) -> tuple[Narrative, tuple[str, str]]:
@@ -211,10 +237,10 @@ def _take_remittance(said: Narrative, value: str, remittance: list[str]) -> None
 
 def _joined(values: list[str], border: str) -> str:
     """Return subfields as one text: a full one goes on in the next, between others stands `border`."""
-    last = len(values) - 1
-    return "".join(
-        value if len(value) >= SUBFIELD_CHARS or place == last else value + border for place, value in enumerate(values)
-    )
+    if len(values) < 2:
+        return values[0] if values else ""
+    *before, last = values
+    return "".join([each if len(each) >= SUBFIELD_CHARS else each + border for each in before]) + last
 
 
 def _spaced(text: str) -> str:

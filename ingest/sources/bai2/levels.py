@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from ingest.contract.rows import ControlTotal
 from ingest.contract.totals import balance_total, counted_total, summed_total
+from ingest.formats.accounts import account_of
 from ingest.formats.bai2.details import AMOUNT, Summary, moment_of, summaries_of
 from ingest.formats.bai2.records import Record
-from ingest.formats.mt940.accounts import account_of
-from ingest.formats.mt940.entry import day_of
+from ingest.formats.days import day_of
 from ledger_core.errors import InvalidInput
 from ledger_core.journal.money import MAX_AMOUNT_MINOR, is_currency
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import orjson
 
-from ingest.contract.cards import find_cards
+from ingest.contract.cards import cards_of, find_cards
 from ingest.contract.rows import Batch, ControlTotal, Facts, Fault, QuarantinedRow, Value
 from ingest.contract.vocabulary import MAX_FIELD_CHARS
 from ingest.formats.bai2.details import AMOUNT, Detail, detail_of, side_of
@@ -36,7 +36,6 @@ from ingest.sources.bai2.levels import (
     too_large,
 )
 from ledger_core.errors import InvalidInput
-from ledger_core.journal.cards import has_long_digits
 
 BATCH_LINES = 2_000
 MAX_STATEMENTS = 100_000
@@ -228,7 +227,7 @@ class ReportReader:
         side = side_of(detail.type_code) or ""
         said = read_text(detail.lines, credit=side == "C")
         fault = _fault(record, minor)
-        cards = [card for text in said.texts if has_long_digits(text) for card in find_cards(text)]
+        cards = cards_of(_without_ids(said))
         if fault or cards:
             self._put_aside(record, fault, cards=cards)
             return
@@ -285,6 +284,15 @@ def _row(account: Account, group: Group, detail: Detail, said: Said) -> list[Val
         *(said.end_to_end_id, said.trace_number, said.individual_id, said.company_id, said.remittance, said.name),
         orjson.dumps(extra).decode(),
     ]
+
+
+def _without_ids(said: Said) -> list[str]:
+    """Return the texts without the ids of the ACH network in them: these are references, and no text of people."""
+    texts = said.texts
+    for each in (said.trace_number, said.individual_id):
+        if each:
+            texts = [text.replace(each, "") for text in texts]
+    return texts
 
 
 def _amount_in(record: Record) -> int:

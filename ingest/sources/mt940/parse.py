@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import orjson
 
-from ingest.contract.cards import find_cards
+from ingest.contract.cards import cards_of, find_cards
 from ingest.contract.rows import Batch, ControlTotal, Facts, Fault, QuarantinedRow, Value
 from ingest.contract.vocabulary import MAX_FIELD_CHARS
 from ingest.formats.mt940.entry import EXPECTED, MARKS, REVERSALS, StatementLine, read_line
@@ -23,7 +23,6 @@ from ingest.landing.quarantine import put_aside, refuse_too_many
 from ingest.sources.mt940.contract import LINES, STATEMENTS
 from ingest.sources.mt940.statement import SIDES, Statement, minor_of, moment_of
 from ledger_core.errors import InvalidAmount, InvalidInput
-from ledger_core.journal.cards import has_long_digits
 
 BATCH_LINES = 2_000
 MAX_STATEMENTS = 100_000
@@ -41,7 +40,7 @@ _INTERIM = frozenset({"34F", "90C", "90D"})
 _OUTPUT = re.compile(r"\{2:O(\d{3})(\d{4})(\d{6})([A-Z0-9]{8,12})")
 _INPUT = re.compile(r"\{2:I(\d{3})")
 _SENDER = re.compile(r"\{1:F\d\d([A-Z0-9]{8})")
-_POINTER = re.compile(r"(EREF|KREF|MREF|PREF|MARF|CREF)\+?")
+_POINTERS = {each + plus for each in ("EREF", "KREF", "MREF", "PREF", "MARF", "CREF") for plus in ("", "+")}
 """In the place of a reference: where in the `:86:` it stands."""
 
 
@@ -261,12 +260,7 @@ class StatementReader:
             return
         narrative = _narrative_of(pending[1:], line)
         minor, fault = _minor_of(line, statement.currency, pending)
-        cards = [
-            card
-            for text in (*narrative.texts, line.supplementary)
-            if has_long_digits(text)
-            for card in find_cards(text)
-        ]
+        cards = cards_of([*narrative.texts, line.supplementary])
         if fault or cards:
             self._put_aside(pending, fault, cards=cards)
             return
@@ -313,18 +307,18 @@ def _narrative_of(fields: list[Field], line: StatementLine) -> Narrative:
     """Return what the `:86:`, or the `:NS:` of banks that write that, say of an entry; several are one."""
     if not fields:
         return Narrative()
-    if all(tag == "NS" for _, tag, _ in fields):
-        return read_ns("\n".join(text for _, _, text in fields))
-    text = "\n".join(text for _, tag, text in fields if tag == "86")
+    text = fields[0][2] if len(fields) == 1 else "\n".join([text for _, _, text in fields])
+    if fields[0][1] == "NS":
+        return read_ns(text)
     return read_narrative(text, credit=MARKS[line.mark] == "C", reversal=line.mark in REVERSALS)
 
 
 def _minor_of(line: StatementLine, currency: str, pending: list[Field]) -> tuple[int, Fault | None]:
     """Return what an entry moves, or why it cannot be read."""
-    longest = max(len(text) for _, _, text in pending)
-    if longest > MAX_FIELD_CHARS:
-        limit = f"{MAX_FIELD_CHARS} (MAX_FIELD_CHARS)"
-        return 0, Fault(code="too_long", reason=f"a field has {longest} characters; the limit is {limit}.")
+    for _, tag, text in pending:
+        if len(text) > MAX_FIELD_CHARS:
+            limit = f"{MAX_FIELD_CHARS} (MAX_FIELD_CHARS)"
+            return 0, Fault(code="too_long", reason=f":{tag}: has {len(text)} characters; the limit is {limit}.")
     try:
         return SIDES[MARKS[line.mark]] * minor_of(line.amount, currency), None
     except InvalidAmount as error:
@@ -333,29 +327,33 @@ def _minor_of(line: StatementLine, currency: str, pending: list[Field]) -> tuple
 
 def _row(statement: Statement, line: StatementLine, said: Narrative) -> list[Value]:
     """Return an entry in the order of `_LINE_COLUMNS`."""
-    customer = "" if _POINTER.fullmatch(line.customer_reference) else line.customer_reference
-    references = (
-        *(customer, line.bank_reference, said.end_to_end_id),
-        *(said.instruction_id, said.mandate_id, said.structured_reference),
-    )
-    extra: dict[str, object] = {
-        name: values
-        for name, values in (
-            ("parties", said.parties),
-            ("references", list(dict.fromkeys(filter(None, references)))),
-            ("texts", [*said.texts, line.supplementary] if line.supplementary else said.texts),
-            ("counterparty_bic", said.bic),
-            ("creditor_id", said.creditor_id),
+    customer = line.customer_reference
+    references = [
+        each
+        for each in (
+            *("" if customer in _POINTERS else customer, line.bank_reference, said.end_to_end_id),
+            *(said.instruction_id, said.mandate_id, said.structured_reference),
         )
-        if values
-    }
+        if each
+    ]
+    extra: dict[str, object] = dict(said.extra)
+    if said.parties:
+        extra["parties"] = said.parties
+    if references:
+        extra["references"] = list(dict.fromkeys(references))
+    if said.texts or line.supplementary:
+        extra["texts"] = [*said.texts, line.supplementary] if line.supplementary else said.texts
+    if said.bic:
+        extra["counterparty_bic"] = said.bic
+    if said.creditor_id:
+        extra["creditor_id"] = said.creditor_id
     return [
         *(str(statement.ordinal), str(statement.entries), "0"),
         *(line.amount, statement.currency, line.mark, MARKS[line.mark], line.funds_code, line.booked_on),
         *(line.value_on, line.type, line.customer_reference, line.bank_reference, line.supplementary),
         *(said.code, said.end_to_end_id, said.instruction_id, said.mandate_id, said.structured_reference),
         *(said.remittance, said.name, said.account, said.posting_text),
-        orjson.dumps({**extra, **said.extra}).decode(),
+        orjson.dumps(extra).decode(),
     ]
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from ingest.contract.rows import ControlTotal
 from ingest.contract.totals import balance_total, counted_total, summed_total
 from ingest.contract.vocabulary import MAX_FIELD_CHARS
-from ingest.formats.mt940.accounts import account_of
-from ingest.formats.mt940.entry import day_of
+from ingest.formats.accounts import account_of
+from ingest.formats.days import day_of
 from ingest.sources.mt940.contract import CONTRACT
 from ledger_core.errors import InvalidAmount, InvalidInput
-from ledger_core.journal.money import MAX_AMOUNT_MINOR, is_currency, minor_from_decimal
+from ledger_core.journal.money import MAX_AMOUNT_MINOR, exponent, is_currency, minor_from_decimal
 
 SIDES = {CONTRACT.credit_word: 1, CONTRACT.debit_word: -1}
 
@@ -205,7 +205,13 @@ class Statement:
 
 def minor_of(amount: str, currency: str) -> int:
     """Return the minor units of an amount with a comma, `1234,` and `0,5` among them. Raises `InvalidAmount`."""
-    minor = minor_from_decimal(amount.replace(",", ".", 1), currency)
+    whole, _, decimals = amount.partition(",")
+    digits = exponent(currency)
+    if len(decimals) <= digits and (decimals.isdigit() or not decimals):
+        # Nearly all; the rest has zeros beyond the minor unit, or is none.
+        minor = int(whole + decimals.ljust(digits, "0"))
+    else:
+        minor = minor_from_decimal(amount.replace(",", ".", 1), currency)
     if minor > MAX_AMOUNT_MINOR:
         raise InvalidAmount(f"{amount[:40]!r} is more than {MAX_AMOUNT_MINOR} minor units.")
     return minor

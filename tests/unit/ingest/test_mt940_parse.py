@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
+from ingest.formats.accounts import account_of
 from ingest.formats.mt940 import fields as fields_module
-from ingest.formats.mt940.accounts import account_of
 from ingest.sources.mt940 import parse as parse_module
 from ingest.sources.mt940.parse import parse
 from ledger_core.errors import InvalidInput
