@@ -35,7 +35,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _FORMATS = {"csv": "CSV", "xml": "XML", "mt940": "MT940", "bai2": "BAI2"}
 """How people call what a contract's `format` names."""
 # Banks put a BIC, `940` or a frame before the first field: a statement is known by the fields with which it begins.
-_MT940 = re.compile(rb"(?:\{1:[^\r\n]*\{4:\s*|(?:[^:\r\n]{0,80}[\r\n]+){0,8}|\s*:940:\s*):20:")
+_MT940 = re.compile(rb"(?:(?:[^:\r\n]{0,80}[\r\n]+){0,8}|:940:\s*):20:")
 _BAI2 = re.compile(rb"01,[^,\r\n]*,[^,\r\n]*,\d{6},")
 _WORDS = {
     SourceKind.PSP: "reports of {}",
@@ -103,10 +103,10 @@ def _looks_like(head: bytes) -> str:
         return "HTML"
     if text.startswith(b"<"):
         return "xml"
-    if text.startswith((b"{", b"[")):
-        return "JSON"
     if text.startswith((b":20:", b"{1:")) or _MT940.match(text):
         return "mt940"
+    if text.startswith((b"{", b"[")):
+        return "JSON"
     if _BAI2.match(text):
         return "bai2"
     return "csv"

@@ -183,9 +183,11 @@ def _run(engine: Engine, folder: Path, scenarios: Scenarios, *, as_of: date, rev
     for name in sorted(scenarios, reverse=reverse):
         files = list(enumerate(scenarios[name], start=1))
         for place, page in reversed(files) if reverse else files:
+            written = page.replace("IBAN_HERE", ibans[name]) if isinstance(page, str) else page.xml(ibans[name])
             path = folder / f"{name}-{place}.xml"
-            path.write_text(page.replace("IBAN_HERE", ibans[name]) if isinstance(page, str) else page.xml(ibans[name]))
-            [landed] = land(runtime, source="camt053", paths=[path], account=name)
+            path.write_text(written)
+            source = {":20:": "mt940", "01,B": "bai2"}.get(written[:4], "camt053")
+            [landed] = land(runtime, source=source, paths=[path], account=name)
             assert landed.status == "landed", landed.error
     with engine.begin() as connection:
         connection.execute(

@@ -131,7 +131,13 @@ def test_copy_text_escapes_what_would_end_a_field_or_a_row():
         (b"<!DOCTYPE html><html>", "looks like HTML.*login or error page"),
         (b"<?xml version='1.0'?>", "looks like XML.*ingest camt053"),
         (b'{"error": 1}', "looks like JSON"),
-        (b":20:STARTUMS\n", "looks like MT940"),
+        (b":20:STARTUMS\n", "looks like MT940.*ingest mt940"),
+        (b"\r\n:20:STARTUMS\r\n", "looks like MT940"),
+        (b"\x01{1:F01BANKDEFFAXXX0000000000}{2:I940X}{4:\r\n:20:X\r\n", "looks like MT940"),
+        (b"BANKNL2A\n940\nBANKNL2A\n:20:X\n:25:1\n", "looks like MT940"),
+        (b"0000 01BANKNL2AXXXX00001\n0000 01BANKNL2AXXXX00001\n940 00\n:20:X\n", "looks like MT940"),
+        (b":940:\n:20:X\n", "looks like MT940"),
+        (b"01,BANK,US,261002,0200,7,,,2/\n02,", "looks like BAI2.*ingest bai2"),
     ],
 )
 def test_a_stranger_is_called_by_its_name(head, said):
@@ -142,6 +148,11 @@ def test_a_stranger_is_called_by_its_name(head, said):
 def test_a_report_given_as_a_statement_is_sent_to_its_source():
     with pytest.raises(InvalidInput, match="ingest stripe_report"):
         refuse_strangers(b"payout_id,currency\n", name="f", contract=CAMT053, known=contracts().values())
+
+
+@pytest.mark.parametrize("head", [b"01,a,b,c\n", b"id,note\n1,see :20:\n", b"time\n12:20:30\n"])
+def test_a_report_with_some_of_their_signs_is_no_statement(head):
+    refuse_strangers(head, name="f", contract=STRIPE_REPORT, known=contracts().values())
 
 
 @pytest.mark.parametrize("head", [b"\x89\x04\x11abc", b"\xd0\xcf\x11\xe0" + bytes(400)])
