@@ -136,6 +136,12 @@ TABLE: dict[str, tuple[list[Page | str], list[tuple[int, str]], set[str]]] = {
     "swift-and-us-sums": ([swift(replace(FIRST, entries=(summed(ONE, TWO),))), us(WHOLE)], BOTH, set()),
     "swift-pages-and-us": ([swift(*PAGES), us(WHOLE)], BOTH, set()),
     "swift-and-us-on-a-quiet-day": ([swift(replace(FIRST, entries=())), us(replace(FIRST, entries=()))], [], set()),
+    "iso-and-swift-on-a-quiet-day-by-another-number": (
+        [replace(CAMT, number=61, lines=[]), swift(replace(FIRST, entries=()))],
+        [],
+        set(),
+    ),
+    "iso-then-swift-by-another-count": ([replace(CAMT, number=200), swift(replace(SECOND, number=6))], AND_RENT, set()),
     "swift-one-day-us-the-next": ([swift(FIRST), us(SECOND, created="260307,0600")], AND_RENT, set()),
     "swift-and-us-disagree": ([swift(FIRST), us(WHOLE)], [BOTH[0], *BOTH], {"statement_balance"}),
     "swift-and-us-in-other-currencies": ([swift(FIRST), us(replace(FIRST, currency="USD"))], [BOTH[0], BOTH[0]], set()),

@@ -148,6 +148,20 @@ def test_a_month_in_every_format_of_a_bank_is_matched_alike_and_counts_once(
     assert (matches(runtime), lines(runtime)) == of_mt940
 
 
+def test_an_account_may_go_over_from_one_format_to_another(company: tuple[Runtime, Path, SampleSummary]) -> None:
+    runtime, folder, summary = company
+    statements = statements_of(folder)
+    days = sorted({each.day for each in statements})
+    middle = days[len(days) // 2]
+    land_all(runtime, folder, "mt940", [each for each in statements if each.day <= middle])
+    # For some days both come.
+    later = [path for path in sorted((folder / "bank").glob("*.xml")) if path.stem[-10:] >= str(days[len(days) // 3])]
+    land(runtime, source="camt053", paths=later, book="main")
+    result = run(runtime, summary)
+    assert (result.verdict, result.reasons) == ("reconciled", ())
+    assert len(lines(runtime)) == sum(len(each.entries) for each in statements)
+
+
 def test_a_month_in_bai2_alone_is_matched(company: tuple[Runtime, Path, SampleSummary]) -> None:
     runtime, folder, summary = company
     land_all(runtime, folder, "bai2", statements_of(folder))

@@ -141,7 +141,10 @@ copies as (
     where originals.rank < ranked.rank
         and (
             ranked.is_copy
-            or (ranked.source <> originals.source and ranked.opening_minor <> ranked.closing_minor)
+            or (
+                ranked.source <> originals.source
+                and (ranked.opening_minor <> ranked.closing_minor or ranked.movements = originals.movements)
+            )
             or (
                 ranked.movements = originals.movements
                 -- Two quiet statements of one day with numbers of their own are two.

@@ -60,11 +60,13 @@ numbered as (
 
 account_steps as (
 
-    select steps.*, coalesce({{ follows }}, true) as follows
+    -- Each format has a count of its own: nothing follows from one to another.
+    select steps.*, coalesce({{ follows }} or steps.source <> steps.before_source, true) as follows
     from (
         select
             numbered.*,
             lag(numbered.number) over earlier as before,
+            lag(numbered.source) over earlier as before_source,
             lag(numbered.stated_on) over earlier as before_on
         from numbered
         window earlier as (

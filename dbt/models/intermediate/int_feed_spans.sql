@@ -32,10 +32,22 @@ reports as (
 
 ),
 
+-- A bank account has one feed, in whatever formats it came: it is called by the source of its latest statement.
+accounts as (
+
+    select distinct on (statements.account_iban, statements.currency)
+        statements.account_iban,
+        statements.currency,
+        statements.source
+    from {{ ref('int_bank_statements') }} as statements
+    order by statements.account_iban, statements.currency, statements.stated_on desc, statements.source
+
+),
+
 statements as (
 
     select
-        statements.source,
+        accounts.source,
         statements.account_iban as account,
         'statements' as record_type,
         statements.currency,
@@ -50,8 +62,11 @@ statements as (
         (array_agg(statements.closing_minor order by statements.page desc))[1] as closing_minor,
         min(statements.statement_no)::bigint as sequence
     from {{ ref('int_bank_statements') }} as statements
+    inner join accounts
+        on statements.account_iban = accounts.account_iban
+        and statements.currency = accounts.currency
     group by
-        statements.source,
+        accounts.source,
         statements.account_iban,
         statements.currency,
         statements.statement_no

@@ -27,6 +27,10 @@ TABLES = (
     "raw.stripe_report_payouts",
     "raw.camt053_statements",
     "raw.camt053_lines",
+    "raw.mt940_statements",
+    "raw.mt940_lines",
+    "raw.bai2_statements",
+    "raw.bai2_lines",
     "ops.file_keys",
 )
 STATEMENT = """<?xml version="1.0" encoding="UTF-8"?>
