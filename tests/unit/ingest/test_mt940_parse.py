@@ -212,6 +212,11 @@ def test_pages_of_two_accounts_do_not_end_each_other():
     assert [row["ends_on"] for row in read.statements] == ["", "2026-10-09"]
 
 
+def test_a_page_of_another_statement_does_not_end_the_one_before_it():
+    read = Read(page("4/1", "F:C260930EUR0,", "M:C261001EUR10,") + page("9/2", "M:C261001EUR10,", "F:C261009EUR20,"))
+    assert [row["ends_on"] for row in read.statements] == ["", "2026-10-09"]
+
+
 @pytest.mark.parametrize(
     ("written", "number", "number_of_page"),
     [
@@ -236,6 +241,8 @@ def test_number_and_page_are_read_without_their_zeros(written, number, number_of
         ("/PL29114010810000267002001002", "PL29114010810000267002001002"),
         ("29114010810000267002001002", "PL29114010810000267002001002"),
         ("BANKNL2A/NL69INGB0123456789", "NL69INGB0123456789"),
+        # With its currency it has the check digits of an IBAN, and not the length of one.
+        ("DE16302739770000000076EUR", "DE16302739770000000076"),
         ("1291.99.348EUR", "1291.99.348"),
         ("50880050/0194774600888", "50880050/0194774600888"),
         ("BPHKPLPK/320000546101", "BPHKPLPK/320000546101"),
@@ -394,6 +401,8 @@ def test_fields_over_the_border_of_blocks_are_whole(monkeypatch):
     for size in (1, 2, 3, 7, 64):
         monkeypatch.setattr("ingest.formats.plain_text.BLOCK_BYTES", size)
         assert Read(whole.replace("\n", "\r\n")).lines == expected
+        bad = statement(":61:2610011001C10,NTRFX", ":86:one\ntwo", ":61:nonsense").replace("\n", "\r\n")
+        assert Read(bad).faults == [(8, "bad_line")]
 
 
 CARD = "4111111111111111"
