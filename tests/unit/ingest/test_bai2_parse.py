@@ -212,8 +212,9 @@ def test_records_of_a_stated_length_need_no_line_breaks():
     head = "01,BANK,US,261002,0200,7,48,,2/"
     whole = report(DETAIL, head=head)
     blocks = "".join(f"{line:<48}" for line in whole.splitlines())
-    assert read_of(blocks).lines == read_of(whole).lines
-    assert read_of(blocks).failed == []
+    for written in (blocks, f"{blocks}\n"):
+        assert read_of(written).lines == read_of(whole).lines
+        assert read_of(written).failed == []
 
 
 def test_records_are_padded_with_blanks_and_the_last_may_lack_its_line_break():

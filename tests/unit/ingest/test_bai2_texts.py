@@ -29,7 +29,15 @@ def test_the_shorter_labels_of_another_bank_are_read():
 
 
 def test_lines_that_say_what_they_are_are_read():
-    lines = ["ACH Credit", "EREF: po_1ABC", "REMI: payout of the day", "CRNM: Us Ltd", "DBNM: Stripe", "CREF: 7"]
+    lines = [
+        "ACH Credit",
+        "EREF: po_1ABC",
+        "REMI: payout of the day",
+        "CRNM: Us Ltd",
+        "DBNM: Stripe",
+        "CREF: 7",
+        "EREF: later",
+    ]
     credit, debit = read_text(lines, credit=True), read_text(lines, credit=False)
     assert (credit.name, debit.name) == ("Stripe", "Us Ltd")
     assert (credit.end_to_end_id, credit.remittance) == ("po_1ABC", "ACH Credit payout of the day")
