@@ -16,6 +16,7 @@ from psycopg.rows import class_row, dict_row
 from sqlalchemy import Engine
 
 from ingest.inbox import store
+from ingest.inbox.posting import has_book
 from ledger_core.actor import Actor
 from ledger_core.errors import Conflict, NotFound
 from ledger_core.ports import Ask, RecordDraft
@@ -153,7 +154,9 @@ def _record(runtime: Runtime, book: str, event: str, letters: Sequence[Letter], 
         for letter in letters
     ]
     draft = RecordDraft(kind="security_event", body={"event": event, "letters": told, "count": len(told)})
-    runtime.ledger(book).append([draft], Ask(actor=actor), atomic=True)
+    # An event for a book that nobody opened is recorded where the installation's own events are.
+    where = book if has_book(runtime.engine, book) else None
+    runtime.ledger(where).append([draft], Ask(actor=actor), atomic=True)
 
 
 def _let_go(connection: Connection[Any], inbox_ids: Sequence[int], status: str, actor: Actor) -> int:

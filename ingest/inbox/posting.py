@@ -19,11 +19,13 @@ from ledger_core.errors import (
     DuplicateExternalId,
     InFlight,
     IntegrityError,
+    NotFound,
     TooManyRequests,
 )
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.ports import Ask, Declined, LedgerPort, Posted
 from ledger_core.reading.entries import get_entry
+from ledger_core.reading.heads import read_head
 
 _OURS = (DependencyError, IntegrityError, TooManyRequests, InFlight)
 
@@ -34,6 +36,16 @@ class NotPosted(Exception):
     def __init__(self, why: CounterfoilError) -> None:
         super().__init__(str(why))
         self.why = why
+
+
+def has_book(engine: Engine, book: str) -> bool:
+    """Say whether `book` is open: to post is never to open one, for a name that is mistyped would be a ledger."""
+    with engine.connect() as connection:
+        try:
+            read_head(connection, book)
+        except NotFound:
+            return False
+    return True
 
 
 def post(ledger: LedgerPort, engine: Engine, entries: Sequence[EntryDraft], *, subject: str) -> list[str]:

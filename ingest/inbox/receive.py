@@ -108,9 +108,8 @@ class Receiver:
             )
             for event in accepted.events
         ]  # fmt: skip
-        with connection.cursor() as cursor:
-            cursor.executemany(_INSERT, rows)
-            return max(cursor.rowcount, 0)
+        # Nearly every delivery is one event; a pipeline of one costs another round trip.
+        return sum(connection.execute(_INSERT, row).rowcount for row in rows)
 
 
 _INSERT = """

@@ -158,14 +158,15 @@ def settle(
     status: str,
     *,
     reason: str | None = None,
+    book: str | None = None,
     entry_ids: Sequence[str] = (),
     proposal: Any = None,
 ) -> None:
     """Say what became of the event, for good unless a person asks again."""
     connection.execute(
-        "update ops.webhook_inbox set status = %s, reason = %s, entry_ids = %s::uuid[], proposal = %s::jsonb, "
-        "settled_at = clock_timestamp() where inbox_id = %s",
-        (status, _cut(reason), list(entry_ids), None if proposal is None else json.dumps(proposal), row.inbox_id),
+        "update ops.webhook_inbox set status = %s, reason = %s, book = coalesce(%s, book), entry_ids = %s::uuid[], "
+        "proposal = %s::jsonb, settled_at = clock_timestamp() where inbox_id = %s",
+        (status, _cut(reason), book, list(entry_ids), json.dumps(proposal) if proposal else None, row.inbox_id),
     )
 
 

@@ -25,7 +25,7 @@ from ingest.inbox.metrics import InboxMetrics
 from ingest.inbox.payloads import Payloads
 from ingest.inbox.policy import LEAVE, PROPOSE
 from ingest.inbox.port import Defer, Drafts, Event, Handler, Ignore
-from ingest.inbox.posting import NotPosted, post
+from ingest.inbox.posting import NotPosted, has_book, post
 from ingest.inbox.providers import find_provider
 from ingest.inbox.render import render
 from ledger_core.errors import ConfigurationError, CounterfoilError, DependencyError, Erased, KeyNotOpened
@@ -151,13 +151,23 @@ class Worker:
             proposal = [entry_as_json(entry) for entry in entries]
             store.settle(connection, row, "proposed", reason="the policy wants a person", proposal=proposal)
             return "proposed"
-        return self._post(connection, row, entries)
+        return self._post(connection, row, account, entries)
 
-    def _post(self, connection: Connection[Any], row: store.Row, entries: list[EntryDraft]) -> str:
+    def _post(
+        self, connection: Connection[Any], row: store.Row, account: ProviderAccount, entries: list[EntryDraft]
+    ) -> str:
+        # As the account says now: it may have been mended since the event came.
+        book = account.book or self._runtime.settings.book
+        if not has_book(self._engine, book):
+            raise ConfigurationError(
+                f"there is no book {book}.",
+                file=str(account.settings_path),
+                remedy=f"Name one that is open, or open it: `counterfoil accounts apply FILE --book {book}`.",
+            )
         subject = f"webhook:{row.provider}:{row.account}"
-        entry_ids = post(self._runtime.ledger(row.book), self._engine, entries, subject=subject)
+        entry_ids = post(self._runtime.ledger(book), self._engine, entries, subject=subject)
         store.keep_version(connection, row)
-        store.settle(connection, row, POSTED, entry_ids=entry_ids)
+        store.settle(connection, row, POSTED, book=book, entry_ids=entry_ids)
         return POSTED
 
     def _account(self, row: store.Row) -> ProviderAccount:

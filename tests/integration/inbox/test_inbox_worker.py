@@ -165,6 +165,21 @@ def test_events_of_an_account_go_into_its_own_book(inbox: Inbox) -> None:
     assert names == ["stripe:default:ch_1:charge_captured", "stripe:eu:ch_1:charge_captured"]
 
 
+def test_a_book_that_nobody_opened_is_not_opened_by_an_event(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(inbox, monkeypatch, book="mian")
+    inbox.deliver(event("charge.succeeded", inbox.stripe.charge("ch_1")))
+    assert inbox.drain() == ["retried"]
+    assert "there is no book mian" in inbox.rows("reason")[0]
+    inbox.execute("update ops.webhook_inbox set attempts = 11, next_attempt_at = now()")
+    assert inbox.drain() == ["dead"]
+    assert letters.replay(inbox.runtime, inbox.rows("inbox_id"), actor=Actor(subject="ada")) == 1
+    with inbox.runtime.engine.connect() as connection:
+        assert connection.execute(text("select book from ledger.heads")).scalars().all() == ["main"]
+    change(inbox, monkeypatch)
+    assert inbox.drain() == ["posted"]
+    assert inbox.rows("book") == ["main"]
+
+
 @contextmanager
 def held(inbox: Inbox, statement: str, *given: Any) -> Iterator[None]:
     """Hold something of the database in a session of somebody else."""
