@@ -3,6 +3,7 @@
 {% macro sources_of_kind(kind) %}
     {{ return({
         'psp': [
+            'stripe_api',
             'stripe_report',
         ],
         'bank': [

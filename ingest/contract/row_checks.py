@@ -23,6 +23,7 @@ from ledger_core.journal.money import exponent, is_currency
 Columns = Sequence[Sequence[str]]
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII)
+_SECONDS = re.compile(r"\d{1,11}", re.ASCII)
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?: (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)?", re.ASCII)
 
 
@@ -63,6 +64,25 @@ class Moment:
             return None
         form = "YYYY-MM-DD HH:MM:SS" if self.kind is Kind.TIMESTAMP else "YYYY-MM-DD"
         return Fault(code="bad_date", reason=f"column {self.name}: {_shown(value)} is not a {self.kind} ({form}).")
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """Whole seconds since 1970, up to the year 5138; empty passes."""
+
+    place: int
+    name: str
+
+    def passes(self, columns: Columns) -> bool:
+        return all(value == "" or _SECONDS.fullmatch(value) for value in set(columns[self.place]))
+
+    def explain(self, row: Sequence[str]) -> Fault | None:
+        value = row[self.place]
+        if not value or _SECONDS.fullmatch(value):
+            return None
+        return Fault(
+            code="bad_date", reason=f"column {self.name}: {_shown(value)} is no time in whole seconds since 1970."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +221,7 @@ class Identity:
         return Fault(code="identity", reason=f"{self.sentence} does not hold: {minuend} - {subtrahend} is not {total}.")
 
 
-Check = Required | Moment | Currency | Amount | Indicated | OneSide | Identity
+Check = Required | Moment | Seconds | Currency | Amount | Indicated | OneSide | Identity
 
 
 def checks_for(contract: Contract, record_type: RecordType, places: Mapping[str, int]) -> list[Check]:
@@ -247,6 +267,8 @@ def _check_of(column: Column, contract: Contract, places: Mapping[str, int]) -> 
     match column.kind:
         case Kind.TIMESTAMP | Kind.DATE:
             return Moment(place, column.name, column.kind)
+        case Kind.SECONDS:
+            return Seconds(place, column.name)
         case Kind.CURRENCY:
             return Currency(place, column.name, contract.currency_case)
         case _:

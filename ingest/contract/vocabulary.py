@@ -78,6 +78,8 @@ class Kind(StrEnum):
     """`YYYY-MM-DD HH:MM:SS` in the contract's time zone."""
     DATE = "date"
     """`YYYY-MM-DD`, or a timestamp."""
+    SECONDS = "seconds"
+    """Whole seconds since 1970 in UTC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,8 @@ class Carries(StrEnum):
     PAYOUTS = "payouts"
     ITEMS_AND_PAYOUTS = "items_and_payouts"
     BANK = "bank"
+    NOTHING = "nothing"
+    """It tells how something goes on whose money stands elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +230,7 @@ class Contract:
     parser_version: int
     """Raised whenever the same bytes would give other rows."""
     format: str
-    """`csv` or `xml`."""
+    """`csv`, `xml` or `json`."""
     encoding: str
     """One of `ENCODINGS`."""
     scale: Scale

@@ -32,7 +32,7 @@ _COMPRESSED = (
 )
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 """Bytes that no text of any encoding with ASCII in it holds."""
-_FORMATS = {"csv": "CSV", "xml": "XML", "mt940": "MT940"}
+_FORMATS = {"csv": "CSV", "xml": "XML", "json": "JSON", "mt940": "MT940"}
 """How people call what a contract's `format` names."""
 _WORDS = {
     SourceKind.PSP: "reports of {}",
@@ -101,7 +101,7 @@ def _looks_like(head: bytes) -> str:
     if text.startswith(b"<"):
         return "xml"
     if text.startswith((b"{", b"[")):
-        return "JSON"
+        return "json"
     if text.startswith(b":20:") or text.startswith(b"{1:"):
         return "mt940"
     return "csv"

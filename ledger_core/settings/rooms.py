@@ -147,6 +147,17 @@ class IngestSettings(Room):
     time_zones: dict[str, str] = Field(default_factory=dict)
     """By source: the zone of reports that have their times in no column of UTC, as chosen at the provider. Default: the
     source's own."""
+    stripe_url: str = "https://api.stripe.com"
+    """The address of Stripe's API."""
+    stripe_key_files: dict[str, Path] = Field(default_factory=dict)
+    """By account: the file that holds a restricted key of Stripe's. Never the key itself."""
+
+    @field_validator("stripe_url")
+    @classmethod
+    def _check_stripe_url(cls, url: str) -> str:
+        if not url.startswith(("https://", "http://")) or not urlsplit(url).hostname:
+            raise ValueError("write https://host:port")
+        return url
 
     @field_validator("time_zones")
     @classmethod
