@@ -25,7 +25,7 @@ FACES = {
         "ceremony.run", "ceremony.drafts", "ceremony.offline", "ceremony.tell",
         "evidence.anchor", "evidence.attest", "evidence.parquet",
     ),
-    "ingest": ("contract", "sources", "landing.land", "landing.file_keys", "landing.erasable"),
+    "ingest": ("contract", "sources", "landing.land", "landing.sweep", "landing.file_keys", "landing.erasable"),
     "sample": ("",),
     "reconciliation": (
         "runs.run", "runs.standing", "runs.feed_states", "runs.dbt_runner", "runs.code_version",
