@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -151,6 +152,17 @@ class IngestSettings(Room):
     """The address of Stripe's API."""
     stripe_key_files: dict[str, Path] = Field(default_factory=dict)
     """By account: the file that holds a restricted key of Stripe's. Never the key itself."""
+
+    @field_validator("time_zones", "stripe_key_files", mode="before")
+    @classmethod
+    def _read_json(cls, given: object) -> object:
+        """Read what the environment says as text: a mapping is written as JSON there."""
+        if not isinstance(given, str):
+            return given
+        try:
+            return json.loads(given)
+        except ValueError as error:
+            raise ValueError('write JSON, such as {"default": "..."}') from error
 
     @field_validator("stripe_url")
     @classmethod
