@@ -22,12 +22,14 @@ _SIGNS = {
 """By what the file's own payouts say; what their items say outweighs it in a run."""
 
 sample_app = typer.Typer(help="Make the files of a sample company.", no_args_is_help=True)
+sweep_app = typer.Typer(help="Ask a provider's API for what it holds.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.add_typer(sample_app, name="sample")
     app.command()(ingest)
+    app.add_typer(sweep_app, name="sweep")
 
 
 @sample_app.command("make")
@@ -156,6 +158,61 @@ def ingest(
     if any(file.status == "rejected" for file in landed):
         raise typer.Exit(NO if dry_run else COULD_NOT_RUN)
     if quarantined or failed:
+        raise typer.Exit(NO)
+
+
+@sweep_app.callback()
+def _sweep() -> None:
+    """Keep the provider a word of its own while there is one alone."""
+
+
+@sweep_app.command("stripe")
+def sweep_stripe(
+    account: Annotated[str | None, typer.Option("--account", help="The account at Stripe.")] = None,
+    from_on: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], metavar="DAY", help="First day; default where the last ended."),
+    ] = None,
+    to_on: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="Last day, included.")
+    ] = None,
+    json: JsonFlag = False,
+    book: BookOption = None,
+) -> None:
+    """Land Stripe's balance transactions, payouts and disputes as its API lists them."""
+    from ingest.landing.sweep import sweep
+
+    with opened(book, quiet=json) as runtime, progress("sweeping", quiet=json) as update:
+        swept = sweep(
+            runtime,
+            account=account,
+            days=(from_on.date() if from_on else None, to_on.date() if to_on else None),
+            book=runtime.settings.book,
+            progress=update,
+        )
+    quarantined = sum(file.quarantined for each in swept for file in each.files)
+    if json:
+        print_json({"lists": swept, "quarantined": quarantined})
+    else:
+        rows = [
+            {
+                "list": each.list,
+                "since": f"{each.since:%Y-%m-%d %H:%M:%S}",
+                "until": f"{each.until:%Y-%m-%d %H:%M:%S}",
+                "objects": each.objects,
+                "seen_first": each.seen_first,
+                "files_landed": sum(1 for file in each.files if file.status == "landed"),
+            }
+            for each in swept
+        ]
+        table(rows, ["list", "since", "until", "objects", "seen_first", "files_landed"])
+        for each in swept:
+            for warning in each.warnings:
+                note(f"{each.list}: {warning}")
+            for file in each.files:
+                for line, reason in file.quarantined_rows:
+                    note(f"{file.name}:{line}: {reason}")
+    if quarantined:
         raise typer.Exit(NO)
 
 

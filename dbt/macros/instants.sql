@@ -18,3 +18,8 @@
         when {{ written }} <> '' then left({{ written }}, 10)::date
     end
 {%- endmacro %}
+
+{# Whole seconds since 1970 as an instant. #}
+{% macro instant_of_seconds(written) -%}
+    to_timestamp({{ written }}::bigint)
+{%- endmacro %}

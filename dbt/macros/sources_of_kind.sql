@@ -5,6 +5,7 @@
         'psp': [
             'adyen_settlement',
             'paypal_stl',
+            'stripe_api',
             'stripe_report',
         ],
         'bank': [

@@ -26,6 +26,7 @@ Columns = Sequence[Sequence[str]]
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII)
 _RATE = re.compile(r"\d{1,9}(?:\.\d{1,18})?", re.ASCII)
+_SECONDS = re.compile(r"\d{1,11}", re.ASCII)
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?: (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)?", re.ASCII)
 _INSTANT = re.compile(r"\d{4}/\d\d/\d\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d [+-](?:0\d|1[0-4])[0-5]\d", re.ASCII)
 _MOMENTS = {
@@ -121,6 +122,25 @@ class Rate:
         if value == "" or _RATE.fullmatch(value):
             return None
         return Fault(code="bad_rate", reason=f"column {self.name}: {_shown(value)} is not a rate such as 1.0656568.")
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """Whole seconds since 1970, up to the year 5138; empty passes."""
+
+    place: int
+    name: str
+
+    def passes(self, columns: Columns) -> bool:
+        return all(value == "" or _SECONDS.fullmatch(value) for value in set(columns[self.place]))
+
+    def explain(self, row: Sequence[str]) -> Fault | None:
+        value = row[self.place]
+        if not value or _SECONDS.fullmatch(value):
+            return None
+        return Fault(
+            code="bad_date", reason=f"column {self.name}: {_shown(value)} is no time in whole seconds since 1970."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +340,8 @@ def _check_of(column: Column, contract: Contract, places: Mapping[str, int]) -> 
     match column.kind:
         case Kind.TIMESTAMP | Kind.INSTANT | Kind.DATE:
             return Moment(place, column.shown, column.kind)
+        case Kind.SECONDS:
+            return Seconds(place, column.shown)
         case Kind.CURRENCY:
             return Currency(place, column.shown, contract.currency_case)
         case Kind.RATE:

@@ -82,6 +82,8 @@ class Kind(StrEnum):
     """`YYYY-MM-DD`, or a timestamp."""
     RATE = "rate"
     """A plain decimal number, in no currency."""
+    SECONDS = "seconds"
+    """Whole seconds since 1970 in UTC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,8 @@ class Carries(StrEnum):
     PAYOUTS = "payouts"
     ITEMS_AND_PAYOUTS = "items_and_payouts"
     BANK = "bank"
+    NOTHING = "nothing"
+    """It tells how something goes on whose money stands elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +252,7 @@ class Contract:
     parser_version: int
     """Raised whenever the same bytes would give other rows."""
     format: str
-    """`csv`, `xml`, `mt940` or `bai2`."""
+    """`csv`, `xml`, `json`, `mt940` or `bai2`."""
     encoding: str
     """One of `ENCODINGS`."""
     scale: Scale

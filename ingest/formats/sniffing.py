@@ -32,7 +32,7 @@ _COMPRESSED = (
 )
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 """Bytes that no text of any encoding with ASCII in it holds."""
-_FORMATS = {"csv": "CSV", "xml": "XML", "mt940": "MT940", "bai2": "BAI2"}
+_FORMATS = {"csv": "CSV", "xml": "XML", "json": "JSON", "mt940": "MT940", "bai2": "BAI2"}
 """How people call what a contract's `format` names."""
 # Banks put a BIC, `940` or a frame before the first field: a statement is known by the fields with which it begins.
 _MT940 = re.compile(rb"(?:(?:[^:\r\n]{0,80}[\r\n]+){0,8}|:940:\s*):20:")
@@ -107,7 +107,7 @@ def _looks_like(head: bytes) -> str:
     if text.startswith((b":20:", b"{1:")) or _MT940.match(text):
         return "mt940"
     if text.startswith((b"{", b"[")):
-        return "JSON"
+        return "json"
     if _BAI2.match(text):
         return "bai2"
     return "csv"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -147,6 +148,28 @@ class IngestSettings(Room):
     time_zones: dict[str, str] = Field(default_factory=dict)
     """By source: the zone of reports that have their times in no column of UTC, as chosen at the provider; where
     labels stand beside times, of those that zones share. Default: the source's own."""
+    stripe_url: str = "https://api.stripe.com"
+    """The address of Stripe's API."""
+    stripe_key_files: dict[str, Path] = Field(default_factory=dict)
+    """By account: the file that holds a restricted key of Stripe's. Never the key itself."""
+
+    @field_validator("time_zones", "stripe_key_files", mode="before")
+    @classmethod
+    def _read_json(cls, given: object) -> object:
+        """Read what the environment says as text: a mapping is written as JSON there."""
+        if not isinstance(given, str):
+            return given
+        try:
+            return json.loads(given)
+        except ValueError as error:
+            raise ValueError('write JSON, such as {"default": "..."}') from error
+
+    @field_validator("stripe_url")
+    @classmethod
+    def _check_stripe_url(cls, url: str) -> str:
+        if not url.startswith(("https://", "http://")) or not urlsplit(url).hostname:
+            raise ValueError("write https://host:port")
+        return url
 
     @field_validator("time_zones")
     @classmethod

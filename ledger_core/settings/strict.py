@@ -19,7 +19,7 @@ from ledger_core.settings.environment import HOME_FOLDER_NAME, STRICT_ENVIRONMEN
 
 if TYPE_CHECKING:
     from ledger_core.settings.model import Settings
-    from ledger_core.settings.rooms import FileKeysSettings, SigningSettings
+    from ledger_core.settings.rooms import FileKeysSettings, IngestSettings, SigningSettings
 
 VERIFY_FULL = "verify-full"
 SECRET_VARIABLES = {
@@ -31,6 +31,8 @@ SECRET_VARIABLES = {
     "COUNTERFOIL_LEDGER_TOKEN": "a token",
     "VAULT_TOKEN": "a token of Vault",
     "BAO_TOKEN": "a token of OpenBao",
+    "STRIPE_API_KEY": "a key of Stripe's",
+    "STRIPE_SECRET_KEY": "a key of Stripe's",
     **SECRETS,
 }
 SECRET_PARAMETERS = ("password", "sslpassword", "passfile", "service", "servicefile")
@@ -69,6 +71,7 @@ def _weaknesses(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]
     yield from _of_archive(settings)
     if settings.kafka_bootstrap_servers is not None and not settings.kafka.security.endswith("SSL"):
         yield "brokers without TLS (COUNTERFOIL_KAFKA__SECURITY is SSL or SASL_SSL)"
+    yield from _of_stripe(settings.ingest)
     if settings.api.socket is None:
         yield "a TCP listener of the API (COUNTERFOIL_API__SOCKET names a Unix socket)"
     if settings.api.port:
@@ -111,6 +114,13 @@ def _of_archive(settings: Settings) -> Iterator[str]:
     endpoint = settings.archive.endpoint
     if endpoint is not None and not endpoint.lower().startswith("https://"):
         yield "an archive without TLS (COUNTERFOIL_ARCHIVE__ENDPOINT begins with https://)"
+
+
+def _of_stripe(ingest: IngestSettings) -> Iterator[str]:
+    if not ingest.stripe_url.lower().startswith("https://"):
+        yield "Stripe without TLS (COUNTERFOIL_INGEST__STRIPE_URL begins with https://)"
+    if any(path.exists() and path.stat().st_mode & 0o007 for path in ingest.stripe_key_files.values()):
+        yield "a key of Stripe's that everybody may read (COUNTERFOIL_INGEST__STRIPE_KEY_FILES)"
 
 
 def _of_database(database_url: str | None, environ: Mapping[str, str]) -> Iterator[str]:

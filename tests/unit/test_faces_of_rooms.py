@@ -27,7 +27,7 @@ FACES = {
     ),
     "ingest": (
         "contract", "sources", "landing.land", "landing.file_keys", "landing.erasable", "landing.checking",
-        "landing.aside", "landing.retrying",
+        "landing.aside", "landing.retrying", "landing.sweep",
         "inbox.port", "inbox.receive", "inbox.accounts", "inbox.secrets", "inbox.letters", "inbox.run",
     ),
     "sample": ("",),

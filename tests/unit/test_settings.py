@@ -218,3 +218,14 @@ def test_an_archive_that_would_not_be_locked_is_refused(monkeypatch: pytest.Monk
         load_settings()
     monkeypatch.setenv("COUNTERFOIL_ARCHIVE__RETENTION_DAYS", "1")
     assert load_settings().archive.retention_days == 1
+
+
+def test_a_mapping_is_written_as_json_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUNTERFOIL_INGEST__TIME_ZONES", '{"stripe_report": "Europe/Berlin"}')
+    monkeypatch.setenv("COUNTERFOIL_INGEST__STRIPE_KEY_FILES", '{"acct_1": "/run/secrets/stripe"}')
+    ingest = load_settings().ingest
+    assert ingest.time_zones == {"stripe_report": "Europe/Berlin"}
+    assert ingest.stripe_key_files == {"acct_1": Path("/run/secrets/stripe")}
+    monkeypatch.setenv("COUNTERFOIL_INGEST__TIME_ZONES", "Europe/Berlin")
+    with pytest.raises(ConfigurationError, match=r"COUNTERFOIL_INGEST__TIME_ZONES: .*write JSON"):
+        load_settings()

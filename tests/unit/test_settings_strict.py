@@ -8,7 +8,14 @@ import pytest
 
 from ledger_core.errors import ConfigurationError
 from ledger_core.settings import Settings
-from ledger_core.settings.rooms import ApiSettings, ArchiveSettings, FileKeysSettings, KafkaSettings, SigningSettings
+from ledger_core.settings.rooms import (
+    ApiSettings,
+    ArchiveSettings,
+    FileKeysSettings,
+    IngestSettings,
+    KafkaSettings,
+    SigningSettings,
+)
 from ledger_core.settings.strict import KEY_FILES, KEY_FOLDERS, SECRET_VARIABLES, refuse_what_is_weak
 
 SIGNED_ELSEWHERE = SigningSettings(
@@ -117,6 +124,7 @@ def test_development_is_asked_nothing(env: str) -> None:
             {"kafka_bootstrap_servers": "hunter2:9092", "kafka": KafkaSettings(security="SASL_PLAINTEXT")},
             "brokers without TLS",
         ),
+        ({"ingest": IngestSettings(stripe_url="http://hunter2.example.com")}, "COUNTERFOIL_INGEST__STRIPE_URL"),
         ({"api": ApiSettings()}, "TCP listener"),
         ({"api": ApiSettings(socket=Path("/run/api.sock"), port=8080)}, "COUNTERFOIL_API__PORT"),
     ],
@@ -166,6 +174,18 @@ def test_a_tls_key_that_everybody_may_read_is_named(tmp_path: Path) -> None:
     assert "COUNTERFOIL_SIGNING__KEY_FILE" in only
     key.chmod(0o440)
     refuse_what_is_weak(sound(tmp_path / "home", signing=SIGNED_ELSEWHERE.model_copy(update={"key_file": key})), {})
+
+
+def test_a_key_of_a_provider_that_everybody_may_read_is_named(tmp_path: Path) -> None:
+    key = tmp_path / "hunter2"
+    key.write_text("rk")
+    settings = sound(tmp_path / "home", ingest=IngestSettings(stripe_key_files={"default": key}))
+    key.chmod(0o644)
+    (only,) = refused(settings)
+    assert "COUNTERFOIL_INGEST__STRIPE_KEY_FILES" in only
+    assert "hunter2" not in only
+    key.chmod(0o600)
+    refuse_what_is_weak(settings, {})
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o711, 0o701])
