@@ -66,8 +66,6 @@ typed as (
     left join events
         on coalesce(nullif(rows.reporting_category, ''), rows.type) = events.type
     where {{ instant_of_seconds('rows.created') }} < {{ pinned_until() }}
-        -- Prefunded refunds and the balance of issued cards are no part of the balance that payouts come from.
-        and coalesce(nullif(rows.balance_type, ''), 'payments') <> 'issuing'
 
 ),
 
