@@ -47,6 +47,7 @@ LIMIT_SECONDS = 60.0
 LIMIT_MIB = 500.0
 AS_OF = date(2026, 10, 31)
 COVERAGE = {
+    "int_failed_totals": "table",
     "int_feed_spans": "table",
     "int_feeds": "table",
     "int_feed_clocks": "table",

@@ -63,7 +63,8 @@ create unlogged table {schema}.int_psp_items (
     net_minor numeric, booked_on date, is_amended boolean, is_contradicted boolean
 );
 create unlogged table {schema}.int_ledger_items (like {schema}.int_psp_items);
-create table {schema}.int_psp_payouts ();
+create table {schema}.int_psp_payouts (provider text, account text, payout_id text, net_minor numeric);
+create table {schema}.int_payout_items (provider text, account text, payout_id text, net_minor numeric);
 create table {schema}.int_bank_lines ();
 create table {schema}.int_bank_lines_not_ours ();
 create table {schema}.int_bank_statements (
