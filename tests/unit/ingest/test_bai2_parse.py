@@ -12,7 +12,7 @@ from ingest.formats.bai2.details import side_of
 from ingest.sources.bai2 import parse as parse_module
 from ingest.sources.bai2.parse import parse
 from ledger_core.errors import InvalidInput
-from tests.fixtures.bank_reads import Read, extra
+from tests.unit.ingest.bank_reads import Read, extra
 
 HEAD = "01,BANK,US,261002,0200,7,,,2/"
 GROUP = "02,US,BANK,1,261001,2400,USD,2/"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ingest.formats.bai2.texts import read_text
-from tests.fixtures.bank_reads import extra
+from tests.unit.ingest.bank_reads import extra
 from tests.unit.ingest.test_bai2_parse import detail, read_of, report
 
 ACH = (

@@ -11,7 +11,7 @@ from ingest.formats.mt940 import fields as fields_module
 from ingest.sources.mt940 import parse as parse_module
 from ingest.sources.mt940.parse import parse
 from ledger_core.errors import InvalidInput
-from tests.fixtures.bank_reads import Read, extra
+from tests.unit.ingest.bank_reads import Read, extra
 
 HEAD = ":20:STARTUMS\n:25:DE02100500000054540402\n:28C:00007/00001\n"
 
