@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 SEND_SECONDS = 60.0
 """How long the brokers may take for what is told at once; librdkafka tries again within it."""
-MAX_EVENT_BYTES = 64 * 1024 * 1024
-"""Of our side; what a broker takes is said by the topic's `max.message.bytes`."""
-
 _log = logging.getLogger("counterfoil.relay")
 
 
@@ -78,7 +75,6 @@ class KafkaDestination:
                 "acks": "all",
                 "compression.type": "zstd",
                 "linger.ms": 5,
-                "message.max.bytes": MAX_EVENT_BYTES,
                 "delivery.timeout.ms": int(SEND_SECONDS * 1_000),
             },
             logger=_log,

@@ -30,6 +30,7 @@ SOUND: dict[str, dict[str, object]] = {
         "status": "open", "overdraft": "allowed", "metadata": "{}", "opened_seq": 0, "changed_seq": 0,
     },
     **guards.SOUND, "balances": {"book": "b", "account_id": 1, "debits": 0, "credits": 0, "last_seq": 0},
+    "relay_cursors": {"book": "b", "destination": "d", "next_seq": 0},
     "idempotency": {
         "book": "b", "route": "r", "key": "k", "fingerprint": LEAF, "first_seq": 0, "count": 1, "outcome": "[]",
     },
@@ -66,6 +67,7 @@ WRONG: dict[str, list[dict[str, object]]] = {
     "balances_debits_check": [{"debits": -1}],
     "balances_credits_check": [{"credits": -1}],
     "idempotency_fingerprint_check": [{"fingerprint": LEAF[:-1]}],
+    "relay_cursors_next_seq_check": [{"next_seq": -1}],
     "postings_line_check": [{"line": -1}],
     "postings_direction_check": [{"direction": "DEBIT"}, {"direction": ""}],
     "postings_amount_minor_check": [{"amount_minor": 0}, {"amount_minor": -1}],

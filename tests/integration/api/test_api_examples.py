@@ -10,6 +10,7 @@ from ledger_core.files.chart import apply_accounts
 from ledger_core.journal.accounts import account_draft
 from ledger_core.ports import Ask
 from sample.chart import render_chart
+from sample.model import Channel
 
 pytestmark = pytest.mark.integration
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.integration
 def demo_books(api, http):
     """The books with the chart that `counterfoil demo` applies, as far as they have it not."""
     known = {account["code"] for account in http.get("/finance/accounts", params={"limit": 500}).json()["accounts"]}
-    chart = yaml.safe_load(render_chart(book="main", accounts=("",)))["accounts"]
+    chart = yaml.safe_load(render_chart(book="main", channels=(Channel("stripe"),)))["accounts"]
     missing = [account_draft(**account) for account in chart if account["code"] not in known]
     apply_accounts(api.runtime.ledger(), missing, Ask(actor=Actor(subject="tests")))
 
