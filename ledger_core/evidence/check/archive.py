@@ -29,7 +29,7 @@ from ledger_core.evidence.export.archive import (
 from ledger_core.evidence.export.records import require_intact
 from ledger_core.log.keys import KeyRing
 from ledger_core.log.note import Checkpoint
-from ledger_core.log.object_tree import ANCHOR_PATTERN, CHECKPOINTS_FOLDER
+from ledger_core.log.object_tree import ANCHOR_PATTERN, CHECKPOINTS_FOLDER, STREAM_FOLDER, STREAM_PATTERN
 from ledger_core.log.segment import FILES, MANIFEST_FILE, OPTIONAL_FILES, Manifest
 from ledger_core.log.walk import MAX_REFUSED, Candidate, fair, walk
 
@@ -133,7 +133,10 @@ class Archive:
             self._folders[folder], self._files[folder] = found, files
 
     def _survey_anchors(self) -> list[StoredAnchor]:
-        """Return what is called as anchors since the last segment are; those before say less than the segments do."""
+        """Return what is called as anchors since the last segment are; those before say less than the segments do.
+
+        The parts of the stream are read over: nothing rests on them.
+        """
         anchors: list[StoredAnchor] = []
         end = self.last.next_seq if self.last else 0
         for name, versions, oddities in self._store.survey(f"{self._origin}/"):
@@ -142,6 +145,8 @@ class Archive:
             for what in oddities:
                 self._foreign(f"{name}: {what}")
             folder, _, file = name.rpartition("/")
+            if folder == f"{self._origin}/{STREAM_FOLDER}" and STREAM_PATTERN.match(file):
+                continue
             if folder != f"{self._origin}/{CHECKPOINTS_FOLDER}" or not ANCHOR_PATTERN.match(file):
                 self._foreign(f"{name}: no manifest names it")
             elif int(file) > end:

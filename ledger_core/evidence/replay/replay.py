@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 TABLES = (
     "records", "checkpoints", "tiles", "accounts", "account_versions", "balances", "entries", "postings", "idempotency",
     "exports", "private_values", "private_keys", "erased_values", "erased_files", "replays",
+    "relay_cursors",
 )  # fmt: skip
 
 APPLICATION = "replay of counterfoil"

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from ledger_core.errors import IntegrityError, LedgerBehind
+from ledger_core.evidence.check.checker import check_book
 from ledger_core.evidence.export.segment import export_segment
 from ledger_core.log.verifier import verify_path
 from ledger_core.relay.cursors import read_cursor
@@ -202,6 +203,18 @@ def test_a_cursor_never_goes_back(runtime: Runtime, post: Post) -> None:
     driver.close()
 
 
+def test_a_check_reads_over_the_stream_and_names_what_is_no_part_of_it(runtime: Runtime, post: Post) -> None:
+    post(10)
+    relay_of(runtime).turn(hurry=True)
+
+    assert check_book(runtime, "main").codes == set()
+    for name in ("notes", f"{0:016d}-{1:016d}.jsonl", f"more/{0:016d}-{1:016d}.jsonl.gz"):
+        runtime.archive.put_once(f"{runtime.settings.origin_of('main')}/stream/{name}", b"x")
+    checked = check_book(runtime, "main")
+    assert checked.codes == {"archive_foreign"}
+    assert len(checked.findings) == 3
+
+
 def test_a_verifier_of_a_bucket_reads_over_the_stream(runtime: Runtime, post: Post, bucket: ArchiveBucket) -> None:
     store = bucket.store()
     runtime.archive = store
@@ -214,6 +227,7 @@ def test_a_verifier_of_a_bucket_reads_over_the_stream(runtime: Runtime, post: Po
     report = verify_path(bucket.place, runtime.trust_path)
 
     assert report.verdict == "verified", report.as_lines()
+    assert check_book(runtime, "main").codes == set()
     assert any("/stream/" in key for key in bucket.all_keys())
     bucket.client.put_object(
         Bucket=bucket.name, Key=f"books/{runtime.settings.origin_of('main')}/stream/notes", Body=b"x"

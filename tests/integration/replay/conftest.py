@@ -26,6 +26,8 @@ from ledger_core.journal.accounts import AccountChange, AccountOpening, account_
 from ledger_core.journal.entries import EntryDraft, PostingDraft
 from ledger_core.journal.erasures import EntryErasure, ErasureDraft
 from ledger_core.ports import Ask, Declined, RecordDraft
+from ledger_core.relay.relay import Relay
+from ledger_core.relay.stream import StreamDestination
 from ledger_core.runtime import Runtime, open_runtime
 from ledger_core.settings import Settings
 from tests.conftest import TEMPLATE
@@ -165,6 +167,7 @@ class Company:
         self.post(400, amount_minor=2**52)
         ledger.append([AccountChange(code="assets:late:usd", status="closed")], Ask(actor=ME), atomic=True)
         self.night()
+        Relay(self.runtime, StreamDestination(self.runtime.archive)).turn(hurry=True)
         self.night()
 
     def live_on(self) -> None:
